@@ -1,0 +1,1 @@
+"""From marked keyframes and a question to a checked answer."""

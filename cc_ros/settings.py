@@ -1,0 +1,82 @@
+"""Settings as frozen dataclasses: declared once, used as ROS parameters, command-line options and documentation."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeVar, cast, get_type_hints
+
+from cc_ros.errors import SettingsError
+
+T = TypeVar("T")
+Scalar = bool | int | float | str
+
+
+def knob(
+    default: Scalar,
+    help: str,
+    *,
+    ge: float | None = None,
+    le: float | None = None,
+    choices: tuple[str, ...] = (),
+) -> Any:
+    """Return a dataclass field with its documentation and limits.
+
+    :param default: the value; its type is the knob's type (bool, int, float or str).
+    :param help: one line for people: what it does, with the unit.
+    :param ge: smallest allowed value, inclusive.
+    :param le: largest allowed value, inclusive.
+    :param choices: the allowed strings; empty = any.
+    """
+    return dataclasses.field(default=default, metadata={"help": help, "ge": ge, "le": le, "choices": choices})
+
+
+@dataclasses.dataclass(frozen=True)
+class Knob:
+    """One setting: name, type (bool, int, float or str), default, help, limits."""
+
+    name: str
+    type: type
+    default: Scalar
+    help: str
+    ge: float | None
+    le: float | None
+    choices: tuple[str, ...]
+
+    def check(self, value: Any) -> Any:
+        """Return ``value`` as this knob's type; an int is taken for a float.
+
+        :raises SettingsError: wrong type, out of range or not among the choices.
+        """
+        if self.type is float and isinstance(value, int) and not isinstance(value, bool):
+            value = float(value)
+        if not isinstance(value, self.type) or (self.type is not bool and isinstance(value, bool)):
+            raise SettingsError(f"{self.name} must be {self.type.__name__}, got {value!r} ({type(value).__name__})")
+        if self.choices and value not in self.choices:
+            raise SettingsError(f"{self.name} must be one of {', '.join(self.choices)}, got {value!r}")
+        number = cast(float, value)
+        if self.ge is not None and not number >= self.ge:  # so written, NaN fails as well
+            raise SettingsError(f"{self.name} must be at least {self.ge:g}, got {value!r}")
+        if self.le is not None and not number <= self.le:
+            raise SettingsError(f"{self.name} must be at most {self.le:g}, got {value!r}")
+        return value
+
+
+def knobs(cls: type) -> Iterator[Knob]:
+    """Yield the knobs of a settings dataclass in the order of its fields."""
+    types = get_type_hints(cls)
+    for field in dataclasses.fields(cls):
+        meta, default = field.metadata, cast(Scalar, field.default)
+        yield Knob(field.name, types[field.name], default, meta["help"], meta["ge"], meta["le"], meta["choices"])
+
+
+def checked(cls: type[T], values: Mapping[str, Any]) -> T:
+    """Build the settings ``cls`` from ``values``; what is missing keeps its default.
+
+    :raises SettingsError: an unknown name, a wrong type or a value out of its range.
+    """
+    by_name = {knob.name: knob for knob in knobs(cls)}
+    unknown = sorted(set(values) - set(by_name))
+    if unknown:
+        raise SettingsError(f"unknown setting {unknown[0]!r}; known: {', '.join(by_name)}")
+    return cls(**{name: by_name[name].check(value) for name, value in values.items()})

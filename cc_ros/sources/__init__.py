@@ -1,0 +1,1 @@
+"""Reading videos, image folders and bags; writing the files of a run."""

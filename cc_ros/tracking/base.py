@@ -1,0 +1,91 @@
+"""What every tracking backend promises: one frame in, one map of lasting instance ids out (paper section 3, step 1)."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+
+from cc_ros.frame import Frame
+
+MAX_ID = 65535  # the maps are uint16
+
+
+class TrackStatus(IntEnum):
+    """What happened to a track in this frame; the numbers are those of ``cc_ros/msg/Track``."""
+
+    NEW = 0
+    VISIBLE = 1
+    RECOVERED = 2
+    LOST = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """One object as of this frame.
+
+    :param id: 1..65535, never used for another object within the episode.
+    :param status: NEW, VISIBLE and RECOVERED are in the map; LOST is not, and may come back.
+    :param area: pixels in this frame's map, 0 when lost.
+    :param centre: (x, y) pixels: centroid of the mask, or where it was last.
+    :param box: (x, y, width, height) pixels, all 0 when lost.
+    :param confidence: 0..1, how sure the tracker is that this mask is still that object.
+    :param first_seen: stamp in seconds.
+    :param last_seen: stamp in seconds.
+    """
+
+    id: int
+    status: TrackStatus
+    area: int
+    centre: tuple[float, float]
+    box: tuple[int, int, int, int]
+    confidence: float
+    first_seen: float
+    last_seen: float
+
+
+@dataclass(frozen=True, slots=True)
+class Tracked:
+    """The tracker's answer to one frame.
+
+    :param labels: HxW uint16 instance ids, 0 = none; the size of the frame; the caller may keep it.
+    :param tracks: those in the map, then those lost that can still come back (a bounded number).
+    """
+
+    labels: np.ndarray
+    tracks: tuple[Track, ...]
+
+
+class Tracker(ABC):
+    """A streaming, class-agnostic video tracker with constant memory.
+
+    Not thread-safe: one thread calls ``step``, ``seed`` and ``reset``.
+    """
+
+    @abstractmethod
+    def step(self, frame: Frame) -> Tracked:
+        """Track all objects into ``frame``; its image may differ in size from the one before.
+
+        :raises ImageError: the image is empty or not HxWx3 uint8.
+        """
+
+    @abstractmethod
+    def seed(self, labels: np.ndarray) -> None:
+        """Start a new episode whose first frame has these objects (HxW uint16); find no others.
+
+        The ids are kept as given. The next ``step`` must bring the frame that the map belongs to.
+        """
+
+    @abstractmethod
+    def reset(self) -> None:
+        """Start a new episode: forget every object; ids begin at 1 again."""
+
+    def health(self) -> Mapping[str, str | int | float]:
+        """Return counters and states worth showing on /diagnostics; a key ``degraded`` holds a reason for people."""
+        return {}
+
+    def close(self) -> None:  # noqa: B027  (optional to override)
+        """Release threads and device memory; the tracker is not used afterwards."""
