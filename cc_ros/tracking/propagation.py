@@ -1,0 +1,64 @@
+"""Carrying a label map from one frame into the next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import cv2
+import numpy as np
+
+
+@dataclass(frozen=True, slots=True)
+class Motion:
+    """Where each pixel of the new frame was in the one before.
+
+    :param flow: HxWx2 float32, pixels: new (x, y) + flow = old (x, y).
+    :param reliable: HxW bool, the new pixel shows what the old one showed (not uncovered, not from outside).
+    """
+
+    flow: np.ndarray
+    reliable: np.ndarray
+
+
+class Propagator(Protocol):
+    """Finds the motion between two frames."""
+
+    def motion(self, previous: np.ndarray, current: np.ndarray) -> Motion:
+        """Return the motion from ``previous`` to ``current``, both HxW uint8 grey."""
+        ...
+
+
+class DisPropagator:
+    """Dense inverse search flow, checked by brightness.
+
+    :param preset: OpenCV's DIS preset, 0 (ultrafast) to 2 (medium).
+    :param max_error: grey levels; larger differences after the warp mean another surface.
+    """
+
+    def __init__(self, preset: int, max_error: float) -> None:
+        self._dis = cv2.DISOpticalFlow.create(preset)
+        self._max_error = max_error
+
+    def motion(self, previous: np.ndarray, current: np.ndarray) -> Motion:
+        """Return the motion from ``previous`` to ``current``, both HxW uint8 grey."""
+        flow = self._dis.calc(current, previous, None)  # type: ignore[call-overload]  # None: no first guess
+        warped = warp(previous, flow, cv2.INTER_LINEAR)
+        error = cv2.blur(cv2.absdiff(warped, current), (5, 5))
+        x, y = sources(flow)
+        h, w = current.shape
+        inside = (x > -0.5) & (x < w - 0.5) & (y > -0.5) & (y < h - 0.5)
+        return Motion(flow, inside & (error <= self._max_error))
+
+
+def sources(flow: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return x and y (HxW float32) of the pixels that ``flow`` (HxWx2) points to."""
+    h, w = flow.shape[:2]
+    x = flow[..., 0] + np.arange(w, dtype=np.float32)
+    y = flow[..., 1] + np.arange(h, dtype=np.float32)[:, None]
+    return x, y
+
+
+def warp(image: np.ndarray, flow: np.ndarray, interpolation: int = cv2.INTER_NEAREST) -> np.ndarray:
+    """Sample ``image`` where ``flow`` points to; 0 outside."""
+    return cv2.remap(image, *sources(flow), interpolation, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
