@@ -1,0 +1,49 @@
+"""Settings of the SAM 2 backend; importable where torch is not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cc_ros.settings import knob
+
+
+@dataclass(frozen=True)
+class Sam2Settings:
+    """Settings of the SAM 2 backend."""
+
+    model: str = knob("tiny", "size of SAM 2.1", choices=("tiny", "small", "base_plus", "large"))
+    weights: str = knob(
+        "", "file with SAM 2.1 weights of that size; empty = the official ones, from the cache or the hub"
+    )
+    download: str = knob(
+        "auto",
+        "fetch missing weights from the Hugging Face hub: auto = for backend sam2, or where there is a GPU",
+        choices=("auto", "always", "never"),
+    )
+    device: str = knob("auto", "torch device: auto, cpu, cuda, cuda:1, ...; auto = the first GPU, else cpu")
+    image_size: int = knob(
+        0, "side in pixels that images are scaled to, a multiple of 64; 0 = 1024 on a GPU, 512 on a CPU", ge=0, le=2048
+    )
+    precision: str = knob(
+        "auto", "arithmetic: auto = bf16 where the hardware has it, else fp32", choices=("auto", "fp32", "bf16")
+    )
+    compile: bool = knob(False, "torch.compile the encoder and the memory attention: slow first frames, then faster")
+    batch_objects: int = knob(32, "objects stepped together; fewer need less device memory", ge=1, le=1024)
+    max_objects: int = knob(40, "objects tracked at the same time", ge=1, le=1024)
+    prompted_frames: int = knob(
+        4, "frames with a given mask that an object remembers; the first always stays", ge=2, le=64
+    )
+    points_per_side: int = knob(16, "discovery asks at this many points along each side of the image", ge=1, le=64)
+    prompts_per_chunk: int = knob(32, "discovery asks at this many points in one go, between two frames", ge=1, le=1024)
+    discover_every: int = knob(10, "frames between two searches for new objects", ge=1, le=10000)
+    min_iou: float = knob(0.75, "smallest mask quality (predicted IoU) of a new object", ge=0.0, le=1.0)
+    min_stability: float = knob(0.85, "smallest stability of a new object's mask", ge=0.0, le=1.0)
+    min_area: float = knob(0.002, "smallest new object, share of the image", ge=0.0, le=1.0)
+    max_area: float = knob(0.3, "largest new object, share of the image; larger regions are background", ge=0.0, le=1.0)
+    patience: int = knob(
+        30, "frames out of sight after which an object is no longer stepped but looked for", ge=1, le=100000
+    )
+    max_lost: int = knob(200, "lost objects that are remembered", ge=0, le=10000)
+    min_similarity: float = knob(
+        0.6, "smallest likeness (cosine) at which a new mask is a lost object", ge=-1.0, le=1.0
+    )
