@@ -1,0 +1,138 @@
+"""From the frames kept of an episode to marked keyframes, drawn as asked."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cc_ros.errors import SettingsError
+from cc_ros.keyframes.centre import mask_centre
+from cc_ros.keyframes.marks import MarkSettings, blur_objects, colour, draw_marks
+from cc_ros.keyframes.select import top_k
+from cc_ros.keyframes.store import KeptFrame, KeyframeStore, encode_jpeg
+from cc_ros.keyframes.types import Mark, MarkedKeyframe
+from cc_ros.settings import knob
+
+MARKS, RAW, SET_OF_MARK = "marks", "raw", "set_of_mark"
+STYLES = (MARKS, RAW, SET_OF_MARK)
+MAX_FRAMES = 64
+JPEG_QUALITY = 90
+
+
+@dataclass(frozen=True)
+class KeyframeSettings:
+    """Which frames are kept and how many objects are marked (m and K of the paper)."""
+
+    frames: int = knob(8, "keyframes of an episode (m in the paper)", ge=1, le=MAX_FRAMES)
+    marks: int = knob(8, "objects that get a mark (K in the paper)", ge=0, le=500)
+    kind: str = knob(MARKS, "marks: one number per object; raw: none; set_of_mark: numbers per image", choices=STYLES)
+    recent_seconds: float = knob(60.0, "the last so many seconds are kept densely, in s", ge=1.0, le=3600.0)
+    marks_file: str = knob("", "marks given by hand: a JSON file laid out like marks.json; drawn as they are")
+
+
+@dataclass(frozen=True)
+class KeyframeRequest:
+    """One wish for marked keyframes; zero values mean: as set up."""
+
+    frames: int = 0
+    marks: int = 0
+    kind: str = ""
+    last_seconds: float = 0.0
+    blur: tuple[int, ...] = ()
+
+
+class Keyframes:
+    """The keyframe step: offer it every tracked frame, ask it for marked keyframes at any time.
+
+    Thread-safe: one thread offers, others may ask.
+
+    :raises SettingsError: an unknown colour or a marks file that cannot be used.
+    """
+
+    def __init__(self, settings: KeyframeSettings = KeyframeSettings(), style: MarkSettings = MarkSettings()) -> None:
+        self.settings = settings
+        self.style = style
+        for name in (style.fill, style.text):
+            colour(name)
+        self._by_hand = read_marks(Path(settings.marks_file)) if settings.marks_file else {}
+        self.store = KeyframeStore(2 * MAX_FRAMES, settings.recent_seconds, pinned=frozenset(self._by_hand))
+
+    def marked(
+        self, request: KeyframeRequest = KeyframeRequest(), style: MarkSettings | None = None
+    ) -> list[MarkedKeyframe]:
+        """Return the marked keyframes of the episode so far, in order of time; empty before the first frame.
+
+        :param style: how to draw; None = as set up.
+        :raises SettingsError: more frames than 64, or an unknown kind or colour.
+        """
+        frames = request.frames or self.settings.frames
+        kind = request.kind or self.settings.kind
+        if frames > MAX_FRAMES:
+            raise SettingsError(f"at most {MAX_FRAMES} keyframes can be had, asked for {frames}")
+        if kind not in STYLES:
+            raise SettingsError(f"the mark style must be one of {', '.join(STYLES)}, got {kind!r}")
+        if not request.last_seconds >= 0:
+            raise SettingsError(f"last_seconds must be 0 or more, got {request.last_seconds}")
+        kept = self.store.choose(frames, request.last_seconds)
+        k = request.marks or self.settings.marks
+        together = top_k([frame.areas for frame in kept], k)
+        return [
+            self._draw(frame, top_k([frame.areas], k) if kind == SET_OF_MARK else together, kind, request, style)
+            for frame in kept
+        ]
+
+    def _draw(
+        self, frame: KeptFrame, ids: Sequence[int], kind: str, request: KeyframeRequest, style: MarkSettings | None
+    ) -> MarkedKeyframe:
+        image, labels = frame.image(), frame.labels()
+        height, width = image.shape[:2]
+        by_hand = self._by_hand.get(frame.index) if kind == MARKS else None
+        marks: tuple[Mark, ...] = ()
+        if by_hand is not None:
+            marks = tuple(by_hand)
+        elif kind != RAW:
+            marks = tuple(
+                Mark(i, *mask_centre(labels == i), frame.areas[i], frame.depths.get(i, math.nan))
+                for i in sorted(ids)
+                if i in frame.areas
+            )
+        if request.blur:
+            blur_objects(image, labels, request.blur)
+        numbers: dict[int, int] = {}
+        if kind == SET_OF_MARK:  # each image on its own: the largest object is 1, whatever it is elsewhere
+            numbers = {i: n for n, i in enumerate(ids, 1)}
+        draw_marks(image, marks, None if by_hand is not None else labels, style or self.style, numbers)
+        if numbers:
+            marks = tuple(dataclasses.replace(mark, id=numbers[mark.id]) for mark in marks)
+        jpeg = encode_jpeg(image, JPEG_QUALITY) if marks or request.blur else frame.jpeg
+        return MarkedKeyframe(frame.index, frame.stamp, jpeg, width, height, marks, frame.intrinsics, frame.pose)
+
+
+def read_marks(path: Path) -> Mapping[int, list[Mark]]:
+    """Read marks given by hand: ``{"keyframes": [{"index": 0, "marks": [{"id": 1, "x": 320, "y": 240}]}]}``.
+
+    :return: frame index -> marks.
+    :raises SettingsError: the file cannot be read or does not look like this.
+    """
+    try:
+        keyframes = json.loads(path.read_text())["keyframes"]
+        marks = {
+            int(keyframe["index"]): [
+                Mark(int(mark["id"]), float(mark["x"]), float(mark["y"]), 0) for mark in keyframe["marks"]
+            ]
+            for keyframe in keyframes
+        }
+    except OSError as error:
+        raise SettingsError(f"the marks file {path} cannot be read: {error.strerror}") from error
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise SettingsError(
+            f"the marks file {path} must hold {{'keyframes': [{{'index': 0, 'marks': [{{'id', 'x', 'y'}}]}}]}}: "
+            f"{type(error).__name__} {error}"
+        ) from error
+    if not 0 < len(marks) <= MAX_FRAMES:
+        raise SettingsError(f"the marks file {path} lists {len(marks)} keyframes; it must list 1 to {MAX_FRAMES}")
+    return marks

@@ -1,0 +1,260 @@
+"""A few frames spread over an endless stream, in constant memory (paper section 3, step 2)."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import cv2
+import numpy as np
+
+from cc_ros.errors import ImageError
+from cc_ros.keyframes.select import areas
+
+JPEG_QUALITY = 95  # marks are drawn on the decoded picture later, so the kept copy must be nearly lossless
+
+
+class Picture(Protocol):
+    """An image that is decoded or encoded only when it is kept."""
+
+    def jpeg(self) -> bytes:
+        """Return the image as JPEG."""
+
+
+@dataclass(frozen=True)
+class ArrayPicture:
+    """A picture in memory: HxWx3 uint8 BGR."""
+
+    image: np.ndarray
+
+    def jpeg(self) -> bytes:
+        """Encode the image.
+
+        :raises ImageError: OpenCV refuses it.
+        """
+        return encode_jpeg(self.image, JPEG_QUALITY)
+
+
+@dataclass(frozen=True)
+class KeptFrame:
+    """One candidate keyframe with its instance map, compressed.
+
+    :param areas: instance id -> pixels.
+    :param depths: instance id -> metres, median over the mask; only ids with a depth.
+    :param labels_png: the map, HxW uint16 as PNG.
+    """
+
+    index: int
+    stamp: float
+    jpeg: bytes
+    labels_png: bytes
+    areas: dict[int, int]
+    depths: dict[int, float]
+    intrinsics: np.ndarray | None
+    pose: np.ndarray | None
+
+    def image(self) -> np.ndarray:
+        """Return HxWx3 uint8 BGR."""
+        return _decoded(self.jpeg, cv2.IMREAD_COLOR)
+
+    def labels(self) -> np.ndarray:
+        """Return the HxW uint16 instance map."""
+        return _decoded(self.labels_png, cv2.IMREAD_UNCHANGED)
+
+
+@dataclass
+class Candidate:
+    """One tracked frame on offer; nothing of it is encoded until it is kept.
+
+    :param labels: HxW uint16.
+    :param depth: HxW float32 metres, NaN unknown, the size of the map; or None.
+    """
+
+    index: int
+    stamp: float
+    picture: Picture
+    labels: np.ndarray
+    depth: np.ndarray | None = None
+    intrinsics: np.ndarray | None = None
+    pose: np.ndarray | None = None
+    _kept: KeptFrame | None = field(default=None, repr=False)
+
+    def keep(self) -> KeptFrame:
+        """Compress the frame once; later calls return the same object."""
+        if self._kept is None:
+            ok, png = cv2.imencode(".png", self.labels, [cv2.IMWRITE_PNG_COMPRESSION, 1])
+            if not ok:
+                raise ImageError(f"the instance map {self.labels.shape} {self.labels.dtype} could not be encoded")
+            sizes = areas(self.labels)
+            self._kept = KeptFrame(
+                self.index,
+                self.stamp,
+                self.picture.jpeg(),
+                png.tobytes(),
+                sizes,
+                median_depths(self.labels, self.depth, sizes) if self.depth is not None else {},
+                self.intrinsics,
+                self.pose,
+            )
+        return self._kept
+
+
+class KeyframeStore:
+    """Keeps candidates spread evenly over the whole episode, and denser ones of the last seconds.
+
+    A frame becomes a candidate when the current interval has passed since the last; when the store is full, every
+    second candidate goes and the interval doubles. So memory is constant and the spacing even, however long the
+    episode. Thread-safe.
+
+    :param capacity: candidates over the whole episode; at least twice the frames ever asked for gives even spacing.
+    :param recent_seconds: length of the window that is kept dense, for questions about the last seconds.
+    :param recent_capacity: candidates in that window.
+    :param pinned: indices of frames that are kept and chosen whatever their spacing, and no others with them.
+    """
+
+    def __init__(
+        self,
+        capacity: int = 128,
+        recent_seconds: float = 60.0,
+        recent_capacity: int = 64,
+        pinned: frozenset[int] = frozenset(),
+    ) -> None:
+        self._capacity = capacity
+        self._pinned = pinned
+        self._recent_seconds = recent_seconds
+        self._recent_interval = recent_seconds / recent_capacity
+        self._lock = threading.Lock()
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget everything: a new episode."""
+        with self._lock:
+            self._spread: list[KeptFrame] = []
+            self._interval = 0.0
+            self._recent: deque[KeptFrame] = deque()
+            self._newest: Candidate | None = None
+            self.frames_seen = 0
+
+    def offer(self, candidate: Candidate) -> bool:
+        """Take the next frame of the episode; return whether it was kept as a candidate.
+
+        Stamps grow within an episode; the caller clears the store when they jump back.
+        """
+        with self._lock:
+            self._newest = candidate
+            self.frames_seen += 1
+            if self._pinned:
+                spread_due, recent_due = candidate.index in self._pinned, False
+            else:
+                stamp, spread, recent = candidate.stamp, self._spread, self._recent
+                spread_due = not spread or _passed(spread[-1].stamp, stamp, self._interval)
+                recent_due = not recent or _passed(recent[-1].stamp, stamp, self._recent_interval)
+        if not (spread_due or recent_due):
+            return False
+        kept = candidate.keep()  # outside the lock: encoding takes milliseconds
+        with self._lock:
+            if self._newest is not candidate:  # cleared meanwhile
+                return False
+            if recent_due:
+                self._recent.append(kept)
+                while kept.stamp - self._recent[0].stamp > self._recent_seconds:
+                    self._recent.popleft()
+            if spread_due:
+                self._spread.append(kept)
+                self._thin_out()
+        return True
+
+    def _thin_out(self) -> None:
+        if self._pinned or len(self._spread) < self._capacity:
+            return
+        if not self._interval:
+            self._interval = (self._spread[-1].stamp - self._spread[0].stamp) / (self._capacity - 1)
+        while len(self._spread) > self._capacity // 2 + 1:
+            self._interval *= 2
+            kept = [self._spread[0]]
+            for frame in self._spread[1:]:
+                if _passed(kept[-1].stamp, frame.stamp, self._interval):
+                    kept.append(frame)
+            if not self._interval:  # stamps that stand still: then by number
+                kept = self._spread[::2]
+            self._spread = kept
+
+    def choose(self, frames: int, last_seconds: float = 0.0) -> list[KeptFrame]:
+        """Return up to ``frames`` kept frames, evenly spaced in time, the first and the newest included.
+
+        :param frames: how many (m in the paper); 1 gives the newest.
+        :param last_seconds: only from the last so many seconds of the episode; 0 = all.
+        """
+        with self._lock:
+            newest = self._newest
+            everything = {kept.index: kept for kept in (*self._spread, *self._recent)}
+        if newest is None:
+            return []
+        if not self._pinned:
+            everything[newest.index] = newest.keep()
+        pool = sorted(everything.values(), key=lambda kept: kept.index)
+        if last_seconds > 0:
+            pool = [kept for kept in pool if kept.stamp >= newest.stamp - last_seconds]
+        return evenly_spaced(pool, frames)
+
+
+def _passed(last: float, now: float, interval: float) -> bool:
+    """Whether the interval is over, with a hair of slack for the rounding of evenly spaced stamps."""
+    return now - last >= interval * (1 - 1e-6)
+
+
+def evenly_spaced(pool: Sequence[KeptFrame], frames: int) -> list[KeptFrame]:
+    """Return ``frames`` of ``pool`` (ordered by time), each nearest to one of as many equally spaced instants."""
+    if frames >= len(pool):
+        return list(pool)
+    if frames == 1:
+        return [pool[-1]]
+    stamps = np.array([kept.stamp for kept in pool])
+    chosen: list[int] = []
+    for k, instant in enumerate(np.linspace(stamps[0], stamps[-1], frames)):
+        first = chosen[-1] + 1 if chosen else 0  # never one frame twice, and enough left for the rest
+        last = len(pool) - (frames - k)
+        chosen.append(first + int(np.argmin(np.abs(stamps[first : last + 1] - instant))))
+    return [pool[i] for i in chosen]
+
+
+def median_depths(labels: np.ndarray, depth: np.ndarray, ids: dict[int, int]) -> dict[int, float]:
+    """Return the median depth in metres of each id that has any.
+
+    :param labels: HxW uint16.
+    :param depth: HxW float32 metres, NaN unknown.
+    :raises ImageError: the two differ in size.
+    """
+    if labels.shape != depth.shape:
+        raise ImageError(f"the depth image is {depth.shape[::-1]}, the camera image {labels.shape[::-1]}")
+    known = np.isfinite(depth) & (depth > 0) & (labels > 0)
+    flat_ids, flat_depth = labels[known], depth[known]
+    order = np.lexsort((flat_depth, flat_ids))
+    sorted_ids, sorted_depth = flat_ids[order], flat_depth[order]
+    result = {}
+    for i in ids:
+        begin, end = np.searchsorted(sorted_ids, [i, i + 1])
+        if end > begin:
+            result[i] = float(sorted_depth[(begin + end) // 2])
+    return result
+
+
+def encode_jpeg(image: np.ndarray, quality: int) -> bytes:
+    """Return HxWx3 uint8 BGR as JPEG.
+
+    :raises ImageError: OpenCV refuses it.
+    """
+    ok, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    if not ok:
+        raise ImageError(f"an image of shape {image.shape}, {image.dtype} could not be encoded")
+    return data.tobytes()
+
+
+def _decoded(data: bytes, flags: int) -> np.ndarray:
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    if image is None:
+        raise ImageError("a kept frame could not be decoded")
+    return image
