@@ -1,0 +1,67 @@
+"""What every source of frames promises: frames in order, one at a time, and an account of what was left out."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from cc_ros.frame import Frame
+from cc_ros.settings import knob
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+DEFAULT_FPS = 30.0  # for images that carry no time at all
+
+
+@dataclass(frozen=True)
+class SourceSettings:
+    """How to read a recording; what does not concern its kind is not looked at."""
+
+    fps: float = knob(0.0, "frames per second of a video or image folder; 0 = as recorded", ge=0, le=1000)
+    image_topic: str = knob("", "bags: topic of the images; empty = the only one")
+    camera_info_topic: str = knob("", "bags: topic of the CameraInfo; empty = the image's own, 'none' = do without")
+    depth_topic: str = knob("", "bags: topic of the depth images; empty = find one, 'none' = do without")
+    odom_topic: str = knob("", "bags: topic of the Odometry; empty = find one, 'none' = do without")
+    depth_tolerance: float = knob(0.05, "bags: largest difference of the stamps of image and depth, seconds", ge=0)
+
+
+class Source(ABC):
+    """Frames of one recording, in order, with constant memory. Use as a context manager; iterate once.
+
+    :ivar name: what people call it: the file or folder name.
+    :ivar fps: frames per second, an estimate for bags; None when unknown.
+    :ivar length: number of frames announced; None when unknown. Damaged frames are announced as well.
+    :ivar size: (width, height) of the first frame in pixels; None before it was read.
+    :ivar skipped: reason -> how often something was left out for it; grows while iterating.
+    """
+
+    def __init__(self, name: str, fps: float | None = None, length: int | None = None) -> None:
+        self.name = name
+        self.fps = fps
+        self.length = length
+        self.size: tuple[int, int] | None = None
+        self.skipped: Counter[str] = Counter()
+
+    @abstractmethod
+    def __iter__(self) -> Iterator[Frame]:
+        """Yield the frames; a stamp that falls marks a new episode (a recording of a bag that looped).
+
+        :raises SourceError: the recording is damaged beyond what can be skipped, or holds no image at all.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Release files; closing twice is fine."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
