@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sam2_scene import HEIGHT, WIDTH, disc, disc_mask, frames, random_model, torch, write_jpegs
+
+from cc_ros.tracking.sam2.predictor import Prediction, StreamingPredictor
+
+FRAMES, JOIN, LEAVE = 30, 12, 20
+
+
+@pytest.fixture(scope="module")
+def model():
+    return random_model(128)
+
+
+def stock_masks(model, folder: Path) -> list[dict[int, torch.Tensor]]:
+    """Video-size logits by id of each frame: two objects at frame 0, one by a click; a third joins, the second leaves."""
+    state = model.init_state(str(folder))
+    out = []
+
+    def run(start: int, end: int) -> None:
+        for _, ids, masks in model.propagate_in_video(
+            state, start_frame_idx=start, max_frame_num_to_track=end - start - 1
+        ):
+            out.append(dict(zip(ids, masks[:, 0], strict=True)))
+
+    model.add_new_mask(state, 0, 1, disc_mask(0, 0))
+    model.add_new_points_or_box(state, 0, 2, points=np.array([disc(1, 0)], np.float32), labels=np.array([1], np.int32))
+    run(0, JOIN)
+    model.add_new_mask(state, JOIN, 77, disc_mask(2, JOIN))
+    model.add_new_mask(state, JOIN, 1, disc_mask(0, JOIN))  # a second mask for a known object
+    run(JOIN, LEAVE)
+    model.remove_object(state, 2)
+    run(LEAVE, FRAMES)
+    return out
+
+
+def streamed_masks(predictor: StreamingPredictor, images: list[np.ndarray]) -> list[dict[int, torch.Tensor]]:
+    out = []
+    for t, image in enumerate(images):
+        encoding = predictor.encode(image, t)
+        given = {}
+        if t == 0:
+            given[1] = predictor.from_masks(encoding, torch.from_numpy(disc_mask(0, 0))[None])
+            point = torch.tensor([[disc(1, 0)]]) / torch.tensor([WIDTH, HEIGHT])
+            given[2] = predictor.ask(encoding, point, torch.ones(1, 1, dtype=torch.int32))[2]
+        if t == JOIN:
+            given[77] = predictor.from_masks(encoding, torch.from_numpy(disc_mask(2, JOIN))[None])
+            given[1] = predictor.from_masks(encoding, torch.from_numpy(disc_mask(0, JOIN))[None])
+        if t == LEAVE:
+            predictor.remove([2])
+        for i, prediction in given.items():
+            predictor.add([i], encoding, prediction)
+        ids, prediction = predictor.step(encoding)
+        logits = {i: p.logits for i, p in given.items()}
+        logits |= dict(zip(ids, prediction.logits.split(1), strict=True)) if prediction else {}
+        full = {
+            i: torch.nn.functional.interpolate(m, (HEIGHT, WIDTH), mode="bilinear", align_corners=False)[0, 0]
+            for i, m in logits.items()
+        }
+        out.append(full)
+    return out
+
+
+@pytest.fixture(scope="module")
+def stock(model, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("video")
+    images = write_jpegs(folder, FRAMES)
+    return images, stock_masks(model, folder)
+
+
+@pytest.mark.parametrize("batch", [1, 32])
+def test_the_masks_equal_stock_over_joins_and_leaves(model, stock, batch):
+    images, expected = stock
+    got = streamed_masks(StreamingPredictor(model, batch_objects=batch), images)
+    assert [set(g) for g in got] == [set(e) for e in expected]
+    worst = max((g[i] - e[i]).abs().max().item() for g, e in zip(got, expected, strict=True) for i in e)
+    spread = max(e[i].std().item() for e in expected for i in e)
+    assert spread > 1e-3  # the masks are not one flat plane, so that equality means something
+    assert worst < 1e-4
+
+
+def test_the_memory_stays_flat_over_300_frames():
+    predictor = StreamingPredictor(random_model(64))
+    encodings = [predictor.encode(image, 0) for image in frames(4)]
+    mask = torch.from_numpy(disc_mask(0, 0))[None]
+    sizes = []
+    for t in range(300):
+        encoding = replace(encodings[t % 4], index=t)
+        if t % 50 == 0:  # objects join and leave
+            predictor.remove(predictor.ids[:-1])
+            predictor.add([t + 1, t + 2], encoding, Prediction.cat([predictor.from_masks(encoding, mask)] * 2))
+        if t % 10 == 0:  # masks given for a known object do not pile up
+            predictor.add(predictor.ids[-1:], encoding, predictor.from_masks(encoding, mask))
+        predictor.step(encoding)
+        sizes.append(predictor.state_bytes())
+    assert max(sizes[150:]) <= max(sizes[50:150])
