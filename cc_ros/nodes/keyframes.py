@@ -1,0 +1,207 @@
+"""The ``cc_keyframes`` node: keeps a few frames of the episode and draws marks on them."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from sensor_msgs.msg import CompressedImage
+from std_msgs.msg import Header
+
+from cc_ros.errors import CCError
+from cc_ros.keyframes import Candidate, KeyframeRequest, Keyframes, KeyframeSettings, MarkSettings
+from cc_ros.msg import MarkedKeyframes, MarkStyle, TrackedMasks
+from cc_ros.nodes.camera import CameraContext, CameraSettings, ImageInput, ImageMessage
+from cc_ros.nodes.convert import MessagePicture, jpeg_message, keyframe_message, nanoseconds, to_labels
+from cc_ros.nodes.spin import main_of
+from cc_ros.nodes.step_node import STEADY, StepNode
+from cc_ros.settings import knob
+from cc_ros.srv import GetKeyframes
+
+LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+
+
+@dataclass(frozen=True)
+class PublishSettings:
+    """Settings of the keyframe node."""
+
+    publish_period: float = knob(2.0, "shortest time between two messages on cc/keyframes, in s", ge=0.1, le=3600.0)
+    image_buffer: float = knob(128.0, "memory for images that wait for their masks, in MB", ge=8.0, le=8192.0)
+
+
+class KeyframesNode(StepNode):
+    """Pairs camera images with their masks, keeps frames spread over the episode and hands them out marked."""
+
+    threads = 3  # images and masks, the service, publishing
+
+    def __init__(self, **node_options: object) -> None:
+        groups = [("", PublishSettings), ("", KeyframeSettings), ("mark", MarkSettings), ("camera", CameraSettings)]
+        super().__init__("cc_keyframes", groups, **node_options)
+        self._published = self.create_publisher(MarkedKeyframes, "cc/keyframes", LATCHED)
+        self._newest_marked = self.create_publisher(CompressedImage, "cc/marked_image/compressed", QoSProfile(depth=1))
+        self._serving = MutuallyExclusiveCallbackGroup()
+        self.create_service(GetKeyframes, "cc/get_keyframes", self._on_get, callback_group=self._serving)
+
+    def start(self) -> None:
+        """Begin to keep frames.
+
+        :raises CCError: a parameter is wrong.
+        """
+        self._settings = self.parameters.read(PublishSettings)
+        camera = self.parameters.read(CameraSettings)
+        self._keyframes = Keyframes(self.parameters.read(KeyframeSettings), self.parameters.read(MarkSettings))
+        self._lock = threading.Lock()
+        self._images: OrderedDict[int, ImageMessage] = OrderedDict()
+        self._bytes = 0
+        self._episode = self._left_episode = 0
+        self._header = Header()
+        self._begin = 0  # nanoseconds; times within an episode are exact as floats, those since 1970 are not
+        self._published_at = -1
+        self._camera = CameraContext(self, camera, self.fault)
+        self._input = ImageInput(self, camera.transport, self._on_image)
+        self._masks = self.create_subscription(TrackedMasks, "cc/masks", self._on_masks, QoSProfile(depth=5))
+        self._timer = self.create_timer(self._settings.publish_period, self._publish, self.background, STEADY)
+
+    def stop(self) -> None:
+        """Stop keeping frames and forget the episode."""
+        self._input.close()
+        self._camera.close()
+        self.destroy_subscription(self._masks)
+        self.destroy_timer(self._timer)
+
+    def new_episode(self) -> None:
+        """Forget the frames, and masks of the old episode that are still under way."""
+        with self._lock:
+            self._left_episode = self._episode
+            self._clear()
+
+    def _clear(self) -> None:
+        self._keyframes.store.clear()
+        self._camera.clear()
+
+    def health(self) -> tuple[str, Mapping[str, object]]:
+        """Return figures on what is kept."""
+        with self._lock:
+            return "", {"episode_frames": self._keyframes.store.frames_seen, "images_waiting": len(self._images)}
+
+    # -- the stream
+
+    def _on_image(self, message: ImageMessage) -> None:
+        stamp = nanoseconds(message.header.stamp)
+        with self._lock:
+            self._drop(stamp)  # stamps that stand still: the newest picture counts
+            self._images[stamp] = message
+            self._bytes += len(message.data)
+            while self._bytes > self._settings.image_buffer * 1e6 and len(self._images) > 1:
+                self._drop(next(iter(self._images)))
+
+    def _drop(self, stamp: int) -> ImageMessage | None:
+        message = self._images.pop(stamp, None)
+        if message is not None:
+            self._bytes -= len(message.data)
+        return message
+
+    def _on_masks(self, message: TrackedMasks) -> None:
+        stamp = nanoseconds(message.header.stamp)
+        with self._lock:
+            if message.episode == self._left_episode:
+                return
+            if message.episode != self._episode:
+                self._episode, self._begin = message.episode, stamp
+                self._clear()
+            image = self._images.get(stamp)
+            while self._images and next(iter(self._images)) != stamp and image is not None:
+                self._drop(next(iter(self._images)))  # older than what the tracker is at
+            self._header = message.header
+        if image is None:
+            self.fault("unmatched_masks", "masks came for an image that was not received: is the network too slow?")
+            return
+        try:
+            labels = to_labels(message.labels)
+            view = self._camera.at(stamp, message.labels.width, message.labels.height)
+            candidate = Candidate(
+                message.index, (stamp - self._begin) * 1e-9, MessagePicture(image), labels, view.depth, view.intrinsics, view.pose
+            )
+            self._keyframes.store.offer(candidate)
+        except CCError as error:
+            self.fault("bad_frames", f"a frame was not kept: {error}")
+
+    # -- handing out
+
+    def _on_get(self, request: GetKeyframes.Request, response: GetKeyframes.Response) -> GetKeyframes.Response:
+        if not self.active:
+            response.message = "cc_keyframes is not active"
+            return response
+        try:
+            response.keyframes = self._message(request)
+        except CCError as error:
+            response.message = str(error)
+            return response
+        response.success = bool(response.keyframes.keyframes)
+        if not response.success:
+            response.message = "no frames yet: cc_tracker sends no masks; is the camera running?"
+        return response
+
+    def _message(self, request: GetKeyframes.Request) -> MarkedKeyframes:
+        style, kind = self._style(request.style)
+        wish = KeyframeRequest(request.frames, request.marks, kind, request.last_seconds, tuple(request.blur_marks))
+        with self._lock:
+            header, episode, begin = self._header, self._episode, self._begin
+            seen = self._keyframes.store.frames_seen
+        marked = self._keyframes.marked(wish, style)
+        message = MarkedKeyframes(header=header, episode=episode, frames_seen=seen)
+        message.style = _style_message(kind, style, marked[0].width if marked else 0, marked[0].height if marked else 0)
+        for keyframe in marked:
+            own = Header(frame_id=header.frame_id)
+            own.stamp.sec, own.stamp.nanosec = divmod(begin + round(keyframe.stamp * 1e9), 1_000_000_000)
+            message.keyframes.append(keyframe_message(keyframe, own, self._camera.world_frame))
+        return message
+
+    def _style(self, asked: MarkStyle) -> tuple[MarkSettings, str]:
+        own, kind = self._keyframes.style, asked.kind or self._keyframes.settings.kind
+        style = MarkSettings(
+            diameter=asked.diameter or own.diameter,
+            outline=own.outline if asked.outline == MarkStyle.AS_SET else asked.outline == MarkStyle.ON,
+            overlay=own.overlay if asked.overlay == MarkStyle.AS_SET else asked.overlay == MarkStyle.ON,
+            fill=asked.fill or own.fill,
+            text=asked.text or own.text,
+        )
+        return style, kind
+
+    def _publish(self) -> None:
+        if not (self._published.get_subscription_count() or self._newest_marked.get_subscription_count()):
+            return
+        with self._lock:
+            seen = self._keyframes.store.frames_seen
+        if seen in (0, self._published_at):
+            return
+        self._published_at = seen
+        try:
+            message = self._message(GetKeyframes.Request())
+        except CCError as error:
+            self.fault("bad_frames", f"the keyframes were not published: {error}")
+            return
+        self._published.publish(message)
+        newest = message.keyframes[-1]
+        self._newest_marked.publish(jpeg_message(newest.header, newest.image.data))
+
+
+def _style_message(kind: str, style: MarkSettings, width: int, height: int) -> MarkStyle:
+    on_off = {True: MarkStyle.ON, False: MarkStyle.OFF}
+    return MarkStyle(
+        kind=kind,
+        diameter=style.pixels(width, height),
+        outline=on_off[style.outline],
+        overlay=on_off[style.overlay],
+        fill=style.fill,
+        text=style.text,
+    )
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run the node until it is interrupted; ``ros2 run cc_ros cc_keyframes``."""
+    return main_of([KeyframesNode], args)

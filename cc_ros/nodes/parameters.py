@@ -1,0 +1,69 @@
+"""ROS parameters declared from settings dataclasses: name, default, range and description stand in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+
+from cc_ros.errors import SettingsError
+from cc_ros.settings import Knob, checked, knobs
+
+T = TypeVar("T")
+UNBOUNDED = 2**31 - 1
+
+
+class NodeParameters:
+    """The settings of a node as ROS parameters ``<prefix>.<name>``, or ``<name>`` where the prefix is empty.
+
+    A value that a setting does not allow is refused, at start by an exception and later by a veto with the reason.
+
+    :param node: declares the parameters on it.
+    :param groups: (prefix, settings dataclass) pairs.
+    """
+
+    def __init__(self, node: Node, groups: Sequence[tuple[str, type]]) -> None:
+        self._node = node
+        self._groups = {cls: prefix for prefix, cls in groups}
+        self._knobs: dict[str, Knob] = {}
+        for prefix, cls in groups:
+            for knob in knobs(cls):
+                name = f"{prefix}.{knob.name}" if prefix else knob.name
+                self._knobs[name] = knob
+                node.declare_parameter(name, knob.default, _descriptor(knob))
+        node.add_on_set_parameters_callback(self._check)
+
+    def read(self, cls: type[T]) -> T:
+        """Return the settings ``cls`` with the present values of its parameters.
+
+        :raises SettingsError: a value is out of its range.
+        """
+        prefix = self._groups[cls]
+        names = {f"{prefix}.{knob.name}" if prefix else knob.name: knob.name for knob in knobs(cls)}
+        return checked(cls, {short: self._node.get_parameter(name).value for name, short in names.items()})
+
+    def _check(self, parameters: list[Parameter]) -> SetParametersResult:
+        for parameter in parameters:
+            knob = self._knobs.get(parameter.name)
+            if knob is None:
+                continue
+            try:
+                knob.check(parameter.value)
+            except SettingsError as error:
+                return SetParametersResult(successful=False, reason=str(error))
+        return SetParametersResult(successful=True)
+
+
+def _descriptor(knob: Knob) -> ParameterDescriptor:
+    text = knob.help + (f" (one of: {', '.join(knob.choices)})" if knob.choices else "")
+    descriptor = ParameterDescriptor(description=text)
+    low, high = knob.ge, knob.le
+    if knob.type is int and (low is not None or high is not None):
+        limits = (-UNBOUNDED if low is None else int(low), UNBOUNDED if high is None else int(high))
+        descriptor.integer_range = [IntegerRange(from_value=limits[0], to_value=limits[1], step=1)]
+    elif knob.type is float and low is not None and high is not None:
+        descriptor.floating_point_range = [FloatingPointRange(from_value=low, to_value=high)]
+    return descriptor

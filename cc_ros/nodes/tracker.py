@@ -1,0 +1,188 @@
+"""The ``cc_tracker`` node: camera images in, instance maps with lasting ids out."""
+
+from __future__ import annotations
+
+import threading
+import time
+import traceback
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from rclpy.qos import QoSProfile
+from sensor_msgs.msg import Image
+from std_msgs.msg import Header
+
+from cc_ros.errors import BackendError, CCError
+from cc_ros.frame import Frame
+from cc_ros.keyframes.overlay import draw_labels
+from cc_ros.msg import TrackedMasks
+from cc_ros.nodes.camera import SENSOR_QOS, CameraContext, CameraSettings, ImageInput, ImageMessage
+from cc_ros.nodes.convert import image_message, nanoseconds, to_bgr, track_message
+from cc_ros.nodes.graph import explain_silence
+from cc_ros.nodes.spin import main_of
+from cc_ros.nodes.stamps import Order, StampOrder
+from cc_ros.nodes.step_node import STEADY, StepNode
+from cc_ros.settings import knob
+from cc_ros.tracking import Tracked
+from cc_ros.tracking.factory import BACKENDS, make_tracker
+from cc_ros.tracking.flow import FlowSettings
+from cc_ros.tracking.sam2.settings import Sam2Settings
+
+
+@dataclass(frozen=True)
+class TrackerSettings:
+    """Settings of the tracker node."""
+
+    backend: str = knob("auto", "auto: SAM 2 where it can run, flow otherwise", choices=BACKENDS)
+    queue: int = knob(4, "images that may wait; when more come, the oldest is skipped and counted", ge=1, le=100)
+    silence: float = knob(5.0, "without images for so long, say what may be wrong, in s", ge=0.5, le=3600.0)
+
+
+class TrackerNode(StepNode):
+    """Runs a tracker over the camera stream, in a thread of its own so that callbacks stay short."""
+
+    def __init__(self, **node_options: object) -> None:
+        groups = [("", TrackerSettings), ("camera", CameraSettings), ("flow", FlowSettings), ("sam2", Sam2Settings)]
+        super().__init__("cc_tracker", groups, **node_options)
+        self._masks = self.create_publisher(TrackedMasks, "cc/masks", QoSProfile(depth=5))
+        self._overlay = self.create_publisher(Image, "cc/overlay", QoSProfile(depth=1))
+
+    def start(self) -> None:
+        """Make the tracker and listen to the camera.
+
+        :raises CCError: a parameter is wrong or the backend cannot run here.
+        """
+        self._settings = self.parameters.read(TrackerSettings)
+        camera = self.parameters.read(CameraSettings)
+        flow, sam2 = self.parameters.read(FlowSettings), self.parameters.read(Sam2Settings)
+        self._tracker = make_tracker(self._settings.backend, flow, sam2)
+        self._inbox: deque[ImageMessage] = deque()
+        self._wake = threading.Condition()
+        self._stopping = self._restart = False
+        self._order = StampOrder()
+        self._begin_episode()
+        self._durations: deque[float] = deque(maxlen=300)
+        self._last_image = time.monotonic()
+        self._camera = CameraContext(self, camera, self.fault)
+        self._images = ImageInput(self, camera.transport, self._on_image)
+        self._watch = self.create_timer(1.0, self._watch_silence, self.background, STEADY)
+        self._worker = threading.Thread(target=self._work, name="cc_tracker", daemon=True)
+        self._worker.start()
+
+    def stop(self) -> None:
+        """Stop listening and let the frame in work come to its end."""
+        self._images.close()
+        self._camera.close()
+        self.destroy_timer(self._watch)
+        with self._wake:
+            self._stopping = True
+            self._wake.notify()
+        self._worker.join()
+        self._tracker.close()
+
+    def new_episode(self) -> None:
+        """Forget every object before the next image."""
+        with self._wake:
+            self._restart = True
+            self._inbox.clear()
+
+    def health(self) -> tuple[str, Mapping[str, object]]:
+        """Return figures of the last seconds; a trouble when images are missing or the backend is degraded."""
+        tracker = dict(self._tracker.health())
+        trouble = str(tracker.get("degraded", ""))
+        silent = time.monotonic() - self._last_image
+        if silent > self._settings.silence:
+            trouble = f"no images for {silent:.0f} s"
+        spent = sorted(self._durations)
+        figures: dict[str, object] = {"backend": self._settings.backend, **tracker, "episode_frames": self._index}
+        if spent:
+            figures["ms_median"] = f"{1e3 * spent[len(spent) // 2]:.1f}"
+            figures["ms_p95"] = f"{1e3 * spent[int(len(spent) * 0.95)]:.1f}"
+        return trouble, figures
+
+    # -- executor's thread
+
+    def _on_image(self, message: ImageMessage) -> None:
+        self._last_image = time.monotonic()
+        with self._wake:
+            self.counters["images"] += 1
+            self._inbox.append(message)
+            if len(self._inbox) > self._settings.queue:
+                self._inbox.popleft()
+                self.counters["skipped"] += 1
+            self._wake.notify()
+
+    def _watch_silence(self) -> None:
+        silent = time.monotonic() - self._last_image
+        if silent > self._settings.silence:
+            self._images.listen()
+            if self.counters["silences"] == 0 or silent % 30 < 1:
+                self.counters["silences"] += 1
+                why = explain_silence(self, self._images.topics(), SENSOR_QOS)
+                self.get_logger().warning("\n  ".join([f"no images for {silent:.0f} s", *why]))
+        elif self.counters["silences"]:
+            self.counters["silences"] = 0
+            self.get_logger().info("images arrive")
+
+    # -- worker's thread
+
+    def _work(self) -> None:
+        while True:
+            with self._wake:
+                self._wake.wait_for(lambda: self._inbox or self._stopping)
+                if self._stopping:
+                    return
+                message = self._inbox.popleft()
+                restart, self._restart = self._restart, False
+            if restart:
+                self._begin_episode()
+            try:
+                self._step(message)
+            except BackendError as error:
+                self.fault("backend_errors", f"the tracker failed on a frame and goes on with the next: {error}")
+            except CCError as error:
+                self.fault("bad_images", f"an image was left out: {error}")
+            except Exception as error:  # a defect met in one frame must not end the stream
+                self.fault("errors", f"a frame failed: {error!r}\n{traceback.format_exc()}")
+
+    def _begin_episode(self) -> None:
+        self._tracker.reset()
+        self._episode = time.time_ns()
+        self._index = 0
+
+    def _step(self, message: ImageMessage) -> None:
+        image = to_bgr(message)
+        begun = time.perf_counter()
+        stamp = nanoseconds(message.header.stamp)
+        order, seconds = self._order.check(stamp, time.monotonic())
+        if order is Order.LATE:
+            self.fault("late_images", f"an image older than its predecessor was left out (stamp {seconds:.3f} s)")
+            return
+        if order is Order.STILL:
+            self.fault("still_stamps", "stamps stand still; going by the time of arrival: does the driver set them?")
+        if order is Order.JUMPED_BACK:
+            self.get_logger().info("time ran backwards: a new episode begins")
+            self._camera.clear()
+            self._begin_episode()
+        height, width = image.shape[:2]
+        view = self._camera.at(stamp, width, height)
+        tracked = self._tracker.step(Frame(image, seconds, view.depth, view.intrinsics, view.pose))
+        self._publish(message.header, image, tracked)
+        self._durations.append(time.perf_counter() - begun)
+
+    def _publish(self, header: Header, image: np.ndarray, tracked: Tracked) -> None:
+        message = TrackedMasks(header=header, episode=self._episode, index=self._index)
+        message.labels = image_message(header, tracked.labels, "16UC1")
+        message.tracks = [track_message(track) for track in tracked.tracks]
+        self._masks.publish(message)
+        self._index += 1
+        self.counters["masks"] += 1
+        if self._overlay.get_subscription_count():
+            self._overlay.publish(image_message(header, draw_labels(image, tracked.labels), "bgr8"))
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run the node until it is interrupted; ``ros2 run cc_ros cc_tracker``."""
+    return main_of([TrackerNode], args)
