@@ -1,0 +1,181 @@
+"""Answers without a model: questions about marks, answered from what was measured.
+
+Left, right, near and far of marks follow from tracks, intrinsics and odometry or depth, as far as there are any. What
+they do not determine is not answered.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+from collections.abc import Sequence
+
+from cc_ros.reasoning import wording
+from cc_ros.reasoning.request import Answer, Kind, Question, Status
+from cc_ros.space import relations
+from cc_ros.space.relations import Measured, Unknown
+from cc_ros.space.scene import SceneMap
+
+_FITTING: dict[type, set[Kind]] = {
+    wording.AsksSide: {Kind.LEFT_RIGHT, Kind.VIEWPOINT, Kind.FREE, Kind.CHOICE},
+    wording.AsksFurther: {Kind.WHICH_MARK, Kind.LEFT_RIGHT, Kind.VIEWPOINT, Kind.FREE, Kind.CHOICE},
+    wording.AsksCount: {Kind.COUNT, Kind.FREE, Kind.CHOICE},
+    wording.AsksNearest: {Kind.WHICH_MARK, Kind.FREE, Kind.CHOICE},
+    wording.AsksWhere: {Kind.FREE, Kind.WHICH_MARK},
+    wording.AsksDistance: {Kind.FREE},
+}
+_AHEAD = math.radians(8)
+
+
+def answer_from_marks(question: Question, kind: Kind, scene: SceneMap) -> Answer | None:
+    """Answer a question from measurements, or return None where it is none about marks alone.
+
+    :returns: an answer that is OK, UNKNOWN_MARK, or CANNOT_TELL with what was missing in the message.
+    """
+    asked = wording.read(question.text)
+    if asked is None or kind not in _FITTING[type(asked)]:
+        return None
+    missing = [id for id in wording.ids_in(asked) if id not in scene.places]
+    if missing:
+        return unknown_marks(missing, scene.ids, kind)
+    answer = dataclasses.replace(_answer(asked, scene), kind=kind.value)
+    if answer.ok and kind is Kind.CHOICE:
+        return _choose(answer, question.choices)
+    return answer
+
+
+def unknown_marks(missing: Sequence[int], known: Sequence[int], kind: Kind) -> Answer:
+    """Return the refusal of a question about marks that do not exist."""
+    shown = f"they show {', '.join(map(str, known))}" if known else "they show no marks at all"
+    message = f"no keyframe shows mark {', '.join(map(str, missing))}; {shown}"
+    return Answer(Status.UNKNOWN_MARK, message, kind=kind.value)
+
+
+def _answer(asked: wording.Asked, scene: SceneMap) -> Answer:
+    match asked:
+        case wording.AsksSide():
+            return _side(asked, scene)
+        case wording.AsksFurther():
+            return _further(asked, scene)
+        case wording.AsksCount():
+            return _measured(str(len(scene.ids)), scene.ids, 1.0, f"the keyframes show marks {_list(scene.ids)}")
+        case wording.AsksNearest():
+            return _nearest(asked, scene)
+        case wording.AsksWhere(id):
+            return _where(id, scene)
+        case wording.AsksDistance(a, b):
+            return _distance(a, b, scene)
+
+
+def _side(asked: wording.AsksSide, scene: SceneMap) -> Answer:
+    relation = _relation(asked.a, asked.b, asked.view, scene)
+    if isinstance(relation, Unknown):
+        return _unknown(relation)
+    found = "left" if relation.value > 0 else "right"
+    of = f"of mark {asked.b}" if asked.b is not None else "of straight ahead"
+    who = f"for somebody at mark {asked.view.at} facing mark {asked.view.facing}" if asked.view else "for the camera"
+    reason = (
+        f"mark {asked.a} is {math.degrees(abs(relation.value)):.0f}° {found} {of} {who}, measured from {relation.basis}"
+    )
+    text = found if not asked.claim else "yes" if asked.claim == found else "no"
+    ids = [asked.a, asked.b, *((asked.view.at, asked.view.facing) if asked.view else ())]
+    return _measured(text, [id for id in ids if id is not None], relation.confidence, reason)
+
+
+def _further(asked: wording.AsksFurther, scene: SceneMap) -> Answer:
+    relation = _relation(asked.a, asked.b, asked.view, scene)
+    if isinstance(relation, Unknown):
+        return _unknown(relation)
+    id = asked.a if (relation.value > 0) == (asked.side == "left") else asked.b
+    reason = f"mark {id} is {math.degrees(abs(relation.value)):.0f}° further {asked.side}, from {relation.basis}"
+    return _measured(f"mark {id}", [id], relation.confidence, reason)
+
+
+def _relation(a: int, b: int | None, view: wording.View | None, scene: SceneMap) -> Measured | Unknown:
+    if a == b:
+        return Unknown(f"both are mark {a}")
+    if view is not None:
+        return relations.side_from(scene, a, b, view.at, view.facing)
+    return relations.side_of_robot(scene, a) if b is None else relations.side(scene, a, b)
+
+
+def _nearest(asked: wording.AsksNearest, scene: SceneMap) -> Answer:
+    ids = [id for id in (asked.among or scene.ids) if id != asked.to]
+    if not ids:
+        return _unknown(Unknown("there is no other mark"))
+    gaps: dict[int, Measured] = {}
+    for id in ids:
+        gap = _gap(scene, id, asked.to)
+        if isinstance(gap, Unknown):
+            return _unknown(gap)
+        gaps[id] = gap
+    order = sorted(gaps, key=lambda id: gaps[id].value, reverse=asked.furthest)
+    best = gaps[order[0]]
+    for id in order[1:]:
+        if abs(gaps[id].value - best.value) < relations.SURE * math.hypot(gaps[id].sigma, best.sigma):
+            both = f"{best.value:.1f} m and {gaps[id].value:.1f} m"
+            return _unknown(Unknown(f"marks {order[0]} and {id} are about equally far ({both})"))
+    word = "furthest from" if asked.furthest else "nearest to"
+    whom = "the robot" if asked.to is None else f"mark {asked.to}"
+    reason = f"mark {order[0]} is {word} {whom}, at {best.value:.1f} m, measured from {best.basis}"
+    return _measured(f"mark {order[0]}", [order[0]], 0.95, reason)
+
+
+def _distance(a: int, b: int | None, scene: SceneMap) -> Answer:
+    gap = _gap(scene, a, b)
+    if isinstance(gap, Unknown):
+        return _unknown(gap)
+    ids = [a] if b is None else [a, b]
+    return _measured(f"{gap.value:.1f} m", ids, 0.95, f"± {2 * gap.sigma:.1f} m, measured from {gap.basis}")
+
+
+def _gap(scene: SceneMap, a: int, b: int | None) -> Measured | Unknown:
+    return relations.distance_from_robot(scene, a) if b is None else relations.distance(scene, a, b)
+
+
+def _where(id: int, scene: SceneMap) -> Answer:
+    side, gap = relations.side_of_robot(scene, id), relations.distance_from_robot(scene, id)
+    parts = [] if isinstance(gap, Unknown) else [f"{gap.value:.1f} m away"]
+    if isinstance(side, Measured):
+        parts.append(_direction(side.value))
+    if parts:
+        basis = side.basis if isinstance(side, Measured) else gap.basis if isinstance(gap, Measured) else ""
+        return _measured(", ".join(parts), [id], 0.95, f"seen from the robot's newest place, measured from {basis}")
+    last = scene.places[id].sightings[-1]
+    frame = scene.keyframes[last.picture]
+    third = ("left", "middle", "right")[min(2, int(3 * last.mark.x / frame.width))]
+    text = f"in the {third} of picture {last.picture + 1} of {len(scene.keyframes)}, the last that shows it"
+    return _measured(text, [id], 0.95, "its direction from the robot is not known without odometry")
+
+
+def _direction(angle: float) -> str:
+    if abs(angle) < _AHEAD:
+        return "straight ahead"
+    if abs(angle) > math.pi - _AHEAD:
+        return "right behind"
+    return f"{math.degrees(abs(angle)):.0f}° to the {'left' if angle > 0 else 'right'}"
+
+
+def _choose(answer: Answer, choices: Sequence[str]) -> Answer | None:
+    """Match a measured answer to one choice; None where none or several say the same."""
+    said = set(re.findall(r"[a-z]+|\d+", answer.text.lower())) - {"mark"}
+    wanted = [
+        set(re.findall(r"[a-z]+|\d+", choice.lower())) - {"mark", "the", "to", "on", "it", "is"} for choice in choices
+    ]
+    fitting = [i for i, words in enumerate(wanted) if words == said]
+    if len(fitting) != 1:
+        return None
+    return dataclasses.replace(answer, choice=fitting[0], text=choices[fitting[0]])
+
+
+def _measured(text: str, ids: Sequence[int], confidence: float, reason: str) -> Answer:
+    return Answer(Status.OK, text=text, mark_ids=tuple(ids), confidence=confidence, source="geometry", reason=reason)
+
+
+def _unknown(relation: Unknown) -> Answer:
+    return Answer(Status.CANNOT_TELL, f"the measurements do not tell: {relation.reason}")
+
+
+def _list(ids: Sequence[int]) -> str:
+    return ", ".join(map(str, ids))

@@ -1,0 +1,66 @@
+"""Every knob of the reasoner, in one place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cc_ros.reasoning.request import Style
+from cc_ros.settings import knob
+
+PRESET_NAMES = ("openai", "gemini", "claude", "vllm", "ollama", "llama_cpp", "lm_studio", "transformers", "compatible")
+
+
+@dataclass(frozen=True)
+class ReasonerSettings:
+    """Which model to ask, how, and how much of it.
+
+    The key is no setting: it is read from an environment variable or a file.
+    """
+
+    base_url: str = knob("", "chat endpoint, e.g. http://127.0.0.1:8000/v1; empty = the preset's")
+    preset: str = knob("", "kind of server; empty = told from base_url, else openai", choices=("", *PRESET_NAMES))
+    model: str = knob("", "model name as the server knows it; empty = the preset's")
+    key_env: str = knob("", "name of the environment variable that holds the key; empty = the preset's")
+    key_file: str = knob("", "file with the key, mode 0600, instead of an environment variable")
+    structured: str = knob(
+        "auto",
+        "how the server is made to answer in JSON: a schema, any JSON, or by being told so; auto = as the preset knows",
+        choices=("auto", "json_schema", "json_object", "told"),
+    )
+    prefer: str = knob(
+        "model",
+        "who answers a question about marks that both could: the model, or geometry measured from the marks",
+        choices=("model", "geometry"),
+    )
+    style: str = knob(Style.MARKS.value, "marking and prompting style", choices=tuple(s.value for s in Style))
+    frames: int = knob(0, "keyframes a question; 0 = as the keyframe step is configured", ge=0, le=64)
+    marks: int = knob(0, "marks a question (K); 0 = as the keyframe step is configured", ge=0, le=200)
+    blur_marks: str = knob("", "ids of marked objects to blur before pictures leave the machine, e.g. 3,7")
+    prompts_dir: str = knob("", "folder whose text files replace the prompts of the same name")
+    timeout: float = knob(60.0, "seconds until an answer must be there", ge=0.1, le=3600)
+    retries: int = knob(
+        3, "how often a request is sent again after a fault of the server or the connection", ge=0, le=20
+    )
+    backoff: float = knob(0.5, "seconds before the first retry; doubles with each, with jitter", ge=0.0, le=60)
+    temperature: float = knob(0.0, "randomness of the model; negative = leave it to the server", ge=-1, le=2)
+    max_answer_tokens: int = knob(1024, "longest answer in tokens", ge=16, le=65536)
+    max_image_side: int = knob(1280, "pictures are scaled down to this many pixels on the longer side", ge=64, le=8192)
+    jpeg_quality: int = knob(85, "JPEG quality of pictures that are scaled down", ge=10, le=100)
+    image_detail: str = knob("auto", "detail level, where the server has them", choices=("auto", "low", "high"))
+    max_parallel: int = knob(2, "questions at the model at once", ge=1, le=64)
+    max_queue: int = knob(8, "questions that may wait; one more is refused at once", ge=0, le=1000)
+    breaker_failures: int = knob(5, "faults in a row after which the server is left alone", ge=1, le=1000)
+    breaker_seconds: float = knob(30.0, "for how long it is left alone", ge=0.1, le=3600)
+    cache_seconds: float = knob(
+        60.0, "the same question about the same pictures is not sent again for so long", ge=0, le=86400
+    )
+    max_requests_per_hour: int = knob(0, "requests to the model; 0 = no limit", ge=0)
+    max_requests: int = knob(0, "requests in all; 0 = no limit", ge=0)
+    max_tokens_per_hour: int = knob(0, "tokens to and from the model; 0 = no limit", ge=0)
+    max_tokens: int = knob(0, "tokens in all; 0 = no limit", ge=0)
+    max_cost_per_hour: float = knob(0.0, "money; 0 = no limit; needs the prices", ge=0)
+    max_cost: float = knob(0.0, "money in all; 0 = no limit; needs the prices", ge=0)
+    price_prompt: float = knob(0.0, "price of a million prompt tokens", ge=0)
+    price_answer: float = knob(0.0, "price of a million answer tokens", ge=0)
+    history_tokens: int = knob(16000, "navigation: size of the conversation kept; the oldest pictures go first", ge=500)
+    max_forward: float = knob(5.0, "navigation: longest move in metres", ge=0.1, le=100)
