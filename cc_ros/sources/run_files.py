@@ -28,9 +28,6 @@ MARKS, TIMING, REPORT = "marks.json", "timing.json", "report.html"
 MAX_PENDING = 16  # label maps that wait to be written before a frame has to wait for them
 EDGE = 100  # frames in the medians of the beginning and the end
 
-# Label maps are flat areas: the lowest level with run-length matching is both the fastest and small.
-_PNG = [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE]
-
 
 class RunFilesError(CCError):
     """The files of a run cannot be written."""
@@ -211,7 +208,7 @@ def _write(path: Path, content: bytes) -> None:
 
 
 def _write_labels(path: Path, labels: np.ndarray) -> None:
-    _write(path, cv2.imencode(".png", labels, _PNG)[1].tobytes())
+    _write(path, cv2.imencode(".png", labels)[1].tobytes())
 
 
 def _image_name(keyframe: MarkedKeyframe) -> str:
