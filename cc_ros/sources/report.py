@@ -95,6 +95,7 @@ def render_report(report: Report) -> str:
     )
     environment.filters["seconds"] = _seconds
     environment.filters["number"] = _number
+    environment.filters["percent"] = _percent
     begin = report.tracks.begin if len(report.tracks) else min((k.stamp for k in report.keyframes), default=0.0)
     marked = sorted({mark.id for keyframe in report.keyframes for mark in keyframe.marks})
     mentioned = {instance for answer in report.answers for instance in answer.marks}
@@ -167,6 +168,10 @@ def _seconds(value: float) -> str:
     if abs(value) >= 120:
         return f"{int(value // 60)} min {value % 60:.0f} s"
     return f"{value:.3g} s"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %" if share >= 0.1 else f"{100 * share:.2g} %"
 
 
 def _number(value: Any) -> str:
