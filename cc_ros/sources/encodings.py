@@ -187,7 +187,7 @@ def _imdecode(raw: bytes, flags: int, format: str) -> np.ndarray:
 
 def _metres(millimetres: np.ndarray) -> np.ndarray:
     depth = millimetres.astype(np.float32)
-    depth *= 0.001
+    depth /= 1000  # not times 0.001: so that whole metres are whole
     depth[millimetres == 0] = np.nan
     return depth
 

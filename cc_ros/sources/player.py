@@ -224,7 +224,7 @@ class _Player:
 
     def _wait_for_subscribers(self) -> None:
         """Wait until every topic has a subscriber, or some have and no more come, or the time is over."""
-        publishers = set(self._publishers.values())
+        publishers = {*self._publishers.values(), *([self._clock] if self._clock else [])}
         settled = deadline = time.monotonic() + self._settings.wait
         counted = 0
         while time.monotonic() < min(deadline, settled) and not self._stop.is_set():
