@@ -53,6 +53,14 @@ class CameraSettings:
         return body @ OPTICAL_IN_BODY
 
 
+def beside(node: Node, topic: str, transport: str) -> str:
+    """Return the topic of a transport of ``topic``: ``image/compressed`` moves along when ``image`` is remapped."""
+    own = f"{topic}/{transport}"
+    resolved = node.resolve_topic_name(own)
+    untouched = resolved == node.resolve_topic_name(own, only_expand=True)
+    return f"{node.resolve_topic_name(topic)}/{transport}" if untouched else resolved
+
+
 class ImageInput:
     """Subscribes to ``image`` and ``image/compressed`` and stays with the one that brings pictures.
 
@@ -68,7 +76,8 @@ class ImageInput:
 
     def listen(self) -> None:
         """Wait on every topic that the transport allows, at first and again when the stream has dried up."""
-        for kind, topic, name in ((Image, "image", "raw"), (CompressedImage, "image/compressed", "compressed")):
+        compressed = beside(self._node, "image", "compressed")
+        for kind, topic, name in ((Image, "image", "raw"), (CompressedImage, compressed, "compressed")):
             if kind not in self._subscriptions and self._transport in ("auto", name):
                 self._subscriptions[kind] = self._node.create_subscription(kind, topic, self._receive, SENSOR_QOS)
 
@@ -123,7 +132,7 @@ class CameraContext:
             for kind, topic, callback in (
                 (CameraInfo, "camera_info", self._on_info),
                 (Image, "depth", self._on_depth),
-                (CompressedImage, "depth/compressedDepth", self._on_depth),
+                (CompressedImage, beside(node, "depth", "compressedDepth"), self._on_depth),
                 (Odometry, "odom", self._on_odom),
             )
         ]

@@ -124,7 +124,13 @@ class KeyframesNode(StepNode):
             labels = to_labels(message.labels)
             view = self._camera.at(stamp, message.labels.width, message.labels.height)
             candidate = Candidate(
-                message.index, (stamp - self._begin) * 1e-9, MessagePicture(image), labels, view.depth, view.intrinsics, view.pose
+                message.index,
+                (stamp - self._begin) * 1e-9,
+                MessagePicture(image),
+                labels,
+                view.depth,
+                view.intrinsics,
+                view.pose,
             )
             self._keyframes.store.offer(candidate)
         except CCError as error:
@@ -205,3 +211,7 @@ def _style_message(kind: str, style: MarkSettings, width: int, height: int) -> M
 def main(args: Sequence[str] | None = None) -> int:
     """Run the node until it is interrupted; ``ros2 run cc_ros cc_keyframes``."""
     return main_of([KeyframesNode], args)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -169,11 +169,12 @@ class TrackerNode(StepNode):
         height, width = image.shape[:2]
         view = self._camera.at(stamp, width, height)
         tracked = self._tracker.step(Frame(image, seconds, view.depth, view.intrinsics, view.pose))
-        self._publish(message.header, image, tracked)
-        self._durations.append(time.perf_counter() - begun)
+        took = time.perf_counter() - begun
+        self._durations.append(took)
+        self._publish(message.header, image, tracked, took)
 
-    def _publish(self, header: Header, image: np.ndarray, tracked: Tracked) -> None:
-        message = TrackedMasks(header=header, episode=self._episode, index=self._index)
+    def _publish(self, header: Header, image: np.ndarray, tracked: Tracked, took: float) -> None:
+        message = TrackedMasks(header=header, episode=self._episode, index=self._index, seconds=took)
         message.labels = image_message(header, tracked.labels, "16UC1")
         message.tracks = [track_message(track) for track in tracked.tracks]
         self._masks.publish(message)
@@ -186,3 +187,7 @@ class TrackerNode(StepNode):
 def main(args: Sequence[str] | None = None) -> int:
     """Run the node until it is interrupted; ``ros2 run cc_ros cc_tracker``."""
     return main_of([TrackerNode], args)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

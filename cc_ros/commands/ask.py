@@ -1,0 +1,160 @@
+"""ask a question about the scene that the running nodes have seen
+
+Shows the text as it arrives; Ctrl-C cancels the question. Exit status 0 = answered, 1 = not.
+
+  cc-ros ask "Is the door left of the sofa?"
+  cc-ros ask "Which mark is the lamp by the window?" --goal
+  cc-ros ask "How many chairs are there?" --choice 2 --choice 3 --choice 4
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import Any
+
+from cc_ros.commands.ros import need_ros
+from cc_ros.errors import CCError
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this command."""
+    parser.add_argument("question", help="in plain words; marks by their number, as in 'is 3 left of 5'")
+    parser.add_argument("--kind", default="", help="free, choice, left_right, count, viewpoint, which_mark or navigate")
+    parser.add_argument("--choice", action="append", default=[], metavar="TEXT", help="one of the answers; repeatable")
+    parser.add_argument("--frames", type=int, default=0, metavar="M", help="keyframes to look at")
+    parser.add_argument("--marks", type=int, default=0, metavar="K", help="objects to mark")
+    parser.add_argument("--last", type=float, default=0.0, metavar="S", help="only the last so many seconds")
+    parser.add_argument("--timeout", type=float, default=0.0, metavar="S", help="give up after so many seconds")
+    parser.add_argument("--style", default="", help="marks, raw, set_of_mark or marks_cot")
+    parser.add_argument("--goal", action="store_true", help="publish the place of the mark as a goal on cc/goal")
+    parser.add_argument("--namespace", metavar="NS", default="", help="of the robot's nodes")
+    parser.add_argument("--wait", type=float, default=10.0, metavar="S", help="for the reasoner to appear; default 10")
+    parser.add_argument("--json", action="store_true", help="print the whole answer as JSON")
+
+
+def main(options: argparse.Namespace) -> int:
+    """Ask and print; return 0 for an answer."""
+    need_ros()
+    import rclpy
+    from rclpy.signals import SignalHandlerOptions
+
+    # Without rclpy's handlers Ctrl-C reaches us while the context still works, so that the question can be cancelled.
+    rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
+    try:
+        node = rclpy.create_node("cc_ask", namespace=options.namespace, start_parameter_services=False)
+        result = _Asking(node, options).run()
+        node.destroy_node()
+    finally:
+        rclpy.try_shutdown()
+    if options.json:
+        print(json.dumps(_as_dict(result), indent=1))
+    else:
+        _print(result)
+    return 0 if result.status == result.OK else 1
+
+
+class _Asking:
+    """One question on its way."""
+
+    def __init__(self, node: Any, options: argparse.Namespace) -> None:
+        from rclpy.action.client import ActionClient
+
+        from cc_ros.action import SpatialQuery
+
+        self._node = node
+        self._options = options
+        self._client: Any = ActionClient(node, SpatialQuery, "cc/ask_with_feedback")
+        self._shown = ""
+        self._stage = ""
+
+    def run(self) -> Any:
+        """Send the question and return the result.
+
+        :raises CCError: no reasoner, or it does not take the question.
+        """
+        from rclpy.executors import SingleThreadedExecutor
+
+        executor = SingleThreadedExecutor()
+        executor.add_node(self._node)
+        if not self._client.wait_for_server(self._options.wait):
+            raise CCError(
+                f"no cc_reasoner answers on {self._node.resolve_topic_name('cc/ask_with_feedback')}: "
+                "start it by `cc-ros up`, or see `cc-ros doctor`"
+            )
+        sent = self._client.send_goal_async(self._goal(), feedback_callback=self._on_feedback)
+        executor.spin_until_future_complete(sent, self._options.wait)
+        handle = sent.result() if sent.done() else None
+        if handle is None or not handle.accepted:
+            raise CCError("cc_reasoner did not take the question: is it active?")
+        result = handle.get_result_async()
+        try:
+            executor.spin_until_future_complete(result)
+        except KeyboardInterrupt:
+            print("\ncancelling ...", file=sys.stderr)
+            handle.cancel_goal_async()
+            executor.spin_until_future_complete(result, 5.0)
+            if not result.done():
+                raise
+        if self._shown:
+            print(flush=True)
+        answer: Any = result.result()
+        return answer.result
+
+    def _goal(self) -> Any:
+        from cc_ros.action import SpatialQuery
+
+        o = self._options
+        return SpatialQuery.Goal(
+            question=o.question,
+            kind=o.kind,
+            choices=o.choice,
+            frames=o.frames,
+            marks=o.marks,
+            last_seconds=o.last,
+            timeout=o.timeout,
+            style=o.style,
+            send_goal=o.goal,
+        )
+
+    def _on_feedback(self, message: Any) -> None:
+        feedback = message.feedback
+        if self._options.json:
+            return
+        if feedback.text.startswith(self._shown):
+            print(feedback.text[len(self._shown) :], end="", flush=True)
+            self._shown = feedback.text
+        if feedback.stage != self._stage and sys.stderr.isatty() and not self._shown:
+            print(f"[{feedback.stage} {feedback.seconds:.1f} s]", file=sys.stderr)
+        self._stage = feedback.stage
+
+
+def _print(result: Any) -> None:
+    if result.status != result.OK:
+        print(result.message, file=sys.stderr)
+        return
+    print(result.answer)
+    details = [f"by {result.source}"]
+    if result.mark_ids:
+        details.append("marks " + ", ".join(map(str, result.mark_ids)))
+    if result.confidence:
+        details.append(f"confidence {result.confidence:.2f}")
+    if result.action:
+        details.append(f"action {result.action}" + ("" if result.action == "STOP" else f"({result.action_value:g})"))
+    if result.has_goal:
+        p = result.goal.pose.position
+        details.append(f"goal ({p.x:.2f}, {p.y:.2f}) in {result.goal.header.frame_id}")
+    details.append(f"{result.usage.seconds:.1f} s")
+    print(f"({'; '.join(details)})")
+    for remark in filter(None, (result.reason, result.message)):
+        print(remark)
+
+
+def _as_dict(message: Any) -> Any:
+    """Return a message as plain values; rosidl_runtime_py, which has this too, is not among the wheels."""
+    if hasattr(message, "get_fields_and_field_types"):
+        return {name: _as_dict(getattr(message, name)) for name in message.get_fields_and_field_types()}
+    if isinstance(message, str | bool | int | float):
+        return message
+    return [_as_dict(item) for item in message]

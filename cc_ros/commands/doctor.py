@@ -1,0 +1,168 @@
+"""check the installation, the weights, the model's endpoint, and whether images arrive
+
+Prints one line a check, and what to do about each that fails. Exit status 0 = nothing failed.
+
+  cc-ros doctor
+  cc-ros doctor --remap image:=/camera/image_raw --base-url http://127.0.0.1:8000/v1
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import importlib.util
+import os
+import platform
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from cc_ros.commands.ros import need_ros
+from cc_ros.errors import CCError
+
+PACKAGES = ("numpy", "opencv", "scipy", "openai", "pydantic", "rosbags", "jinja2", "tqdm", "psutil", "yaml")
+MODULES = {"opencv": "cv2"}
+LISTEN = 3.0  # seconds for images to arrive
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The outcome of one check; ``level`` is ok, note or FAIL."""
+
+    level: str
+    what: str
+    advice: str = ""
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this command."""
+    parser.add_argument("--remap", metavar="FROM:=TO", action="append", default=[], help="as given to `cc-ros up`")
+    parser.add_argument("--namespace", metavar="NS", default="", help="of the robot's nodes")
+    parser.add_argument("--base-url", metavar="URL", default="", help="the model's endpoint")
+    parser.add_argument("--model", metavar="NAME", default="", help="the model's name")
+    parser.add_argument("--preset", metavar="NAME", default="", help="kind of server")
+    parser.add_argument("--no-graph", action="store_true", help="do not look for topics and nodes")
+
+
+def main(options: argparse.Namespace) -> int:
+    """Run all checks; return 1 where one failed."""
+    failed = False
+    for finding in _findings(options):
+        failed |= finding.level == "FAIL"
+        print(f"{finding.level:4}  {finding.what}", flush=True)
+        if finding.advice:
+            print("      " + finding.advice.replace("\n", "\n      "), flush=True)
+    return int(failed)
+
+
+def _findings(options: argparse.Namespace) -> Iterator[Finding]:
+    yield from _installation()
+    yield from _ros()
+    yield from _weights()
+    yield from _endpoint(options)
+    if not options.no_graph and importlib.util.find_spec("rclpy"):
+        yield from _graph(options)
+
+
+def _installation() -> Iterator[Finding]:
+    version = platform.python_version()
+    if not (3, 10) <= sys.version_info[:2] <= (3, 12):
+        yield Finding("FAIL", f"Python {version}", "ROS 2 and its wheels need Python 3.10 to 3.12")
+    else:
+        yield Finding("ok", f"Python {version} on {platform.platform(terse=True)}, {os.cpu_count()} cores")
+    missing = [name for name in PACKAGES if importlib.util.find_spec(MODULES.get(name, name)) is None]
+    if missing:
+        yield Finding("FAIL", f"missing packages: {', '.join(missing)}", f"pip install {' '.join(missing)}")
+    else:
+        import cv2
+        import numpy as np
+
+        yield Finding(
+            "ok",
+            f"packages: numpy {np.__version__}, OpenCV {cv2.__version__}, "
+            f"openai {importlib.metadata.version('openai')}",
+        )
+
+
+def _ros() -> Iterator[Finding]:
+    try:
+        need_ros()
+    except CCError as error:
+        yield Finding("FAIL", "ROS 2", str(error))
+        return
+    transport = os.environ.get("FASTDDS_BUILTIN_TRANSPORTS")
+    domain = os.environ.get("ROS_DOMAIN_ID", "0")
+    reach = os.environ.get("ROS_AUTOMATIC_DISCOVERY_RANGE", "SUBNET")
+    middleware = os.environ.get("RMW_IMPLEMENTATION", "the default middleware")
+    yield Finding("ok", f"ROS 2: domain {domain}, discovery {reach}, {middleware}, transports {transport}")
+
+
+def _weights() -> Iterator[Finding]:
+    from cc_ros.tracking.sam2.settings import Sam2Settings
+
+    if importlib.util.find_spec("torch") is None or importlib.util.find_spec("sam2") is None:
+        yield Finding("note", "SAM 2 is not installed: tracking uses `flow`", "pip install 'cc_ros[sam2]' for SAM 2")
+        return
+    import torch
+
+    from cc_ros.tracking.sam2.weights import weights_here
+
+    gpu = torch.cuda.get_device_name(0) if torch.cuda.is_available() else "no GPU"
+    yield Finding("ok", f"torch {torch.__version__}, {gpu}")
+    if weights_here(Sam2Settings()):
+        yield Finding("ok", "SAM 2 weights are here")
+    else:
+        yield Finding("note", "SAM 2 weights are not here", "`--backend sam2` fetches them on first use")
+
+
+def _endpoint(options: argparse.Namespace) -> Iterator[Finding]:
+    from cc_ros.reasoning.probe import probe
+    from cc_ros.reasoning.settings import ReasonerSettings
+    from cc_ros.settings import checked
+
+    settings = checked(
+        ReasonerSettings, {"base_url": options.base_url, "model": options.model, "preset": options.preset}
+    )
+    reachable, text = probe(settings, os.environ)
+    level = {True: "ok", False: "FAIL", None: "note"}[reachable]
+    yield Finding(level, f"model: {text}")
+
+
+def _graph(options: argparse.Namespace) -> Iterator[Finding]:
+    import rclpy
+
+    arguments = ["--ros-args", *(item for rule in options.remap for item in ("-r", rule))]
+    rclpy.init(args=arguments)
+    try:
+        node = rclpy.create_node("cc_doctor", namespace=options.namespace, start_parameter_services=False)
+        yield from _listen(node)
+        node.destroy_node()
+    finally:
+        rclpy.try_shutdown()
+
+
+def _listen(node: object) -> Iterator[Finding]:
+    import rclpy
+
+    from cc_ros.nodes.camera import SENSOR_QOS, ImageInput, ImageMessage
+    from cc_ros.nodes.graph import explain_silence
+
+    images: list[ImageMessage] = []
+    listening = ImageInput(node, "auto", images.append)  # type: ignore[arg-type]
+    waited_on = listening.topics()
+    begun = time.monotonic()
+    while time.monotonic() - begun < LISTEN:
+        rclpy.spin_once(node, timeout_sec=0.1)  # type: ignore[arg-type]
+    running = {name for name, _ in node.get_node_names_and_namespaces()}  # type: ignore[attr-defined]
+    missing = [name for name in ("cc_tracker", "cc_keyframes", "cc_reasoner") if name not in running]
+    if missing:
+        yield Finding("note", f"not running: {', '.join(missing)}", "start them by `cc-ros up`")
+    else:
+        yield Finding("ok", "cc_tracker, cc_keyframes and cc_reasoner are running")
+    if images:
+        rate = len(images) / LISTEN
+        yield Finding("ok", f"images arrive on {listening.topics()[0][0]}, {rate:.0f} a second")
+    else:
+        why = explain_silence(node, waited_on, SENSOR_QOS)  # type: ignore[arg-type]
+        yield Finding("note" if missing else "FAIL", f"no images within {LISTEN:.0f} s", "\n".join(why))
