@@ -133,6 +133,26 @@ def test_disorder_is_skipped_and_a_recording_that_looped_is_kept(tmp_path: Path)
     assert source.skipped["image out of order"] == 2
 
 
+def test_a_recording_that_looped_keeps_its_depth_and_poses(tmp_path: Path) -> None:
+    rows: list[bags.Row] = []
+    for lap in range(2):
+        for i in range(30):
+            at, t = lap * 3 + i / 10, i / 10
+            rows += [("/image", at, image(t)), ("/depth", at + 0.01, depth(t, 1 + lap))]
+            rows += [("/odom", at + 0.02, odometry(t, lap))]
+    frames, _ = read(write_bag(tmp_path / "laps", rows))
+    assert [float(frame.depth[0, 0]) for frame in frames] == [1.0] * 30 + [2.0] * 30
+    assert [float(frame.pose[0, 3]) for frame in frames] == [0.0] * 30 + [1.0] * 30
+
+
+def test_depth_without_images_does_not_pile_up(tmp_path: Path) -> None:
+    rows: list[bags.Row] = [("/image", i / 10, image(i / 10)) for i in range(5)]
+    rows += [("/depth", i / 10, depth(i / 10, 1.0)) for i in range(300)]
+    with open_source(write_bag(tmp_path / "alone", rows)) as source:
+        assert len(list(source)) == 5
+        assert len(source._depths) < 10
+
+
 def test_damaged_images_are_skipped(tmp_path: Path) -> None:
     rows = [("/image/compressed", i / 10, compressed(i / 10, i, cut=300 if i == 2 else None)) for i in range(5)]
     frames, source = read(write_bag(tmp_path / "damaged", rows))

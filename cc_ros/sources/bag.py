@@ -101,18 +101,21 @@ class BagSource(Source):
         topics = self._topics
         wanted = {t for t in (topics.image, topics.camera_info, topics.depth, topics.odom) if t}
         waiting: deque[_Message] = deque()
+        newest = -np.inf
         for connection, nanoseconds, raw in self._bag.messages([c for c in self._bag.connections if c.topic in wanted]):
             message = self._decoded(connection, nanoseconds * 1e-9, raw)
             if message is None:
                 continue
             if connection.topic == topics.image:
-                if waiting and message.stamp < waiting[-1].stamp - NEW_EPISODE:
+                if message.stamp < newest - NEW_EPISODE:
                     yield from waiting
                     waiting.clear()
                     self._forget()
                 waiting.append(message)
+                newest = message.stamp
             elif connection.topic == topics.depth:
                 self._depths.append(message)
+                self._drop_depths(waiting[0].stamp if waiting else message.stamp - LOOK_AHEAD)
             elif connection.topic == topics.odom:
                 self._add_pose(message)
             else:
@@ -162,8 +165,7 @@ class BagSource(Source):
     def _depth_at(self, stamp: float, width: int, height: int) -> np.ndarray | None:
         if not self._topics.depth:
             return None
-        while self._depths and self._depths[0].stamp < stamp - self._tolerance:
-            self._depths.popleft()
+        self._drop_depths(stamp)
         nearest = min(self._depths, key=lambda depth: abs(depth.stamp - stamp), default=None)
         if nearest is None or abs(nearest.stamp - stamp) > self._tolerance:
             self.skipped["no depth near the image"] += 1
@@ -179,6 +181,11 @@ class BagSource(Source):
             self.skipped["depth of another shape than the image"] += 1
             return None
         return cv2.resize(depth, (width, height), interpolation=cv2.INTER_NEAREST)
+
+    def _drop_depths(self, stamp: float) -> None:
+        """Drop the depth images that are too old for an image of ``stamp``."""
+        while self._depths and self._depths[0].stamp < stamp - self._tolerance:
+            self._depths.popleft()
 
     def _intrinsics(self, width: int, height: int) -> np.ndarray | None:
         info = self._camera_info
