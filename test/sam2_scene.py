@@ -23,13 +23,23 @@ from cc_ros.tracking.sam2.model import build_model
 WIDTH, HEIGHT = 160, 120
 
 
-def random_model(image_size: int, seed: int = 0) -> SAM2VideoPredictor:
-    """Return SAM 2.1 tiny on one thread, with random weights that believe every object to be in the image."""
+def random_model(image_size: int, seed: int = 0, shy: float = 0.0) -> SAM2VideoPredictor:
+    """Return SAM 2.1 tiny on one thread, with random weights that believe every object to be in the image.
+
+    :param shy: lowers all mask logits; at 1 (seed 0, 128 px) every answer is a blot on the green disc.
+    """
     torch.set_num_threads(1)
     torch.manual_seed(seed)
     model = build_model("tiny", image_size, torch.device("cpu"))
-    model.sam_mask_decoder.pred_obj_score_head.layers[-1].bias.data.fill_(10.0)
+    believe(model, present=True)
+    for network in model.sam_mask_decoder.output_hypernetworks_mlps:
+        network.layers[-1].bias.data.sub_(shy)
     return model
+
+
+def believe(model: SAM2VideoPredictor, *, present: bool) -> None:
+    """Make the model say of every object that it is in the image, or that it is not."""
+    model.sam_mask_decoder.pred_obj_score_head.layers[-1].bias.data.fill_(10.0 if present else -10.0)
 
 
 def frames(count: int) -> Iterator[np.ndarray]:

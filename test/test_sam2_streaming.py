@@ -18,7 +18,7 @@ def model():
 
 
 def stock_masks(model, folder: Path) -> list[dict[int, torch.Tensor]]:
-    """Video-size logits by id of each frame: two objects at frame 0, one by a click; a third joins, the second leaves."""
+    """Video-size logits by id, frame by frame: two objects (one clicked), a third joins, the second leaves."""
     state = model.init_state(str(folder))
     out = []
 

@@ -33,6 +33,11 @@ class Sam2Settings:
     prompted_frames: int = knob(
         4, "frames with a given mask that an object remembers; the first always stays", ge=2, le=64
     )
+    discover: str = knob(
+        "idle",
+        "search for new objects: idle = between frames, for cameras; inline = within the frame, for files; off",
+        choices=("idle", "inline", "off"),
+    )
     points_per_side: int = knob(16, "discovery asks at this many points along each side of the image", ge=1, le=64)
     prompts_per_chunk: int = knob(32, "discovery asks at this many points in one go, between two frames", ge=1, le=1024)
     discover_every: int = knob(10, "frames between two searches for new objects", ge=1, le=10000)
@@ -41,7 +46,7 @@ class Sam2Settings:
     min_area: float = knob(0.002, "smallest new object, share of the image", ge=0.0, le=1.0)
     max_area: float = knob(0.3, "largest new object, share of the image; larger regions are background", ge=0.0, le=1.0)
     patience: int = knob(
-        30, "frames out of sight after which an object is no longer stepped but looked for", ge=1, le=100000
+        60, "frames out of sight after which an object is no longer stepped but looked for", ge=1, le=100000
     )
     max_lost: int = knob(200, "lost objects that are remembered", ge=0, le=10000)
     min_similarity: float = knob(

@@ -1,0 +1,93 @@
+"""Work in small pieces that is done while nobody waits for a frame."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Generator
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class IdleWorker(Generic[T]):
+    """Runs one generator at a time on a thread, one ``next`` after another, and only while it is allowed to.
+
+    A piece that has begun runs to its end, so that a frame shares the device with one piece at most. Each ``resume``
+    is good for at least one piece: also a caller who never rests gets results.
+    """
+
+    def __init__(self) -> None:
+        self._idle = threading.Event()
+        self._lock = threading.Lock()
+        self._work: Generator[None, None, T] | None = None
+        self._result: T | None = None
+        self._error: Exception | None = None
+        self._closed = False
+        self._thread: threading.Thread | None = None
+
+    @property
+    def busy(self) -> bool:
+        """Whether work is under way or its result has not been taken."""
+        with self._lock:
+            return self._work is not None or self._result is not None or self._error is not None
+
+    def start(self, work: Generator[None, None, T]) -> None:
+        """Take on ``work``; what was under way is dropped."""
+        with self._lock:
+            self._work, self._result, self._error = work, None, None
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="cc-discovery", daemon=True)
+            self._thread.start()
+
+    def resume(self) -> None:
+        """Allow work: no frame is waiting."""
+        self._idle.set()
+
+    def pause(self) -> None:
+        """Begin no further piece."""
+        self._idle.clear()
+
+    def take(self) -> T | None:
+        """Return the result once it is there, else None.
+
+        :raises Exception: what the work raised.
+        """
+        with self._lock:
+            result, error = self._result, self._error
+            self._result = self._error = None
+        if error is not None:
+            raise error
+        return result
+
+    def drop(self) -> None:
+        """Give up the work under way and its result."""
+        with self._lock:
+            self._work = self._result = self._error = None
+
+    def close(self) -> None:
+        """Stop the thread; returns when the piece under way is done."""
+        self._closed = True
+        self.drop()
+        self._idle.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _run(self) -> None:
+        while not self._closed:
+            self._idle.wait()
+            with self._lock:
+                work = self._work
+            if work is None:
+                self._idle.clear()  # until the next resume
+                continue
+            try:
+                next(work)
+            except StopIteration as end:
+                self._finish(work, end.value, None)
+            except RuntimeError as error:  # torch's: out of memory, CUDA; raised again where the result is taken
+                self._finish(work, None, error)
+
+    def _finish(self, work: Generator[None, None, T], result: T | None, error: Exception | None) -> None:
+        with self._lock:
+            if self._work is work:
+                self._work, self._result, self._error = None, result, error

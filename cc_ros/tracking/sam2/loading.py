@@ -1,0 +1,60 @@
+"""From settings to a model on a device."""
+
+from __future__ import annotations
+
+import torch
+
+from cc_ros.errors import BackendError
+from cc_ros.tracking.sam2.model import build_model
+from cc_ros.tracking.sam2.predictor import StreamingPredictor
+from cc_ros.tracking.sam2.settings import Sam2Settings
+from cc_ros.tracking.sam2.weights import load_weights
+
+SIZE_ON_GPU, SIZE_ON_CPU = 1024, 512
+
+
+def choose_device(name: str) -> torch.device:
+    """Return the device called ``name``; "auto" is the first GPU, else the CPU.
+
+    :raises BackendError: torch has no such device here.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:  # torch built without CUDA says so by an AssertionError
+        raise BackendError(f"device {name!r} cannot be used: {error}; use 'auto' or 'cpu'") from error
+    return device
+
+
+def has_bf16(device: torch.device) -> bool:
+    """Return whether bfloat16 is faster than float32 there."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    found = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+    return bool(found.get("avx512_bf16") or found.get("amx_bf16"))
+
+
+def load_predictor(settings: Sam2Settings) -> StreamingPredictor:
+    """Return SAM 2.1 as ``settings`` ask for it, with its weights.
+
+    :raises BackendError: device or weights cannot be used.
+    """
+    device = choose_device(settings.device)
+    size = settings.image_size or (SIZE_ON_GPU if device.type == "cuda" else SIZE_ON_CPU)
+    if size % 64:
+        raise BackendError(f"image_size must be a multiple of 64, got {size}")
+    weights = load_weights(settings)
+    try:
+        model = build_model(settings.model, size, device, weights, compiled=settings.compile)
+    except RuntimeError as error:  # torch's: other tensors than the model has, or no memory on the device
+        reason = str(error).strip().splitlines()[:2]
+        raise BackendError(
+            f"SAM 2.1 {settings.model} cannot be set up on {device}: {' '.join(reason)}; "
+            "check that the weights are of that size and that the device has memory free"
+        ) from error
+    bf16 = has_bf16(device) if settings.precision == "auto" else settings.precision == "bf16"
+    return StreamingPredictor(
+        model, bf16=bf16, batch_objects=settings.batch_objects, prompted_frames=settings.prompted_frames
+    )

@@ -1,0 +1,260 @@
+"""The ``sam2`` backend: SAM 2.1 on every frame, objects found, lost and found again without clicks."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Generator, Mapping, Sequence
+from typing import TypeVar, cast
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from cc_ros.errors import BackendError, ImageError
+from cc_ros.frame import Frame
+from cc_ros.tracking.base import MAX_ID, Tracked, Tracker
+from cc_ros.tracking.proposals import Proposer
+from cc_ros.tracking.sam2.discovery import SAME, Discovery
+from cc_ros.tracking.sam2.idle import IdleWorker
+from cc_ros.tracking.sam2.predictor import Encoding, Prediction, StreamingPredictor
+from cc_ros.tracking.sam2.recovery import Gallery, looks
+from cc_ros.tracking.sam2.settings import Sam2Settings
+from cc_ros.tracking.sam2.tracks import TrackBook
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
+LOOK_EVERY = 5  # frames between two looks at each object
+SPECK = 1e-4  # share of the image below which a mask is noise
+
+
+class Sam2Tracker(Tracker):
+    """Streaming SAM 2.1 (paper section 3, step 1: "each new image is labelled against the episodic history").
+
+    :param predictor: the model, for instance from ``load_predictor``.
+    :param settings: how objects are found, lost and recovered.
+    :param proposer: regions that discovery asks for first; None = a grid of points alone.
+    """
+
+    def __init__(
+        self, predictor: StreamingPredictor, settings: Sam2Settings = Sam2Settings(), proposer: Proposer | None = None
+    ) -> None:
+        self._predictor = predictor
+        self._settings = settings
+        self._discovery = Discovery(predictor, settings, proposer)
+        self._gallery = Gallery(settings.max_lost, settings.min_similarity)
+        self._worker: IdleWorker[tuple[Encoding, Tensor]] = IdleWorker()
+        self._degraded = ""
+        self._searches = self._recovered = 0
+        self.reset()
+
+    def reset(self) -> None:
+        """Start a new episode: forget every object; ids begin at 1 again."""
+        self._worker.drop()
+        self._predictor.reset()
+        self._gallery.clear()
+        self._book = TrackBook()
+        self._index = 0
+        self._next_id = 1
+        self._searched = -self._settings.discover_every
+        self._absent: dict[int, int] = {}  # frames since it was in view, by id
+        self._seed: np.ndarray | None = None
+        self._only_seeded = False
+
+    def seed(self, labels: np.ndarray) -> None:
+        """Start a new episode whose first frame has these objects (HxW uint16); find no others."""
+        self.reset()
+        self._seed = labels
+        self._only_seeded = True
+
+    def step(self, frame: Frame) -> Tracked:
+        """Track all objects into ``frame``; its image may differ in size from the one before.
+
+        :raises ImageError: the image is empty or not HxWx3 uint8.
+        :raises BackendError: the device fails, or has no memory even for one object at a time.
+        """
+        image = frame.image
+        if image.ndim != 3 or image.shape[2] != 3 or image.size == 0 or image.dtype != np.uint8:
+            raise ImageError(f"the tracker needs a non-empty HxWx3 uint8 image, got {image.shape} {image.dtype}")
+        self._worker.pause()
+        while True:
+            try:
+                tracked = self._track(frame)
+                break
+            except torch.OutOfMemoryError as error:
+                self._shrink(error)
+            except RuntimeError as error:  # what torch raises for CUDA, cuDNN and cuBLAS errors
+                raise BackendError(f"SAM 2 failed on {self._predictor.device}: {error}") from error
+        self._worker.resume()
+        return tracked
+
+    def health(self) -> Mapping[str, str | int | float]:
+        """Return counters, the megabytes of the objects' memories, and under ``degraded`` what was cut down."""
+        known: dict[str, str | int | float] = {
+            "device": str(self._predictor.device),
+            "objects": self._next_id - 1,
+            "tracked": len(self._predictor.ids),
+            "lost": len(self._gallery.lost),
+            "recovered": self._recovered,
+            "searches": self._searches,
+            "state_mb": round(self._predictor.state_bytes() / 2**20, 1),
+        }
+        if self._degraded:
+            known["degraded"] = self._degraded
+        return known
+
+    def close(self) -> None:
+        """Stop the search for objects and release the memories."""
+        self._worker.close()
+        self._predictor.reset()
+
+    def _track(self, frame: Frame) -> Tracked:
+        size = frame.image.shape[:2]
+        joined = self._worker.take()
+        if joined is not None:
+            self._join(*joined)
+        encoding = self._predictor.encode(frame.image, self._index)
+        given = self._take_seed(encoding)
+        ids, prediction = self._predictor.step(encoding)
+        labels = given if given is not None else paint(ids, prediction, size)
+        if self._due():
+            found_ids, found = self._search(encoding, frame.image, labels)
+            if found is not None:
+                ids, prediction = (*ids, *found_ids), Prediction.cat([p for p in (prediction, found) if p is not None])
+                labels = paint(ids, prediction, size)
+        labels = cv2.resize(labels, size[::-1], interpolation=cv2.INTER_NEAREST)
+        if prediction is not None:
+            self._note(encoding, ids, prediction, labels)
+        self._index += 1
+        known = {*self._predictor.ids, *self._gallery.lost}
+        return Tracked(labels, self._book.update(labels, frame.stamp, confidence(ids, prediction), known))
+
+    def _take_seed(self, encoding: Encoding) -> np.ndarray | None:
+        """Add the seeded objects; return their map, which is this frame's map."""
+        if self._seed is None:
+            return None
+        labels = self._seed.astype(np.uint16)
+        ids = [int(i) for i in np.unique(labels) if i]
+        if ids:
+            masks = torch.from_numpy(np.stack([labels == i for i in ids]))
+            prediction = self._predictor.from_masks(encoding, masks)
+            self._predictor.add(ids, encoding, prediction)
+            self._gallery.look(ids, looks(encoding, prediction))
+            self._next_id = max(ids) + 1
+        self._seed = None
+        return labels
+
+    def _due(self) -> bool:
+        wanted = self._settings.discover != "off" and (not self._only_seeded or self._gallery.lost)
+        free = len(self._predictor.ids) < self._settings.max_objects and self._next_id <= MAX_ID
+        rested = self._index - self._searched >= self._settings.discover_every
+        return bool(wanted and free and rested and not self._worker.busy)
+
+    def _search(
+        self, encoding: Encoding, image: np.ndarray, labels: np.ndarray
+    ) -> tuple[Sequence[int], Prediction | None]:
+        """Search at once on the first frame or when told so, else begin a search for the time between frames."""
+        work = self._work(encoding, image, labels)
+        found: tuple[Sequence[int], Prediction | None] = (), None
+        if self._index and self._settings.discover == "idle":
+            self._worker.start(work)
+        else:
+            found = self._join(*finish(work))
+        self._searched = self._index
+        self._searches += 1
+        return found
+
+    def _work(
+        self, encoding: Encoding, image: np.ndarray, labels: np.ndarray
+    ) -> Generator[None, None, tuple[Encoding, Tensor]]:
+        return encoding, (yield from self._discovery.search(encoding, image, labels))
+
+    def _join(self, encoding: Encoding, masks: Tensor) -> tuple[Sequence[int], Prediction | None]:
+        """Start tracking new masks (Kxsxs bool), under their old ids where they show lost objects."""
+        masks = masks[masks.flatten(1).any(dim=1)]
+        masks = masks[: min(self._settings.max_objects - len(self._predictor.ids), MAX_ID + 1 - self._next_id)]
+        if not len(masks):
+            return (), None
+        prediction = self._predictor.from_masks(encoding, masks)
+        seen = looks(encoding, prediction)
+        ids = self._gallery.recover(seen)
+        self._recovered += sum(i > 0 for i in ids)
+        if self._only_seeded:
+            rows = [row for row, old in enumerate(ids) if old]
+            if not rows:
+                return (), None
+            ids, prediction, seen = [ids[row] for row in rows], prediction[rows], seen[rows]
+        for row, old in enumerate(ids):
+            if not old:
+                ids[row], self._next_id = self._next_id, self._next_id + 1
+        self._predictor.add(ids, encoding, prediction)
+        self._gallery.look(ids, seen)
+        return ids, prediction
+
+    def _note(self, encoding: Encoding, ids: Sequence[int], prediction: Prediction, labels: np.ndarray) -> None:
+        """Count who is out of view, look at the others now and then, and stop stepping the lost and the doubles."""
+        in_view = set(np.unique(labels).tolist())
+        self._absent = {i: 0 if i in in_view else self._absent.get(i, 0) + 1 for i in self._predictor.ids}
+        gone = {i for i, frames in self._absent.items() if frames > self._settings.patience}
+        if self._index % LOOK_EVERY == 0:
+            iou = prediction.iou.tolist()
+            rows = [row for row, i in enumerate(ids) if i in in_view and iou[row] >= self._settings.min_iou]
+            if rows:
+                self._gallery.look([ids[row] for row in rows], looks(encoding, prediction[rows]))
+            gone |= doubles(ids, prediction)
+        self._predictor.remove([i for i in self._predictor.ids if i in gone])
+        self._gallery.lose(gone)
+
+    def _shrink(self, error: torch.OutOfMemoryError) -> None:
+        """Go on with smaller batches and without the search under way."""
+        self._worker.drop()
+        batch = min(self._predictor.batch_objects, max(len(self._predictor.ids), self._discovery.chunk, 1))
+        if batch == 1:
+            raise BackendError(
+                f"{self._predictor.device} has no memory for SAM 2 even with one object at a time: {error}; "
+                "lower image_size or max_objects, or take a smaller model"
+            ) from error
+        self._predictor.batch_objects = self._discovery.chunk = batch // 2
+        torch.cuda.empty_cache()  # does nothing without CUDA
+        self._degraded = f"out of memory on {self._predictor.device}: objects in batches of {batch // 2}"
+        log.warning("%s", self._degraded)
+
+
+def finish(work: Generator[None, None, T]) -> T:
+    """Run a generator to its end and return its value."""
+    while True:
+        try:
+            next(work)
+        except StopIteration as end:
+            return cast(T, end.value)
+
+
+def paint(ids: Sequence[int], prediction: Prediction | None, size: tuple[int, int]) -> np.ndarray:
+    """Return HxW uint16: at each pixel the object whose mask is surest there; specks are left out."""
+    if prediction is None:
+        return np.zeros(size, np.uint16)
+    logits = F.interpolate(prediction.logits, size=size, mode="bilinear", align_corners=False)[:, 0]
+    surest, row = logits.max(dim=0)
+    rows = torch.where(surest > 0, row + 1, 0).to(torch.int32).cpu().numpy()
+    table = np.array([0, *ids], np.uint16)
+    table[np.bincount(rows.ravel(), minlength=len(table)) < SPECK * rows.size] = 0
+    return table[rows]
+
+
+def confidence(ids: Sequence[int], prediction: Prediction | None) -> dict[int, float]:
+    """Return by id how sure SAM 2 is of the mask: predicted quality times probability of presence."""
+    if prediction is None:
+        return {}
+    return dict(zip(ids, (prediction.iou * prediction.score.sigmoid()).clamp(0, 1).tolist(), strict=True))
+
+
+def doubles(ids: Sequence[int], prediction: Prediction) -> set[int]:
+    """Return the younger of each two objects whose masks have become the same."""
+    flat = (F.adaptive_avg_pool2d((prediction.logits > 0).float(), 64) > 0.5).float().flatten(1)
+    shared = flat @ flat.T
+    area = flat.sum(dim=1)
+    same = shared > SAME * (area[:, None] + area - shared).clamp(min=1)
+    pairs = same.nonzero().tolist()
+    return {max(ids[a], ids[b]) for a, b in pairs if a != b}

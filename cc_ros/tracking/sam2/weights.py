@@ -1,0 +1,142 @@
+"""The official SAM 2.1 weights: found in the cache, fetched once, checked before use. Importable where torch is not."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import TYPE_CHECKING
+
+from cc_ros.errors import BackendError
+from cc_ros.tracking.sam2.settings import Sam2Settings
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """One official checkpoint: repository and file on the Hugging Face hub, its SHA-256 and size in megabytes."""
+
+    repository: str
+    file: str
+    sha256: str
+    megabytes: int
+
+    @property
+    def url(self) -> str:
+        """Where it is fetched from; the environment's HF_ENDPOINT names another hub."""
+        hub = os.environ.get("HF_ENDPOINT") or "https://huggingface.co"
+        return f"{hub.rstrip('/')}/{self.repository}/resolve/main/{self.file}"
+
+    @property
+    def path(self) -> Path:
+        """Where it is kept on this machine."""
+        cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        return Path(cache) / "cc_ros" / self.file
+
+
+RELEASES = {
+    "tiny": Release(
+        "facebook/sam2.1-hiera-tiny",
+        "sam2.1_hiera_tiny.pt",
+        "7402e0d864fa82708a20fbd15bc84245c2f26dff0eb43a4b5b93452deb34be69",
+        156,
+    ),
+    "small": Release(
+        "facebook/sam2.1-hiera-small",
+        "sam2.1_hiera_small.pt",
+        "6d1aa6f30de5c92224f8172114de081d104bbd23dd9dc5c58996f0cad5dc4d38",
+        184,
+    ),
+    "base_plus": Release(
+        "facebook/sam2.1-hiera-base-plus",
+        "sam2.1_hiera_base_plus.pt",
+        "a2345aede8715ab1d5d31b4a509fb160c5a4af1970f199d9054ccfb746c004c5",
+        324,
+    ),
+    "large": Release(
+        "facebook/sam2.1-hiera-large",
+        "sam2.1_hiera_large.pt",
+        "2647878d5dfa5098f2f8649825738a9345572bae2d4350a2468587ece47dd318",
+        898,
+    ),
+}
+
+
+def weights_here(settings: Sam2Settings) -> bool:
+    """Return whether the weights that ``settings`` ask for lie on this machine."""
+    return (
+        Path(settings.weights).expanduser().is_file() if settings.weights else RELEASES[settings.model].path.is_file()
+    )
+
+
+def load_weights(settings: Sam2Settings) -> dict[str, Tensor]:
+    """Return the state dictionary, from ``settings.weights`` or the official one, which is fetched if need be.
+
+    :raises BackendError: the file is missing, broken or cannot be fetched; the text says what to do.
+    """
+    if settings.weights:
+        path = Path(settings.weights).expanduser()
+        if not path.is_file():
+            raise BackendError(f"weights {str(path)!r} is no file; give SAM 2.1 weights, or '' for the official ones")
+        return _read(path, "use another file, or weights '' for the official ones")
+    release = RELEASES[settings.model]
+    if not release.path.is_file():
+        if settings.download == "never":
+            raise BackendError(f"no SAM 2.1 weights at {release.path}, and download is 'never'; {_by_hand(release)}")
+        fetch(release)
+    elif _sha256(release.path) != release.sha256:
+        raise BackendError(
+            f"{release.path} is not the official file (SHA-256 differs); delete it, to have it fetched anew"
+        )
+    return _read(release.path, "delete it, to have it fetched anew")
+
+
+def fetch(release: Release) -> None:
+    """Fetch a checkpoint into the cache, with a progress bar; a partial or altered file never gets there.
+
+    :raises BackendError: no connection, no such file, or the SHA-256 is another one.
+    """
+    import torch
+
+    log.info("fetching %s (%d MB) to %s", release.url, release.megabytes, release.path)
+    try:
+        release.path.parent.mkdir(parents=True, exist_ok=True)
+        torch.hub.download_url_to_file(release.url, str(release.path), hash_prefix=release.sha256)
+    except OSError as error:  # no network, refused, 404, disk full
+        raise BackendError(f"cannot fetch {release.url}: {error}; {_by_hand(release)}") from error
+    except RuntimeError as error:  # the checksum
+        raise BackendError(
+            f"{release.url} is not the official file: {error}; try again, or {_by_hand(release)}"
+        ) from error
+
+
+def _by_hand(release: Release) -> str:
+    return f"fetch {release.url} elsewhere and put it there, or name a file by the parameter 'weights', or use 'flow'"
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        digest = hashlib.sha256()
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _read(path: Path, advice: str) -> dict[str, Tensor]:
+    import torch
+
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, UnpicklingError, EOFError) as error:
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        raise BackendError(f"weights {str(path)!r} cannot be read: {reason[0]}; {advice}") from error
+    if not isinstance(content, dict) or not isinstance(content.get("model"), dict):
+        raise BackendError(f"weights {str(path)!r} hold no 'model' as SAM 2.1 checkpoints do; {advice}")
+    return dict(content["model"])
