@@ -114,7 +114,7 @@ setup(
         "psutil>=5.9",
         "pydantic>=2.5",
         "pyyaml>=6",
-        "rosbags>=0.10.4",
+        "rosbags>=0.11",
         "scipy>=1.10",
         "tqdm>=4.64",
         "ros-kilted-action-msgs",

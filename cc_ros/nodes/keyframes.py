@@ -36,11 +36,12 @@ class PublishSettings:
 class KeyframesNode(StepNode):
     """Pairs camera images with their masks, keeps frames spread over the episode and hands them out marked."""
 
+    name = "cc_keyframes"
+    groups = (("", PublishSettings), ("", KeyframeSettings), ("mark", MarkSettings), ("camera", CameraSettings))
     threads = 3  # images and masks, the service, publishing
 
     def __init__(self, **node_options: object) -> None:
-        groups = [("", PublishSettings), ("", KeyframeSettings), ("mark", MarkSettings), ("camera", CameraSettings)]
-        super().__init__("cc_keyframes", groups, **node_options)
+        super().__init__(**node_options)
         self._published = self.create_publisher(MarkedKeyframes, "cc/keyframes", LATCHED)
         self._newest_marked = self.create_publisher(CompressedImage, "cc/marked_image/compressed", QoSProfile(depth=1))
         self._serving = MutuallyExclusiveCallbackGroup()

@@ -6,7 +6,7 @@ import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
@@ -36,14 +36,18 @@ class StepNode(LifecycleNode):
 
     Subclasses build their step in ``start``, drop it in ``stop``, and forget the episode in ``new_episode``.
 
-    :param settings: (prefix, settings dataclass) of every group of parameters.
+    :cvar name: of the node.
+    :cvar groups: (prefix, settings dataclass) of its parameters; every node has :class:`NodeSettings` beside them.
+    :cvar threads: of the executor it needs.
     """
 
-    threads = 1  # of the executor it needs
+    name: ClassVar[str]
+    groups: ClassVar[Sequence[tuple[str, type]]]
+    threads: ClassVar[int] = 1
 
-    def __init__(self, name: str, settings: Sequence[tuple[str, type]], **node_options: Any) -> None:
-        super().__init__(name, **node_options)
-        self.parameters = NodeParameters(self, [("", NodeSettings), *settings])
+    def __init__(self, **node_options: Any) -> None:
+        super().__init__(self.name, **node_options)
+        self.parameters = NodeParameters(self, self.all_groups())
         self.counters: Counter[str] = Counter()
         self._warned: dict[str, float] = {}
         self._warn_lock = threading.Lock()
@@ -53,6 +57,11 @@ class StepNode(LifecycleNode):
         period = self.parameters.read(NodeSettings).diagnostics_period
         self.create_timer(period, self._publish_diagnostics, self.background, STEADY)
         self.create_service(Trigger, "cc/reset", self._on_reset, callback_group=self.background)
+
+    @classmethod
+    def all_groups(cls) -> list[tuple[str, type]]:
+        """Return (prefix, settings dataclass) of every parameter."""
+        return [("", NodeSettings), *cls.groups]
 
     # -- what a subclass provides
 

@@ -43,9 +43,11 @@ class TrackerSettings:
 class TrackerNode(StepNode):
     """Runs a tracker over the camera stream, in a thread of its own so that callbacks stay short."""
 
+    name = "cc_tracker"
+    groups = (("", TrackerSettings), ("camera", CameraSettings), ("flow", FlowSettings), ("sam2", Sam2Settings))
+
     def __init__(self, **node_options: object) -> None:
-        groups = [("", TrackerSettings), ("camera", CameraSettings), ("flow", FlowSettings), ("sam2", Sam2Settings)]
-        super().__init__("cc_tracker", groups, **node_options)
+        super().__init__(**node_options)
         self._masks = self.create_publisher(TrackedMasks, "cc/masks", QoSProfile(depth=5))
         self._overlay = self.create_publisher(Image, "cc/overlay", QoSProfile(depth=1))
 

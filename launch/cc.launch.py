@@ -1,0 +1,70 @@
+"""Start cc_tracker, cc_keyframes and cc_reasoner; every topic and parameter is a launch argument.
+
+ros2 launch cc_ros cc.launch.py image:=/camera/image_raw camera_info:=/camera/camera_info cc_tracker.backend:=flow
+"""
+
+from pathlib import Path
+
+from ament_index_python.packages import get_package_share_directory
+from launch import LaunchDescription
+from launch.actions import DeclareLaunchArgument, OpaqueFunction
+from launch.substitutions import LaunchConfiguration
+from launch_ros.actions import LifecycleNode
+
+from cc_ros.nodes.defaults import NODES, parameters
+
+INPUTS = {
+    "image": "camera images, sensor_msgs/Image; image/compressed moves along",
+    "camera_info": "calibration, sensor_msgs/CameraInfo",
+    "depth": "depth registered to the image, sensor_msgs/Image",
+    "odom": "odometry of base_link, nav_msgs/Odometry",
+}
+OUTPUTS = {"cc/goal": "places to go to, geometry_msgs/PoseStamped; goal_pose for Nav2"}
+
+
+def nodes(context):
+    """Return the nodes with the arguments that were given; an argument left empty leaves the parameter file's value."""
+
+    def value(name):
+        return LaunchConfiguration(name).perform(context)
+
+    remappings = [(topic, value(topic)) for topic in (*INPUTS, *OUTPUTS)]
+    actions = []
+    for node in NODES:
+        given = {}
+        for name, knob in parameters(node):
+            text = value(f"{node.name}.{name}")
+            if text:
+                given[name] = text.lower() in ("true", "1") if knob.type is bool else knob.type(text)
+        given["use_sim_time"] = value("use_sim_time").lower() in ("true", "1")
+        actions.append(
+            LifecycleNode(
+                package="cc_ros",
+                executable=node.name,
+                name=node.name,
+                namespace=value("namespace"),
+                parameters=[value("params_file"), given],
+                remappings=remappings,
+                # Images are larger than what Fast DDS moves well by default.
+                additional_env={"FASTDDS_BUILTIN_TRANSPORTS": "LARGE_DATA"},
+                output="screen",
+            )
+        )
+    return actions
+
+
+def generate_launch_description():
+    """Declare the arguments and start the nodes."""
+    config = Path(get_package_share_directory("cc_ros")) / "config" / "cc.yaml"
+    arguments = [
+        DeclareLaunchArgument("namespace", default_value="", description="puts all names below it"),
+        DeclareLaunchArgument("params_file", default_value=str(config), description="parameters of the nodes"),
+        DeclareLaunchArgument("use_sim_time", default_value="false", description="go by /clock"),
+    ]
+    for topic, text in (INPUTS | OUTPUTS).items():
+        arguments.append(DeclareLaunchArgument(topic, default_value=topic, description=text))
+    for node in NODES:
+        for name, knob in parameters(node):
+            text = f"{knob.help}; default {knob.default!r}"
+            arguments.append(DeclareLaunchArgument(f"{node.name}.{name}", default_value="", description=text))
+    return LaunchDescription([*arguments, OpaqueFunction(function=nodes)])
