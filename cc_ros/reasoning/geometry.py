@@ -38,18 +38,18 @@ def answer_from_marks(question: Question, kind: Kind, scene: SceneMap) -> Answer
         return None
     missing = [id for id in wording.ids_in(asked) if id not in scene.places]
     if missing:
-        return unknown_marks(missing, scene.ids, kind)
+        return dataclasses.replace(unknown_marks(missing, scene.ids), kind=kind.value)
     answer = dataclasses.replace(_answer(asked, scene), kind=kind.value)
     if answer.ok and kind is Kind.CHOICE:
         return _choose(answer, question.choices)
     return answer
 
 
-def unknown_marks(missing: Sequence[int], known: Sequence[int], kind: Kind) -> Answer:
+def unknown_marks(missing: Sequence[int], known: Sequence[int]) -> Answer:
     """Return the refusal of a question about marks that do not exist."""
     shown = f"they show {', '.join(map(str, known))}" if known else "they show no marks at all"
     message = f"no keyframe shows mark {', '.join(map(str, missing))}; {shown}"
-    return Answer(Status.UNKNOWN_MARK, message, kind=kind.value)
+    return Answer(Status.UNKNOWN_MARK, message)
 
 
 def _answer(asked: wording.Asked, scene: SceneMap) -> Answer:

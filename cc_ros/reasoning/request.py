@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum, IntEnum
 
+from cc_ros.keyframes.marks import MarkSettings
 from cc_ros.keyframes.types import MarkedKeyframe
 
 
@@ -98,26 +99,39 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
-class KeyframeRequest:
+class Wanted:
     """The keyframes that a question wants.
 
     :param frames: how many; 0 = as the keyframe step is configured.
     :param marks: how many marks (K); 0 = as configured.
+    :param kind: how they are marked: "marks", "raw" or "set_of_mark".
     :param last_seconds: time window; 0 = the whole episode.
-    :param style: value of :class:`Style`.
-    :param blur_marks: ids of objects to be made unrecognisable.
+    :param blur: ids of objects to be made unrecognisable.
     :param timeout: seconds left to come up with them.
     """
 
     frames: int
     marks: int
+    kind: str
     last_seconds: float
-    style: str
-    blur_marks: tuple[int, ...]
+    blur: tuple[int, ...]
     timeout: float
 
 
-KeyframeSource = Callable[[KeyframeRequest], Sequence[MarkedKeyframe]]
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The keyframes to answer from, and what their marks look like."""
+
+    keyframes: tuple[MarkedKeyframe, ...]
+    look: MarkSettings = field(default_factory=MarkSettings)
+
+
+KeyframeSource = Callable[[Wanted], Seen]
+"""Comes up with keyframes within the given time, or raises a CCError that says why not."""
+
+Progress = Callable[[str, str], None]
+"""Told how a question gets on: a stage ("queued", "sent", "first_token", "answering", "retrying", "asking_again") and
+the text so far."""
 
 
 class Move(str, Enum):

@@ -1,0 +1,196 @@
+"""The reasoner: takes questions from any thread, answers with a model or from measurements, and never hangs."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import threading
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+
+from cc_ros.errors import CCError, SettingsError
+from cc_ros.keyframes.types import MarkedKeyframe
+from cc_ros.reasoning import geometry, validity, wording
+from cc_ros.reasoning.asking import Asking, Flag
+from cc_ros.reasoning.endpoint import how_to_configure, resolve_endpoint
+from cc_ros.reasoning.faults import ModelFault
+from cc_ros.reasoning.model import Model
+from cc_ros.reasoning.prompting import Prompts
+from cc_ros.reasoning.request import (
+    Answer,
+    KeyframeSource,
+    Kind,
+    Progress,
+    Question,
+    Seen,
+    Status,
+    Style,
+)
+from cc_ros.reasoning.settings import ReasonerSettings
+from cc_ros.reasoning.turns import Turns
+from cc_ros.space import GeometryError, SceneMap
+
+_MARKED_AS = {
+    Style.MARKS: "marks",
+    Style.MARKS_COT: "marks",
+    Style.RAW: "raw",
+    Style.SET_OF_MARK: "set_of_mark",
+}
+
+
+class Asker:
+    """Answers questions about marked keyframes. Thread-safe.
+
+    >>> with Asker(ReasonerSettings(), environ={}) as asker:
+    ...     asker.ask(Question("How many chairs are there?"), []).status.name
+    'NO_KEYFRAMES'
+
+    :param settings: the knobs.
+    :param environ: where keys are looked up.
+    :raises SettingsError: settings that contradict themselves, a key file open to others, or a bad prompts folder.
+    """
+
+    def __init__(self, settings: ReasonerSettings, environ: Mapping[str, str] = os.environ) -> None:
+        self._settings = settings
+        self._blur = _ids(settings.blur_marks)
+        self._turns = Turns(settings.max_parallel, settings.max_queue)
+        self._closed = threading.Event()
+        self._lock = threading.Lock()
+        self._ended: Counter[str] = Counter()
+        prompts = Prompts(settings.prompts_dir)
+        endpoint = resolve_endpoint(settings, environ)
+        self._model = None if endpoint is None else Model(settings, endpoint, prompts)
+
+    def ask(
+        self,
+        question: Question,
+        keyframes: KeyframeSource | Sequence[MarkedKeyframe],
+        on_progress: Progress | None = None,
+        cancel: Flag | None = None,
+    ) -> Answer:
+        """Answer a question, or say why there is no answer; returns before the deadline plus a second.
+
+        :param keyframes: the pictures, or what comes up with them.
+        :param on_progress: told in this thread how it gets on.
+        :param cancel: once it is set, the request is closed and the answer is CANCELLED.
+        """
+        asking = Asking(question, self._settings, keyframes, on_progress, cancel, self._closed)
+        try:
+            answer = self._answer(asking)
+        except ModelFault as fault:
+            answer = Answer(fault.status, str(fault), usage=fault.usage)
+        except CCError as error:  # from the source of keyframes, or about a picture or a camera matrix
+            answer = Answer(Status.NO_KEYFRAMES, f"the keyframes cannot be used: {error}")
+        usage = dataclasses.replace(answer.usage, seconds=asking.elapsed())
+        with self._lock:
+            self._ended[answer.source if answer.ok else answer.status.name.lower()] += 1
+        return dataclasses.replace(answer, kind=asking.kind_name, usage=usage)
+
+    def reset(self) -> None:
+        """Start a new episode: forget kept answers and the navigation conversation."""
+        if self._model is not None:
+            self._model.reset()
+
+    def status(self) -> dict[str, str | int | float]:
+        """Return counters and states for /diagnostics; ``degraded`` holds a reason for people, where there is one."""
+        running, waiting = self._turns.counts()
+        report: dict[str, str | int | float] = {"running": running, "waiting": waiting}
+        with self._lock:
+            report.update({f"ended_{how}": count for how, count in sorted(self._ended.items())})
+        if self._model is None:
+            report["degraded"] = f"no model: {how_to_configure(self._settings)}"
+            return report
+        endpoint = self._model.endpoint
+        report.update({"endpoint": endpoint.base_url, "model": endpoint.model, "breaker": self._model.breaker.state()})
+        report.update(self._model.budget.spent())
+        degraded = self._model.down() or self._model.budget.refusal()
+        if degraded:
+            report["degraded"] = degraded
+        return report
+
+    def close(self) -> None:
+        """Cancel what is being asked, close connections and threads; every question still open ends as CLOSED."""
+        self._closed.set()
+        if self._model is not None:
+            self._model.close()
+
+    def __enter__(self) -> Asker:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _answer(self, asking: Asking) -> Answer:
+        wrong = validity.problem(asking.question, asking.style_name)
+        if wrong:
+            return Answer(Status.BAD_REQUEST, wrong)
+        asking.stop()
+        if self._model is None:
+            return self._by_marks(asking, Status.NEEDS_MODEL, how_to_configure(self._settings))
+        down = self._model.down()
+        if down:
+            return self._by_marks(asking, Status.SERVER_DOWN, down)
+        if self._settings.prefer == "geometry" and wording.read(asking.question.text) is not None:
+            answer = self._by_marks(asking, Status.CANNOT_TELL, "")
+            if answer.ok:
+                return answer
+        asking.progress("queued", "")
+        with self._turns.turn(asking.deadline, asking.stop):
+            return self._by_model(asking, self._model)
+
+    def _by_model(self, asking: Asking, model: Model) -> Answer:
+        kind, style, question = asking.kind, asking.style, asking.question
+        seen = asking.seen(_MARKED_AS[style], self._blur)
+        if not seen.keyframes:
+            return _NO_KEYFRAMES
+        if kind is Kind.NAVIGATE:
+            return model.navigate(question, style, seen, asking)
+        ids = sorted({mark.id for frame in seen.keyframes for mark in frame.marks})
+        missing = [id for id in wording.named_marks(question.text) if id not in ids]
+        if missing and style is not Style.RAW:
+            return geometry.unknown_marks(missing, ids)
+        answer = model.answer(question, kind, style, seen, asking)
+        return answer if style is Style.SET_OF_MARK else _with_goal(answer, seen)
+
+    def _by_marks(self, asking: Asking, otherwise: Status, why: str) -> Answer:
+        """Answer from measurements, or end with ``otherwise`` where the question is none about marks."""
+        if asking.kind is Kind.NAVIGATE or wording.read(asking.question.text) is None:
+            return Answer(otherwise, f"this question needs a model; {why}")
+        seen = asking.seen("marks", self._blur)
+        if not seen.keyframes:
+            return _NO_KEYFRAMES
+        answer = geometry.answer_from_marks(asking.question, asking.kind, SceneMap.from_keyframes(seen.keyframes))
+        if answer is None:
+            return Answer(otherwise, f"this question needs a model; {why}")
+        if answer.status is Status.CANNOT_TELL:
+            return dataclasses.replace(answer, message=f"{answer.message}; a model might: {why}")
+        if answer.ok:
+            answer = dataclasses.replace(answer, message=f"measured, without a model: {why}")
+        return _with_goal(answer, seen)
+
+
+_NO_KEYFRAMES = Answer(Status.NO_KEYFRAMES, "there are no keyframes yet; is the camera running, and the tracker?")
+
+
+def _with_goal(answer: Answer, seen: Seen) -> Answer:
+    """Add the place of the mark that was asked for, where it is known."""
+    if not answer.ok or answer.kind != Kind.WHICH_MARK or len(answer.mark_ids) != 1:
+        return answer
+    try:
+        place = SceneMap.from_keyframes(seen.keyframes).places[answer.mark_ids[0]]
+    except GeometryError:  # a camera matrix that cannot be used does not spoil the answer
+        return answer
+    if place.point is None:
+        return answer
+    x, y, z = place.point.xyz.tolist()
+    return dataclasses.replace(answer, goal=(x, y, z))
+
+
+def _ids(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.replace(",", " ").split())
+    except ValueError:
+        raise SettingsError(f"blur_marks must be ids such as 3,7; got {text!r}") from None

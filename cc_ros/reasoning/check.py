@@ -1,0 +1,151 @@
+"""From a reply to an answer: each kind of question has its rules, and a reply that breaks them is no answer."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Collection, Sequence
+
+from cc_ros.reasoning.reply import Reply
+from cc_ros.reasoning.request import Action, Answer, Kind, Move, Status, Style
+from cc_ros.reasoning.wording import named_marks
+
+_NUMBER_WORDS = (
+    *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"),
+    *("eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty"),
+)
+_NUMBERS = {word: value for value, word in enumerate(_NUMBER_WORDS)}
+_UNKNOWN = re.compile(
+    r"\b(?:unknown|unclear|cannot (?:tell|determine)|can't (?:tell|determine)|not (?:visible|sure))\b|^none$"
+)
+_MOVE = re.compile(r"\b(FORWARD|TURN[ _-]?LEFT|TURN[ _-]?RIGHT|STOP)\b(?:\s*[(:]?\s*(-?\d+(?:\.\d+)?))?", re.IGNORECASE)
+MAX_TURN = 180.0
+
+
+class Unusable(ValueError):
+    """A reply that is no answer to the question; its text says why, and is shown to the model."""
+
+
+class Invented(ValueError):
+    """A reply that names marks which no picture shows.
+
+    :param ids: those marks.
+    """
+
+    def __init__(self, ids: Sequence[int]) -> None:
+        super().__init__(f"it names mark {', '.join(map(str, ids))}")
+        self.ids = tuple(ids)
+
+
+def check(
+    reply: Reply, kind: Kind, style: Style, choices: Sequence[str], ids: Collection[int], max_forward: float
+) -> Answer:
+    """Return the answer that a reply gives: OK, or CANNOT_TELL where the model says so.
+
+    :param ids: the marks in the pictures.
+    :param max_forward: longest move in metres.
+    :raises Invented: it names marks that are not among ``ids``.
+    :raises Unusable: it does not answer this kind of question.
+    """
+    marks = _marks(reply, style, ids)
+    action, choice, text = None, -1, reply.answer
+    if kind is Kind.NAVIGATE:
+        action = _action(reply, max_forward)
+        text = str(action)
+    elif kind is Kind.CHOICE:
+        choice = _choice(reply, choices)
+        text = choices[choice]
+    elif not text:
+        raise Unusable("it holds no answer")
+    elif _UNKNOWN.search(text.lower()) and kind in (Kind.LEFT_RIGHT, Kind.WHICH_MARK, Kind.COUNT):
+        return Answer(Status.CANNOT_TELL, f"the model cannot tell: {reply.reason or text}", kind=kind.value)
+    elif kind is Kind.LEFT_RIGHT:
+        text = _side(text)
+    elif kind is Kind.COUNT:
+        text = str(_count(text))
+    elif kind is Kind.WHICH_MARK:
+        marks = _which(text, marks, ids)
+        text = f"mark {marks[0]}"
+    return Answer(
+        Status.OK,
+        text=text,
+        choice=choice,
+        mark_ids=marks,
+        confidence=reply.confidence,
+        source="model",
+        reason=reply.reason,
+        action=action,
+        kind=kind.value,
+    )
+
+
+def _marks(reply: Reply, style: Style, ids: Collection[int]) -> tuple[int, ...]:
+    if style is Style.RAW:
+        return ()
+    named = tuple(dict.fromkeys([*reply.marks, *named_marks(reply.answer), *named_marks(reply.reason)]))
+    invented = [id for id in named if id not in ids]
+    if invented:
+        raise Invented(invented)
+    return tuple(dict.fromkeys([*reply.marks, *named_marks(reply.answer)]))
+
+
+def _choice(reply: Reply, choices: Sequence[str]) -> int:
+    """Find the one choice meant: by its letter, with or without its text, or by its text alone."""
+    said = (reply.choice or reply.answer).strip()
+    letters = "".join(chr(ord("A") + i) for i in range(len(choices)))
+    by_text = [i for i, choice in enumerate(choices) if said.lower().strip(" .") == choice.lower().strip(" .")]
+    if len(by_text) == 1:
+        return by_text[0]
+    letter = re.match(
+        rf"(?:(?:the )?(?:answer|choice|option)(?: is)?[:\s]*)?\(?([{letters}])(?:[.):,]|$)", said, re.IGNORECASE
+    )
+    if letter:
+        return letters.index(letter[1].upper())
+    within = [i for i, choice in enumerate(choices) if re.search(rf"\b{re.escape(choice)}(?!\w)", said, re.IGNORECASE)]
+    if len(within) == 1:
+        return within[0]
+    raise Unusable(f"it chooses none of {', '.join(letters)}")
+
+
+def _side(text: str) -> str:
+    sides = set(re.findall(r"\b(left|right)\b", text.lower()))
+    if len(sides) != 1:
+        raise Unusable("the answer must be left or right")
+    return str(sides.pop())
+
+
+def _count(text: str) -> int:
+    words = re.sub(r"\bmarks?\s*#?\d+(?:\s*(?:,|and)\s*#?\d+)*", " ", text.lower())
+    numbers = {int(digits) for digits in re.findall(r"(?<![\d.])\d{1,6}(?![\d.]*\d)", words)}
+    numbers |= {_NUMBERS[word] for word in re.findall(r"[a-z]+", words) if word in _NUMBERS and not numbers}
+    if len(numbers) != 1:
+        raise Unusable("the answer must be one number")
+    return numbers.pop()
+
+
+def _which(text: str, marks: tuple[int, ...], ids: Collection[int]) -> tuple[int, ...]:
+    bare = re.fullmatch(r"\s*#?(\d{1,5})\s*\.?\s*", text)
+    named = named_marks(text) or ((int(bare[1]),) if bare else ())
+    invented = [id for id in named if id not in ids]
+    if invented:
+        raise Invented(invented)
+    meant = named or marks
+    if len(meant) != 1:
+        raise Unusable("the answer must be exactly one mark")
+    return meant
+
+
+def _action(reply: Reply, max_forward: float) -> Action:
+    said = reply.action or reply.answer
+    found = {(m[1].upper().replace(" ", "_").replace("-", "_"), m[2]) for m in _MOVE.finditer(said)}
+    if len(found) != 1:
+        raise Unusable("it must name exactly one move: FORWARD, TURN_LEFT, TURN_RIGHT or STOP")
+    name, digits = found.pop()
+    move = Move(name if "_" in name or not name.startswith("TURN") else name.replace("TURN", "TURN_"))
+    if move is Move.STOP:
+        return Action(move)
+    value = float(digits) if digits is not None else reply.value
+    limit, unit = (max_forward, "metres") if move is Move.FORWARD else (MAX_TURN, "degrees")
+    if not (math.isfinite(value) and 0 < value <= limit):
+        raise Unusable(f"{move.value} needs a number of {unit} above 0 and at most {limit:g}")
+    return Action(move, value)

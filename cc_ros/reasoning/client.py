@@ -1,0 +1,269 @@
+"""One chat request to an OpenAI-compatible server: streamed, bounded, and every fault told apart."""
+
+from __future__ import annotations
+
+import asyncio
+import email.utils
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import openai
+
+from cc_ros.reasoning.endpoint import Endpoint
+from cc_ros.reasoning.faults import ModelFault
+from cc_ros.reasoning.request import Status
+from cc_ros.reasoning.transport import headers_left_out, open_client
+
+CHARACTERS_A_TOKEN = 16  # no tokeniser makes longer ones on average: what is longer did not stop at its limit
+# After the last word a server may still count tokens or say [DONE]; some do neither and keep the connection.
+GRACE_SECONDS = 1.0
+_AGAIN = {408, 409, 429}
+
+
+@dataclass(frozen=True, slots=True)
+class ChatRequest:
+    """What one request says.
+
+    :param messages: as the chat completions API has them.
+    :param response_format: the API's field, None = leave it out.
+    :param temperature: negative = leave it to the server.
+    :param max_answer_tokens: longest answer.
+    """
+
+    messages: list[dict[str, Any]]
+    response_format: dict[str, Any] | None
+    temperature: float
+    max_answer_tokens: int
+
+
+@dataclass(slots=True)
+class Completion:
+    """A model's text, also while it arrives.
+
+    :param text: so far.
+    :param finish: the API's finish_reason, "" until then.
+    :param refusal: the model's words where it refuses.
+    :param prompt_tokens: as counted by the server, 0 = it did not say.
+    :param answer_tokens: likewise.
+    :param size: characters so far.
+    :param limit: characters at most.
+    """
+
+    parts: list[str] = field(default_factory=list)
+    finish: str = ""
+    refusal: str = ""
+    prompt_tokens: int = 0
+    answer_tokens: int = 0
+    size: int = 0
+    limit: int = 0
+
+    @property
+    def text(self) -> str:
+        """The text so far."""
+        return "".join(self.parts)
+
+    def add(self, text: str) -> None:
+        """Append a piece of text."""
+        self.parts.append(text)
+        self.size += len(text)
+        if self.size > self.limit:
+            raise ModelFault(Status.BAD_REPLY, "the answer goes on past its limit", sick=True, may_have_cost=True)
+
+
+class ChatClient:
+    """A connection to one endpoint. Lives in one event loop.
+
+    :param endpoint: the server.
+    """
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+        self._client = open_client(endpoint)
+        self._left_out = headers_left_out(endpoint)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.close()
+
+    async def complete(self, request: ChatRequest, on_text: Callable[[Completion], None]) -> Completion:
+        """Send one request and return the whole reply; cancelling the task closes the connection.
+
+        :param on_text: called after each piece of text.
+        :raises ModelFault: there is no complete reply.
+        """
+        done = Completion(limit=CHARACTERS_A_TOKEN * request.max_answer_tokens)
+        send = self._client.chat.completions.with_streaming_response.create
+        try:
+            async with send(**self._body(request), extra_headers=self._left_out) as response:
+                await self._receive(response, done, on_text)
+        except ModelFault:
+            raise
+        except openai.APIStatusError as error:
+            raise self._status_fault(error) from None
+        except openai.APITimeoutError:
+            raise self._unreachable("no connection in time") from None
+        except openai.APIConnectionError as error:
+            raise self._unreachable(_cause(error), may_have_cost=bool(done.parts)) from None
+        except openai.APIError as error:  # an error event within the stream
+            raise self._stream_fault(error) from None
+        if done.refusal or done.finish == "content_filter":
+            reason = self._endpoint.redact(done.refusal)[:500] or "its content filter stepped in"
+            raise ModelFault(Status.REFUSED, f"the model refuses to answer: {reason}", may_have_cost=True)
+        done.parts = [self._endpoint.redact(done.text)]
+        return done
+
+    def _body(self, request: ChatRequest) -> dict[str, Any]:
+        preset = self._endpoint.preset
+        body: dict[str, Any] = {
+            "model": self._endpoint.model,
+            "messages": request.messages,
+            "stream": True,
+            preset.token_field: request.max_answer_tokens,
+        }
+        if request.temperature >= 0:
+            body["temperature"] = request.temperature
+        if request.response_format is not None:
+            body["response_format"] = request.response_format
+        if preset.counts_in_stream:
+            body["stream_options"] = {"include_usage": True}
+        return body
+
+    async def _receive(self, response: Any, done: Completion, on_text: Callable[[Completion], None]) -> None:
+        kind = response.headers.get("content-type", "").split(";")[0].strip().lower()
+        if kind not in ("application/json", "text/event-stream", ""):
+            raise self._bad_reply(f"is {kind[:60]}, not an event stream; is base_url right?")
+        try:
+            if kind == "application/json":  # a server that does not stream
+                _take_whole(json.loads(await response.read()), done)
+                on_text(done)
+            else:
+                await self._stream(await response.parse(), done, on_text)
+        except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+            # ValueError: broken JSON or UTF-8. The others: JSON of another shape than the API's.
+            raise self._bad_reply(f"is not what the API says ({type(error).__name__})") from None
+
+    async def _stream(self, stream: Any, done: Completion, on_text: Callable[[Completion], None]) -> None:
+        chunks = stream.__aiter__()
+        last = None  # when the wait for what may follow the last word ends
+        while True:
+            try:
+                if last is None:
+                    chunk = await anext(chunks)
+                else:
+                    chunk = await asyncio.wait_for(anext(chunks), last - time.monotonic())
+            except (StopAsyncIteration, asyncio.TimeoutError):
+                break
+            if _take_chunk(chunk, done):
+                on_text(done)
+            if done.finish and last is None:
+                last = time.monotonic() + GRACE_SECONDS
+        if not done.finish:
+            raise self._unreachable("the stream ended in the middle of the reply", may_have_cost=True)
+
+    def _status_fault(self, error: openai.APIStatusError) -> ModelFault:
+        code = error.status_code
+        if 300 <= code < 400:
+            return ModelFault(
+                Status.REJECTED, f"{self._endpoint.host} redirects elsewhere; set base_url to the final address"
+            )
+        said = f"{self._endpoint.host} answered {code}: {self._said(error)}"
+        if code in (401, 403):
+            return ModelFault(Status.NOT_AUTHORISED, f"{said}; check the key")
+        again = code in _AGAIN or code >= 500
+        status = Status.RATE_LIMITED if code == 429 else Status.SERVER_ERROR if again else Status.REJECTED
+        wait = _retry_after(error.response.headers) if again else 0.0
+        return ModelFault(status, said, again=again, wait=wait, sick=again and code != 429)
+
+    def _stream_fault(self, error: openai.APIError) -> ModelFault:
+        body = error.body if isinstance(error.body, Mapping) else {}
+        code = body.get("code")
+        refused = isinstance(code, int) and 400 <= code < 500 and code not in _AGAIN
+        return ModelFault(
+            Status.REJECTED if refused else Status.SERVER_ERROR,
+            f"{self._endpoint.host} reports an error within its reply: {self._said(error)}",
+            again=not refused,
+            sick=not refused,
+            may_have_cost=True,
+        )
+
+    def _unreachable(self, why: str, may_have_cost: bool = False) -> ModelFault:
+        return ModelFault(
+            Status.UNREACHABLE,
+            f"{self._endpoint.host}: {self._endpoint.redact(why)[:300]}",
+            again=True,
+            sick=True,
+            may_have_cost=may_have_cost,
+        )
+
+    def _bad_reply(self, what: str) -> ModelFault:
+        return ModelFault(Status.BAD_REPLY, f"the reply of {self._endpoint.host} {what}", sick=True, may_have_cost=True)
+
+    def _said(self, error: openai.APIError) -> str:
+        """Return the server's own words, short and without the key."""
+        body = error.body
+        inner = body.get("error", body) if isinstance(body, Mapping) else body
+        words = inner.get("message") or inner.get("detail") if isinstance(inner, Mapping) else inner
+        return self._endpoint.redact(str(words or error.message))[:300]
+
+
+def _take_chunk(chunk: Any, done: Completion) -> bool:
+    """Add one event of a stream; whether it brought text."""
+    _take_usage(chunk.usage, done)
+    if not chunk.choices:
+        return False
+    choice = chunk.choices[0]
+    if choice.finish_reason:
+        done.finish = str(choice.finish_reason)
+    delta = choice.delta
+    if delta is None:
+        return False
+    if delta.refusal:
+        done.refusal += str(delta.refusal)
+    if not delta.content:
+        return False
+    if not isinstance(delta.content, str):
+        raise TypeError("content is no text")
+    done.add(delta.content)
+    return True
+
+
+def _take_whole(reply: Any, done: Completion) -> None:
+    """Take a reply that came in one piece."""
+    choice = reply["choices"][0]
+    message = choice["message"]
+    done.refusal = str(message.get("refusal") or "")
+    done.finish = str(choice.get("finish_reason") or "stop")
+    if not done.refusal:
+        if not isinstance(message["content"], str):
+            raise TypeError("content is no text")
+        done.add(message["content"])
+    usage = reply.get("usage") or {}
+    done.prompt_tokens = max(0, int(usage.get("prompt_tokens", 0)))
+    done.answer_tokens = max(0, int(usage.get("completion_tokens", 0)))
+
+
+def _take_usage(usage: Any, done: Completion) -> None:
+    if usage is not None and isinstance(usage.prompt_tokens, int) and isinstance(usage.completion_tokens, int):
+        done.prompt_tokens, done.answer_tokens = max(0, usage.prompt_tokens), max(0, usage.completion_tokens)
+
+
+def _retry_after(headers: Mapping[str, str]) -> float:
+    """Return the seconds that a server asks to wait (RFC 9110: seconds or a date), 0 where it does not say."""
+    said = headers.get("retry-after", "").strip()
+    try:
+        return max(0.0, min(float(said), 86400.0))
+    except ValueError:
+        pass
+    try:
+        return max(0.0, email.utils.parsedate_to_datetime(said).timestamp() - time.time())
+    except (ValueError, TypeError, OverflowError):
+        return 0.0
+
+
+def _cause(error: BaseException) -> str:
+    """Return the reason of a connection fault in its own words."""
+    cause = error.__cause__ or error
+    return str(cause) or type(cause).__name__

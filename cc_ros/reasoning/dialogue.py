@@ -1,0 +1,145 @@
+"""One question with a model: what is sent, how the reply is read, and asking again once where it cannot be used."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from cc_ros.reasoning import reply as replies
+from cc_ros.reasoning.check import Invented, Unusable, check
+from cc_ros.reasoning.conversation import Message, Size, Writer, assistant, text_part
+from cc_ros.reasoning.faults import ModelFault
+from cc_ros.reasoning.prompting import Prompts
+from cc_ros.reasoning.request import Answer, Kind, Status, Style, Usage
+from cc_ros.reasoning.settings import ReasonerSettings
+from cc_ros.reasoning.spending import Budget
+from cc_ros.reasoning.tally import Tally
+
+if TYPE_CHECKING:
+    from cc_ros.reasoning.attempts import Attempts
+    from cc_ros.reasoning.client import Completion
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What is to be found out, and all that checking the reply needs.
+
+    :param kind: of the question.
+    :param style: of the prompt.
+    :param choices: to choose from.
+    :param ids: marks that the pictures show.
+    :param system: the system prompt.
+    :param turns: the messages after it, the last one with the question.
+    :param size: of all this.
+    """
+
+    kind: Kind
+    style: Style
+    choices: Sequence[str]
+    ids: Collection[int]
+    system: str
+    turns: Sequence[Message]
+    size: Size
+
+
+class Dialogue:
+    """Asks a model and checks what it says.
+
+    :param settings: of the reasoner.
+    :param structured: how JSON is asked for: "json_schema", "json_object" or "told".
+    :param writer: writes messages for the endpoint.
+    :param prompts: the texts.
+    :param budget: tells costs.
+    """
+
+    def __init__(
+        self, settings: ReasonerSettings, structured: str, writer: Writer, prompts: Prompts, budget: Budget
+    ) -> None:
+        self._settings = settings
+        self._structured = structured
+        self._writer = writer
+        self._prompts = prompts
+        self._budget = budget
+
+    async def run(
+        self, attempts: Attempts, task: Task, deadline: float, tally: Tally, progress: Callable[[str, str], None]
+    ) -> Answer:
+        """Return a checked answer.
+
+        :raises ModelFault: there is none.
+        """
+        from cc_ros.reasoning.client import ChatRequest
+
+        parts = replies.fields(task.kind, task.style, task.choices, sorted(task.ids))
+        messages = self._writer.messages(task.system, self._with_format(task.turns, parts))
+        shape = replies.response_format(self._structured, parts)
+        show = _Shown(progress)
+        for last in (False, True):
+            request = ChatRequest(messages, shape, self._settings.temperature, self._settings.max_answer_tokens)
+            done = await attempts.complete(request, task.size.tokens, deadline, tally, show)
+            try:
+                said = replies.read_reply(done.text)
+                return check(said, task.kind, task.style, task.choices, task.ids, self._settings.max_forward)
+            except (Invented, Unusable, replies.NotAReply) as problem:
+                if last:
+                    raise self._hopeless(problem, done) from None
+                again = self._again(problem, task.ids)
+            progress("asking_again", "")
+            messages = [*messages, assistant(done.text), {"role": "user", "content": [text_part(again)]}]
+        raise AssertionError("unreachable")
+
+    def usage(self, task: Task, tally: Tally) -> Usage:
+        """Return what a task took."""
+        size = task.size
+        cost = math.nan
+        if self._budget.priced:
+            cost = self._budget.cost(tally.prompt_tokens or size.tokens * tally.requests, tally.answer_tokens)
+        return Usage(
+            tally.requests, size.images, size.bytes, size.tokens, tally.prompt_tokens, tally.answer_tokens, 0.0, cost
+        )
+
+    def _with_format(self, turns: Sequence[Message], parts: dict[str, dict[str, Any]]) -> list[Message]:
+        """Say what the reply must look like, where the API is not told (a JSON mode wants it said as well)."""
+        if self._structured == "json_schema":
+            return list(turns)
+        ask = text_part(self._prompts.reply_json(replies.in_words(parts)))
+        return [*turns[:-1], {**turns[-1], "content": [*turns[-1]["content"], ask]}]
+
+    def _again(self, problem: Exception, ids: Collection[int]) -> str:
+        if isinstance(problem, Invented):
+            return self._prompts.again_invented(problem.ids, sorted(ids))
+        return self._prompts.again_unusable(str(problem))
+
+    def _hopeless(self, problem: Exception, done: Completion) -> ModelFault:
+        if isinstance(problem, Invented):
+            return ModelFault(Status.INVENTED_MARK, f"the model invents marks, also when asked again: {problem}")
+        cut = ""
+        if done.finish == "length":
+            cut = f"; it was cut off at max_answer_tokens = {self._settings.max_answer_tokens}"
+        return ModelFault(Status.BAD_REPLY, f"the model's reply cannot be used, also when asked again: {problem}{cut}")
+
+
+class _Shown:
+    """Passes on how a reply grows, no more often than people can follow."""
+
+    INTERVAL = 0.05
+
+    def __init__(self, progress: Callable[[str, str], None]) -> None:
+        self._progress = progress
+        self._started = False
+        self._next = 0.0
+
+    def __call__(self, stage: str, so_far: Completion) -> None:
+        if stage != "text":
+            self._started, self._next = False, 0.0
+            self._progress("retrying" if stage == "retry" else stage, "")
+            return
+        now = time.monotonic()
+        if self._started and now < self._next:
+            return
+        stage = "answering" if self._started else "first_token"
+        self._started, self._next = True, now + self.INTERVAL
+        self._progress(stage, replies.text_so_far(so_far.text))

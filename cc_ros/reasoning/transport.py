@@ -1,0 +1,88 @@
+"""The HTTP connection: to the configured endpoint only, and with a limit on what comes back."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
+from urllib.request import getproxies, proxy_bypass
+
+import httpx2
+from openai import AsyncOpenAI, Omit
+
+from cc_ros.reasoning.faults import ModelFault
+from cc_ros.reasoning.presets import PRESETS
+from cc_ros.reasoning.request import Status
+
+if TYPE_CHECKING:
+    from cc_ros.reasoning.endpoint import Endpoint
+
+MAX_REPLY_BYTES = 4 * 1024 * 1024
+CONNECT_SECONDS = 10.0
+NO_KEY = "none"  # the openai package insists on one; the header that it would go into is left out
+
+
+class _BoundedBody(httpx2.AsyncByteStream):
+    """A response body that breaks off once it is longer than any answer."""
+
+    def __init__(self, body: httpx2.AsyncByteStream) -> None:
+        self._body = body
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        seen = 0
+        async for chunk in self._body:
+            seen += len(chunk)
+            if seen > MAX_REPLY_BYTES:
+                raise ModelFault(
+                    Status.BAD_REPLY,
+                    f"the server's reply is longer than {MAX_REPLY_BYTES // 2**20} MB",
+                    sick=True,
+                    may_have_cost=True,
+                )
+            yield chunk
+
+    async def aclose(self) -> None:
+        await self._body.aclose()
+
+
+class _BoundedTransport(httpx2.AsyncHTTPTransport):
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        request.headers["Accept-Encoding"] = "identity"
+        response = await super().handle_async_request(request)
+        assert isinstance(response.stream, httpx2.AsyncByteStream)
+        response.stream = _BoundedBody(response.stream)
+        # Unasked compression: a few bytes of it may unfold to any size.
+        if response.headers.get("content-encoding", "identity").lower() not in ("identity", ""):
+            await response.aclose()
+            raise ModelFault(Status.BAD_REPLY, "the server compressed its reply though asked not to", sick=True)
+        return response
+
+
+def open_client(endpoint: Endpoint) -> AsyncOpenAI:
+    """Return the client for one endpoint; it keeps connections and belongs to the running event loop.
+
+    Deadlines and retries are the caller's. Redirects are not followed, and unencrypted requests use no proxy: pictures
+    go to the configured endpoint or nowhere.
+    """
+    proxy = None
+    if endpoint.encrypted and not proxy_bypass(endpoint.host):
+        proxy = getproxies().get("https")
+    http = httpx2.AsyncClient(
+        transport=_BoundedTransport(proxy=proxy),
+        timeout=httpx2.Timeout(None, connect=CONNECT_SECONDS),
+        follow_redirects=False,
+        trust_env=False,
+    )
+    return AsyncOpenAI(
+        api_key=NO_KEY if endpoint.key is None else endpoint.key.reveal(),
+        base_url=endpoint.base_url,
+        max_retries=0,
+        http_client=http,
+    )
+
+
+def headers_left_out(endpoint: Endpoint) -> dict[str, Omit]:
+    """Return the headers that the openai package would add but this endpoint is not to see."""
+    left_out = [] if endpoint.key is not None else ["Authorization"]
+    if endpoint.base_url != PRESETS["openai"].base_url:  # they come from the environment and are OpenAI's alone
+        left_out += ["OpenAI-Organization", "OpenAI-Project"]
+    return {name: Omit() for name in left_out}
