@@ -1,47 +1,83 @@
-"""Regions of one image that may be objects."""
+"""Splitting one image into whole objects and background, in agreement with what is already being followed."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
 import cv2
 import numpy as np
-from skimage.segmentation import felzenszwalb
+
+from cc_ros.tracking.region_graph import COUNT, RegionGraph, merge, region_graph
+from cc_ros.tracking.region_model import object_features, pair_features
+from cc_ros.tracking.region_weights import OBJECT, SAME
+from cc_ros.tracking.superpixels import superpixels
+
+_WIDTH = 320  # pixels; what the affinity was fitted on
+
+
+@dataclass(frozen=True, slots=True)
+class Regions:
+    """An image split into regions.
+
+    :param labels: HxW int32, 0..n-1.
+    :param area: n float64, pixels.
+    :param objectness: n float64, log odds of being an object rather than a part of a wall, floor or ceiling.
+    :param ids: t int64, the distinct ids of the prior map, 0 first.
+    :param votes: n x t float64, pixels of each region that carry each of ``ids``.
+    """
+
+    labels: np.ndarray
+    area: np.ndarray
+    objectness: np.ndarray
+    ids: np.ndarray
+    votes: np.ndarray
 
 
 class Proposer(Protocol):
-    """Splits an image into regions."""
+    """Finds the regions of an image that may be objects."""
 
     def regions(self, image: np.ndarray) -> np.ndarray:
         """Return HxW int32: 0 = background, 1.. = regions that may be objects, for an HxWx3 uint8 BGR image."""
         ...
 
 
-class ColourProposer:
-    """Graph-based segmentation in Lab (Felzenszwalb and Huttenlocher 2004); large border regions are background.
+class RegionProposer:
+    """Superpixels, merged bottom-up by a fitted affinity that earlier frames support or oppose.
 
-    :param width: pixels; the image is shrunk to this before it is segmented.
-    :param scale: Felzenszwalb's k: larger means larger regions.
-    :param min_area: share of the image; smaller regions are merged into their neighbours.
-    :param max_area: share of the image; larger regions are background.
+    :param threshold: log odds above which two neighbours are merged.
+    :param memory: log odds that the prior map adds where it says one object, and takes where it says two.
     """
 
-    def __init__(self, width: int, scale: float, min_area: float, max_area: float) -> None:
-        self._width = width
-        self._scale = scale
-        self._min_area = min_area
-        self._max_area = max_area
+    def __init__(self, threshold: float = 1.5, memory: float = 2.5) -> None:
+        self._threshold = threshold
+        self._memory = memory
 
     def regions(self, image: np.ndarray) -> np.ndarray:
         """Return HxW int32: 0 = background, 1.. = regions that may be objects, for an HxWx3 uint8 BGR image."""
-        h, w = image.shape[:2]
-        size = (self._width, max(round(h * self._width / w), 1))
-        lab = cv2.cvtColor(cv2.resize(image, size, interpolation=cv2.INTER_AREA), cv2.COLOR_BGR2LAB)
-        minimum = max(int(self._min_area * size[0] * size[1]), 1)
-        raw = felzenszwalb(lab.astype(np.float64) / 255, scale=self._scale, sigma=0.5, min_size=minimum) + 1
-        area = np.bincount(raw.ravel())
-        border = np.bincount(np.concatenate([raw[0], raw[-1], raw[:, 0], raw[:, -1]]), minlength=len(area))
-        share = area / raw.size
-        background = (share > self._max_area) | ((share > self._max_area / 4) & (border > 0.25 * (w + h) * size[0] / w))
-        renumbered = np.where(background, 0, np.arange(len(area)))
-        return cv2.resize(renumbered[raw].astype(np.float32), (w, h), interpolation=cv2.INTER_NEAREST).astype(np.int32)
+        height, width = image.shape[:2]
+        size = (min(_WIDTH, width), max(round(height * min(_WIDTH, width) / width), 1))
+        small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+        found = self.propose(small, np.zeros(small.shape[:2], np.int32))
+        numbers = np.where(found.objectness > 0, np.cumsum(found.objectness > 0), 0).astype(np.int32)
+        return cv2.resize(numbers[found.labels], (width, height), interpolation=cv2.INTER_NEAREST)
+
+    def propose(self, image: np.ndarray, prior: np.ndarray) -> Regions:
+        """Split an HxWx3 uint8 BGR image about 320 pixels wide, the size that the affinity was fitted on.
+
+        :param prior: HxW int32, what is known of the image already: an id, or 0 for nothing.
+        """
+        labels, gradient = superpixels(image)
+        graph = region_graph(image, labels, gradient)
+        ids, index = np.unique(np.append(prior.ravel(), 0), return_inverse=True)
+        cell = graph.labels.ravel().astype(np.int64) * len(ids) + index[:-1]
+        graph.votes = np.bincount(cell, minlength=len(graph.regions) * len(ids)).reshape(-1, len(ids)).astype(float)
+        graph = merge(graph, self._affinity, self._threshold)
+        return Regions(graph.labels, graph.regions[:, COUNT], OBJECT(object_features(graph)), ids, graph.votes)
+
+    def _affinity(self, graph: RegionGraph) -> np.ndarray:
+        share = graph.votes[:, 1:] / graph.regions[:, COUNT, None]
+        known = share.sum(axis=1)
+        same = np.einsum("et,et->e", share[graph.first], share[graph.second])
+        other = known[graph.first] * known[graph.second] - same
+        return SAME(pair_features(graph)) + self._memory * (same - other)

@@ -1,0 +1,37 @@
+"""Deciding which region continues which track."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from cc_ros.tracking.proposals import Regions
+
+
+def owners(regions: Regions) -> np.ndarray:
+    """Return the id in ``regions.ids`` that each region continues, 0 where it continues none (n int64).
+
+    A region continues the track with most pixels in it, if these are most of the region or most of the track.
+    """
+    if len(regions.ids) == 1:
+        return np.zeros(len(regions.area), np.int64)
+    size = regions.votes.sum(axis=0)
+    best = regions.votes[:, 1:].argmax(axis=1) + 1
+    shared = regions.votes[np.arange(len(best)), best]
+    accepted = (shared > 0.5 * regions.area) | ((shared > 0.5 * size[best]) & (shared > 0.15 * regions.area))
+    return np.where(accepted, regions.ids[best], 0)
+
+
+def paint(regions: Regions, owner: np.ndarray, prior: np.ndarray) -> np.ndarray:
+    """Return the new map of ids (HxW int32).
+
+    Two tracks that are both mostly inside one region keep their pixels of the prior map (HxW int32): such a region
+    is two objects that look alike, and neither may swallow the other.
+    """
+    labels = owner[regions.labels].astype(np.int32)
+    size = np.maximum(regions.votes.sum(axis=0), 1)
+    inside = (regions.votes > 0.5 * size) & (regions.votes > 0.15 * regions.area[:, None])
+    inside[:, 0] = False
+    for region in np.flatnonzero(inside.sum(axis=1) > 1):
+        kept = (regions.labels == region) & np.isin(prior, regions.ids[inside[region]])
+        labels[kept] = prior[kept]
+    return labels

@@ -1,0 +1,112 @@
+"""Remembering what was seen where, so that an object that comes back gets its old id."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import Protocol
+
+import cv2
+import numpy as np
+
+_MIN_INLIERS = 12
+
+
+class Recovery(Protocol):
+    """Knows objects again after they were out of view."""
+
+    def recall(self, grey: np.ndarray) -> np.ndarray:
+        """Return the ids (HxW int32, 0 = unknown) that earlier frames suggest for a HxW uint8 image."""
+        ...
+
+    def remember(self, labels: np.ndarray) -> None:
+        """Keep the ids (HxW int32) of the image last given to ``recall``."""
+        ...
+
+    def forget(self) -> None:
+        """Drop everything: a new episode begins."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    points: np.ndarray  # n x 2 float32
+    descriptors: np.ndarray  # n x 32 uint8
+    labels: np.ndarray  # HxW int32
+
+
+class ViewMemory:
+    """Views with their ids, found again by ORB features on one common homography.
+
+    Equal objects are told apart by their surroundings: all features of a view must agree on one motion.
+
+    :param capacity: views kept; the one that was of no use for longest makes room.
+    :param features: ORB features a view.
+    :param overlap: share of the image that remembered views must explain for it not to become a view itself.
+    """
+
+    def __init__(self, capacity: int, features: int, overlap: float) -> None:
+        self._orb = cv2.ORB.create(features, fastThreshold=10)
+        self._matcher = cv2.BFMatcher(cv2.NORM_HAMMING)
+        self._capacity = capacity
+        self._overlap = overlap
+        self.forget()
+
+    def forget(self) -> None:
+        """Drop everything: a new episode begins."""
+        self._views: deque[_View] = deque()  # the most useful last
+        self._points = np.zeros((0, 2), np.float32)
+        self._descriptors: np.ndarray | None = None
+        self._explained = 0.0
+
+    def recall(self, grey: np.ndarray) -> np.ndarray:
+        """Return the ids (HxW int32, 0 = unknown) that earlier frames suggest for a HxW uint8 image."""
+        keypoints, self._descriptors = self._orb.detectAndCompute(grey, None)
+        self._points = np.array([keypoint.pt for keypoint in keypoints], np.float32).reshape(-1, 2)
+        ids = np.zeros(grey.shape, np.int32)
+        covered = np.zeros(grey.shape, bool)
+        for view, homography in self._matching_views():
+            size = grey.shape[::-1]
+            flags = cv2.INTER_NEAREST
+            seen = cv2.warpPerspective(np.full(view.labels.shape, 1, np.uint8), homography, size, flags=flags) > 0
+            known = cv2.warpPerspective(view.labels.astype(np.float32), homography, size, flags=flags)
+            ids = np.where(covered, ids, known.astype(np.int32))
+            covered |= seen
+        self._explained = float(covered.mean())
+        return ids
+
+    def remember(self, labels: np.ndarray) -> None:
+        """Keep the ids (HxW int32) of the image last given to ``recall``, unless it showed nothing new."""
+        if self._descriptors is None or len(self._points) < _MIN_INLIERS or self._explained > self._overlap:
+            return
+        if len(self._views) >= self._capacity:
+            self._views.popleft()
+        self._views.append(_View(self._points, self._descriptors, labels))
+
+    def _matching_views(self) -> list[tuple[_View, np.ndarray]]:
+        """Return the best views with the homography from each into the current image, the surest first."""
+        if not self._views or self._descriptors is None or len(self._points) < _MIN_INLIERS:
+            return []
+        stacked = np.concatenate([view.descriptors for view in self._views])
+        owner = np.repeat(np.arange(len(self._views)), [len(view.descriptors) for view in self._views])
+        matches = [m for m in self._matcher.match(self._descriptors, stacked) if m.distance < 50]
+        votes = np.bincount(owner[[m.trainIdx for m in matches]], minlength=len(self._views))
+        found = []
+        for index in np.argsort(-votes)[:3]:
+            view = self._views[index]
+            pairs = self._matcher.match(self._descriptors, view.descriptors) if votes[index] >= 6 else []
+            near = [m for m in pairs if m.distance < 64]
+            if len(near) < _MIN_INLIERS:
+                continue
+            old = view.points[[m.trainIdx for m in near]]
+            new = self._points[[m.queryIdx for m in near]]
+            homography, inliers = cv2.findHomography(old, new, cv2.RANSAC, 2.5, maxIters=500)
+            if homography is not None and inliers.sum() >= max(_MIN_INLIERS, 0.25 * len(near)):
+                found.append((int(inliers.sum()), index, homography))
+        found.sort(key=lambda item: -item[0])
+        views = [(self._views[index], homography) for _, index, homography in found]
+        for view, _ in reversed(views):  # of use: to the end of the queue
+            position = next(i for i, kept in enumerate(self._views) if kept is view)
+            del self._views[position]
+            self._views.append(view)
+        return views
