@@ -13,7 +13,7 @@ from sam2_scene import HEIGHT, WIDTH, believe, disc, disc_mask, frames, random_m
 from cc_ros.errors import BackendError, ImageError
 from cc_ros.frame import Frame
 from cc_ros.tracking.base import TrackStatus
-from cc_ros.tracking.proposals import ColourProposer
+from cc_ros.tracking.proposals import RegionProposer
 from cc_ros.tracking.sam2.discovery import Discovery, region_prompts, select_wholes
 from cc_ros.tracking.sam2.predictor import Prediction, StreamingPredictor
 from cc_ros.tracking.sam2.recovery import Gallery, looks
@@ -39,9 +39,7 @@ def seed_map() -> np.ndarray:
 
 
 def test_objects_are_found_on_the_first_frame_and_keep_their_ids(predictor):
-    first, *rest = run(
-        Sam2Tracker(predictor, replace(LOOSE, discover_every=9), ColourProposer(160, 150.0, 0.002, 0.3)), 6
-    )
+    first, *rest = run(Sam2Tracker(predictor, replace(LOOSE, discover_every=9), RegionProposer()), 6)
     assert first.labels.shape == (HEIGHT, WIDTH) and first.labels.dtype == np.uint16
     (track,) = first.tracks
     assert (track.id, track.status) == (1, TrackStatus.NEW)
