@@ -5,8 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cc_ros.reasoning import Answer
+    from cc_ros.keyframes import Keyframes
+    from cc_ros.reasoning import Answer, KeyframeSource
     from cc_ros.sources.report import Answered
+
+
+def source_of(keyframes: Keyframes) -> KeyframeSource:
+    """Return the keyframe step as what a question gets its pictures from."""
+    from cc_ros.keyframes import KeyframeRequest
+    from cc_ros.reasoning import Seen, Wanted
+
+    def fetch(wanted: Wanted) -> Seen:
+        request = KeyframeRequest(wanted.frames, wanted.marks, wanted.kind, wanted.last_seconds, wanted.blur)
+        return Seen(tuple(keyframes.marked(request)), keyframes.style)
+
+    return fetch
 
 
 def describe(answer: Answer) -> str:

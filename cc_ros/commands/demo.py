@@ -32,6 +32,7 @@ BAG = Path(__file__).resolve().parents[1] / "data" / "room102_pan"
 BAG_REMAPS = ("image:=/camera/image_raw", "camera_info:=/camera/camera_info", "odom:=/odom")
 START_LIMIT = 60.0  # seconds until the nodes must be there
 ANSWER_LIMIT = 120.0
+BAR = "{desc}: {percentage:3.0f}%|{bar}| {n:.1f}/{total:.1f} s{postfix}"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -119,9 +120,7 @@ class _Demo:
 
         print("starting cc_tracker, cc_keyframes and cc_reasoner ...")
         self._until(self._ready, START_LIMIT, "the nodes did not start")
-        with tqdm(
-            desc="playing", bar_format="{desc}: {percentage:3.0f}%|{bar}| {n:.1f}/{total:.1f} s {postfix}"
-        ) as bar:
+        with tqdm(total=1.0, desc="playing", bar_format=BAR) as bar:
             self._play(bar)
         self._until(lambda: time.monotonic() - self._arrived > 1.0, 30.0, "masks keep coming")
         if not len(self._history):
@@ -142,7 +141,7 @@ class _Demo:
         failed: list[CCError] = []
 
         def show(played: Played) -> None:
-            bar.total, bar.n = played.length, played.position
+            bar.total, bar.n = played.length, min(played.position, played.length)
             bar.set_postfix_str(f"{self._frames} frames tracked, {len(self._history)} objects")
 
         def run() -> None:

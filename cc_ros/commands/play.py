@@ -46,11 +46,11 @@ def main(options: argparse.Namespace) -> int:
         if not arrow or not old or not new:
             raise CCError(f"--remap wants FROM:=TO, got {rule!r}")
         remap[old] = new
-    with tqdm(unit="s", bar_format="{l_bar}{bar}| {n:.1f}/{total:.1f} s {postfix}", disable=None) as bar:
+    with tqdm(total=1.0, bar_format="{percentage:3.0f}%|{bar}| {n:.1f}/{total:.1f} s{postfix}", disable=None) as bar:
 
         def show(played: Played) -> None:
             bar.total = played.length
-            bar.n = played.position
+            bar.n = min(played.position, played.length)
             bar.set_postfix_str(f"{played.messages} messages")
 
         with stop_on_signals() as stop:

@@ -1,4 +1,4 @@
-"""Every parameter of every node: for config/cc.yaml, which ``python -m cc_ros.nodes.defaults`` prints, and for launch."""
+"""Every parameter of every node, for launch and for config/cc.yaml (``python -m cc_ros.nodes.defaults``)."""
 
 from __future__ import annotations
 

@@ -38,12 +38,12 @@ class StepNode(LifecycleNode):
 
     :cvar name: of the node.
     :cvar groups: (prefix, settings dataclass) of its parameters; every node has :class:`NodeSettings` beside them.
-    :cvar threads: of the executor it needs.
+    :ivar threads: of the executor it needs.
     """
 
     name: ClassVar[str]
     groups: ClassVar[Sequence[tuple[str, type]]]
-    threads: ClassVar[int] = 1
+    threads: int = 1
 
     def __init__(self, **node_options: Any) -> None:
         super().__init__(self.name, **node_options)
