@@ -13,6 +13,7 @@ from sam2_scene import HEIGHT, WIDTH, believe, disc, disc_mask, frames, random_m
 from cc_ros.errors import BackendError, ImageError
 from cc_ros.frame import Frame
 from cc_ros.tracking.base import TrackStatus
+from cc_ros.tracking.factory import make_tracker
 from cc_ros.tracking.proposals import RegionProposer
 from cc_ros.tracking.sam2.discovery import Discovery, region_prompts, select_wholes
 from cc_ros.tracking.sam2.predictor import Prediction, StreamingPredictor
@@ -32,6 +33,11 @@ def predictor():
 
 def run(tracker: Sam2Tracker, count: int, start: int = 0):
     return [tracker.step(Frame(image, (start + t) / 30)) for t, image in enumerate(frames(count))]
+
+
+def by_colour(image: np.ndarray, _labels: np.ndarray) -> np.ndarray:
+    """Regions: what is bright, by its strongest channel."""
+    return np.where(image.max(axis=2) > 150, image.argmax(axis=2) + 1, 0).astype(np.int32)
 
 
 def seed_map() -> np.ndarray:
@@ -213,6 +219,24 @@ def test_each_open_region_is_asked_for_by_its_box_and_an_inner_point():
     ((top_left, bottom_right, inner),) = region_prompts(regions, explained)
     assert np.allclose([*top_left, *bottom_right], [0.25, 0.25, 0.75, 0.5], atol=0.06)
     assert 0.25 < inner[0] < 0.75 and 0.25 < inner[1] < 0.5
+
+
+def test_auto_runs_sam2_in_the_background(tmp_path):
+    torch.save({"model": random_model(64, shy=1.0).state_dict()}, tmp_path / "tiny.pt")
+    settings = replace(LOOSE, weights=str(tmp_path / "tiny.pt"), image_size=64, device="cpu", precision="bf16")
+    tracker = make_tracker("auto", sam2=settings)
+    threads = torch.get_num_threads()
+    deadline = time.monotonic() + 60
+    stamp = 0.0
+    while int(tracker.health()["sam2_answers"]) < 2 and time.monotonic() < deadline:
+        for image in frames(5):
+            stamp += 1 / 30
+            tracked = tracker.step(Frame(image, stamp))
+            assert {t.id for t in tracked.tracks if t.area} == set(np.unique(tracked.labels)) - {0}
+    tracker.close()
+    torch.set_num_threads(threads)
+    assert int(tracker.health()["sam2_answers"]) >= 2
+    assert "degraded" not in tracker.health()
 
 
 def test_predictions_can_be_cut_and_joined(predictor):

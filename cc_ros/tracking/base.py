@@ -9,6 +9,7 @@ from enum import IntEnum
 
 import numpy as np
 
+from cc_ros.errors import ImageError
 from cc_ros.frame import Frame
 
 MAX_ID = 65535  # the maps are uint16
@@ -89,3 +90,12 @@ class Tracker(ABC):
 
     def close(self) -> None:  # noqa: B027  (optional to override)
         """Release threads and device memory; the tracker is not used afterwards."""
+
+
+def check_image(image: np.ndarray) -> None:
+    """Refuse what no tracker can work on.
+
+    :raises ImageError: the image is empty or not HxWx3 uint8.
+    """
+    if image.ndim != 3 or image.shape[2] != 3 or image.size == 0 or image.dtype != np.uint8:
+        raise ImageError(f"the tracker needs a non-empty HxWx3 uint8 image, got {image.shape} {image.dtype}")

@@ -2,27 +2,95 @@
 
 from __future__ import annotations
 
+import logging
+from dataclasses import replace
+from importlib.util import find_spec
+
 from cc_ros.errors import BackendError, SettingsError
+from cc_ros.tracking.auto import AutoTracker
 from cc_ros.tracking.base import Tracker
+from cc_ros.tracking.fallback import Fallback
 from cc_ros.tracking.flow import FlowSettings, FlowTracker
+from cc_ros.tracking.propagation import DisPropagator
 from cc_ros.tracking.sam2.settings import Sam2Settings
+from cc_ros.tracking.sam2.weights import RELEASES, weights_here
 
 BACKENDS = ("auto", "flow", "sam2")
+INSTALL = "pip install sam2==1.1.0 (README.md says how without a GPU)"
+
+log = logging.getLogger(__name__)
 
 
-def make_tracker(
-    backend: str = "auto", flow: FlowSettings = FlowSettings(), sam2: Sam2Settings = Sam2Settings()
-) -> Tracker:
+def make_tracker(backend: str = "auto", flow: FlowSettings | None = None, sam2: Sam2Settings | None = None) -> Tracker:
     """Return the tracker called ``backend``.
 
     ``flow`` needs nothing; ``sam2`` needs torch, the sam2 package and weights; ``auto`` uses SAM 2 as far as it
     is there, and ``flow`` alone otherwise (``health()["degraded"]`` then says why).
 
+    :param flow: None = the defaults.
+    :param sam2: None = the defaults.
     :raises SettingsError: no such backend.
-    :raises BackendError: ``sam2`` cannot run here.
+    :raises BackendError: ``sam2`` cannot run here; the text says what to do.
     """
+    flow, sam2 = flow or FlowSettings(), sam2 or Sam2Settings()
     if backend not in BACKENDS:
         raise SettingsError(f"backend must be one of {', '.join(BACKENDS)}, got {backend!r}")
+    if backend == "flow":
+        return FlowTracker(flow)
+    missing = _missing_packages()
     if backend == "sam2":
-        raise BackendError("backend 'sam2' is not part of this version yet; use 'auto' or 'flow'")
-    return FlowTracker(flow)
+        if missing:
+            raise BackendError(missing)
+        return Fallback(lambda: FlowTracker(flow), primary=_make_sam2(sam2))
+    reason = missing or _missing_weights(sam2)
+    if reason:
+        return Fallback(lambda: FlowTracker(flow), reason=reason)
+    return _make_auto(flow, sam2)
+
+
+def _make_auto(flow: FlowSettings, sam2: Sam2Settings) -> Tracker:
+    import torch
+
+    from cc_ros.tracking.sam2.loading import choose_device
+
+    gpu = choose_device(sam2.device).type != "cpu"
+    if not gpu:
+        torch.set_num_threads(max(torch.get_num_threads() // 2, 1))  # the camera's frames need a core as well
+        # Every frame it sees is a keyframe, and nobody waits for the answer.
+        discover = "off" if sam2.discover == "off" else "inline"
+        sam2 = replace(sam2, discover=discover, discover_every=1)
+    return AutoTracker(FlowTracker(flow), lambda: _make_sam2(sam2), DisPropagator(1, 25.0), wait=gpu)
+
+
+def _make_sam2(settings: Sam2Settings) -> Tracker:
+    from cc_ros.tracking.sam2.loading import load_predictor
+    from cc_ros.tracking.sam2.tracker import Sam2Tracker
+
+    return Sam2Tracker(load_predictor(settings), settings)
+
+
+def _missing_packages() -> str:
+    """Return what is not installed and what to do, or ""."""
+    missing = [name for name in ("torch", "sam2") if find_spec(name) is None]
+    return f"SAM 2 needs the package {missing[0]!r}: {INSTALL}" if missing else ""
+
+
+def _missing_weights(settings: Sam2Settings) -> str:
+    """Return why ``auto`` does without SAM 2's weights, or "" if they are here or may be fetched."""
+    if weights_here(settings):
+        return ""
+    if settings.weights:
+        return f"weights {settings.weights!r} is no file"
+    release = RELEASES[settings.model]
+    if settings.download == "never":
+        return f"no SAM 2 weights at {release.path}, and download is 'never'"
+    if settings.download == "always":
+        return ""
+    from cc_ros.tracking.sam2.loading import choose_device
+
+    if choose_device(settings.device).type != "cpu":
+        return ""
+    return (
+        f"no GPU, and no SAM 2 weights at {release.path}; set download to 'always' to fetch them "
+        f"({release.megabytes} MB)"
+    )

@@ -12,11 +12,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cc_ros.errors import BackendError, ImageError
+from cc_ros.errors import BackendError
 from cc_ros.frame import Frame
-from cc_ros.tracking.base import MAX_ID, Tracked, Tracker
-from cc_ros.tracking.proposals import Proposer
-from cc_ros.tracking.sam2.discovery import SAME, Discovery
+from cc_ros.tracking.base import MAX_ID, Tracked, Tracker, check_image
+from cc_ros.tracking.sam2.discovery import SAME, Discovery, RegionFinder
 from cc_ros.tracking.sam2.idle import IdleWorker
 from cc_ros.tracking.sam2.predictor import Encoding, Prediction, StreamingPredictor
 from cc_ros.tracking.sam2.recovery import Gallery, looks
@@ -35,20 +34,24 @@ class Sam2Tracker(Tracker):
 
     :param predictor: the model, for instance from ``load_predictor``.
     :param settings: how objects are found, lost and recovered.
-    :param proposer: regions that discovery asks for first; None = a grid of points alone.
+    :param regions: regions that discovery asks for first; None = a grid of points alone.
     """
 
     def __init__(
-        self, predictor: StreamingPredictor, settings: Sam2Settings = Sam2Settings(), proposer: Proposer | None = None
+        self,
+        predictor: StreamingPredictor,
+        settings: Sam2Settings = Sam2Settings(),
+        regions: RegionFinder | None = None,
     ) -> None:
         self._predictor = predictor
         self._settings = settings
-        self._discovery = Discovery(predictor, settings, proposer)
+        self._discovery = Discovery(predictor, settings, regions)
         self._gallery = Gallery(settings.max_lost, settings.min_similarity)
         self._worker: IdleWorker[tuple[Encoding, Tensor]] = IdleWorker()
         self._degraded = ""
         self._searches = self._recovered = 0
         self.reset()
+        self._report()
 
     def reset(self) -> None:
         """Start a new episode: forget every object; ids begin at 1 again."""
@@ -75,9 +78,7 @@ class Sam2Tracker(Tracker):
         :raises ImageError: the image is empty or not HxWx3 uint8.
         :raises BackendError: the device fails, or has no memory even for one object at a time.
         """
-        image = frame.image
-        if image.ndim != 3 or image.shape[2] != 3 or image.size == 0 or image.dtype != np.uint8:
-            raise ImageError(f"the tracker needs a non-empty HxWx3 uint8 image, got {image.shape} {image.dtype}")
+        check_image(frame.image)
         self._worker.pause()
         while True:
             try:
@@ -88,22 +89,12 @@ class Sam2Tracker(Tracker):
             except RuntimeError as error:  # what torch raises for CUDA, cuDNN and cuBLAS errors
                 raise BackendError(f"SAM 2 failed on {self._predictor.device}: {error}") from error
         self._worker.resume()
+        self._report()
         return tracked
 
     def health(self) -> Mapping[str, str | int | float]:
         """Return counters, the megabytes of the objects' memories, and under ``degraded`` what was cut down."""
-        known: dict[str, str | int | float] = {
-            "device": str(self._predictor.device),
-            "objects": self._next_id - 1,
-            "tracked": len(self._predictor.ids),
-            "lost": len(self._gallery.lost),
-            "recovered": self._recovered,
-            "searches": self._searches,
-            "state_mb": round(self._predictor.state_bytes() / 2**20, 1),
-        }
-        if self._degraded:
-            known["degraded"] = self._degraded
-        return known
+        return self._health
 
     def close(self) -> None:
         """Stop the search for objects and release the memories."""
@@ -206,6 +197,21 @@ class Sam2Tracker(Tracker):
             gone |= doubles(ids, prediction)
         self._predictor.remove([i for i in self._predictor.ids if i in gone])
         self._gallery.lose(gone)
+
+    def _report(self) -> None:
+        """Renew what ``health`` returns as a whole: it is read by other threads."""
+        health: dict[str, str | int | float] = {
+            "device": str(self._predictor.device),
+            "objects": self._next_id - 1,
+            "tracked": len(self._predictor.ids),
+            "lost": len(self._gallery.lost),
+            "recovered": self._recovered,
+            "searches": self._searches,
+            "state_mb": round(self._predictor.state_bytes() / 2**20, 1),
+        }
+        if self._degraded:
+            health["degraded"] = self._degraded
+        self._health = health
 
     def _shrink(self, error: torch.OutOfMemoryError) -> None:
         """Go on with smaller batches and without the search under way."""

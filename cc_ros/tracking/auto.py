@@ -1,0 +1,256 @@
+"""The ``auto`` backend: SAM 2 as often as the machine allows, carried to every frame by optical flow."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from cc_ros.frame import Frame
+from cc_ros.tracking.base import MAX_ID, Tracked, Tracker, check_image
+from cc_ros.tracking.carrying import Path
+from cc_ros.tracking.lane import Job, SlowLane
+from cc_ros.tracking.propagation import Propagator
+from cc_ros.tracking.sam2.tracks import TrackBook
+
+log = logging.getLogger(__name__)
+
+MATCH_IOU = 0.3  # from which a mask of SAM 2 and a region of the flow are one object
+UNCOVERED = 0.5  # share of a flow object that SAM 2 must leave open for it to be shown
+LONGEST_WAIT = 0.2  # seconds; slower cameras need no waiting
+
+
+@dataclass(slots=True)
+class _Asked:
+    """The frame that the slow tracker works on: the fast tracker's map of it, and the path back to it from now."""
+
+    job: Job
+    labels: np.ndarray
+    path: Path
+
+
+class AutoTracker(Tracker):
+    """A fast path for motion and a slow path for meaning (paper section 3, step 2).
+
+    Each frame goes to the fast tracker. Whenever the slow one is free it gets the newest frame; its map is carried
+    from that frame to now and on from there. What it does not cover is filled with the fast tracker's objects.
+    No frame is ever queued: those that the slow tracker does not see are counted as skipped.
+
+    :param fast: takes every frame at camera rate.
+    :param slow: makes the slow tracker; called in its thread.
+    :param propagator: finds the motion between two frames.
+    :param wait: give the slow tracker the camera's period to answer: with a GPU it then labels every frame.
+    :param width: pixels; images are shrunk to this to find the motion.
+    """
+
+    def __init__(
+        self, fast: Tracker, slow: Callable[[], Tracker], propagator: Propagator, *, wait: bool, width: int = 320
+    ) -> None:
+        self._fast = fast
+        self._propagator = propagator
+        self._wait = wait
+        self._width = width
+        self._lane = SlowLane(slow)
+        self._episode = 0
+        self._skipped = self._answers = self._late = 0
+        self._failed = False
+        self._start()
+
+    def _start(self) -> None:
+        self._episode += 1
+        self._ids = _Ids()
+        self._book = TrackBook()
+        self._grey: np.ndarray | None = None
+        self._stamp: float | None = None
+        self._seed: np.ndarray | None = None
+        self._asked: _Asked | None = None
+        self._slow: Tracked | None = None
+        self._path: Path | None = None  # from now to the frame of self._slow
+
+    def reset(self) -> None:
+        """Start a new episode: forget every object; ids begin at 1 again."""
+        self._fast.reset()
+        self._start()
+
+    def seed(self, labels: np.ndarray) -> None:
+        """Start a new episode whose first frame has these objects (HxW uint16); find no others."""
+        self._fast.seed(labels)
+        self._start()
+        self._seed = labels
+        self._ids.keep(int(i) for i in np.unique(labels) if i)
+
+    def step(self, frame: Frame) -> Tracked:
+        """Track all objects into ``frame``; its image may differ in size from the one before.
+
+        :raises ImageError: the image is empty or not HxWx3 uint8.
+        """
+        began = time.monotonic()
+        check_image(frame.image)
+        self._listen(0.0)
+        job = self._ask(frame)
+        fast = self._fast.step(frame)  # while the slow tracker works
+        self._move(frame.image)
+        if job is not None and self._grey is not None:
+            self._asked = _Asked(job, fast.labels, Path(self._grey.shape[:2]))
+        patience = self._patience(frame.stamp, began)
+        if job is not None and patience > 0:
+            self._listen(patience)
+        labels, confidence = self._merge(fast)
+        known = self._ids.prune(fast, self._slow)
+        return Tracked(labels, self._book.update(labels, frame.stamp, confidence, known))
+
+    def health(self) -> Mapping[str, str | int | float]:
+        """Return both trackers' counters, frames that SAM 2 skipped, and under ``degraded`` why it is not in use."""
+        health = dict(self._fast.health())
+        if self._lane.tracker is not None:
+            health |= {f"sam2_{k}": v for k, v in self._lane.tracker.health().items() if k != "degraded"}
+            health |= {k: v for k, v in self._lane.tracker.health().items() if k == "degraded"}
+        health |= {"sam2_answers": self._answers, "sam2_late": self._late, "sam2_skipped": self._skipped}
+        if self._lane.failure:
+            health["degraded"] = f"optical flow alone: {self._lane.failure}"
+        elif self._lane.tracker is None:
+            health["degraded"] = "optical flow alone until SAM 2 is loaded"
+        return health
+
+    def close(self) -> None:
+        """Stop the slow tracker after the step under way."""
+        self._lane.close()
+        self._fast.close()
+
+    def _ask(self, frame: Frame) -> Job | None:
+        """Give the slow tracker this frame, unless it still works on another one."""
+        loading = self._lane.tracker is None
+        if self._asked is not None:
+            self._skipped += not loading
+            return None
+        if self._lane.failure or (loading and self._seed is None):  # only a seed is worth keeping until it is loaded
+            return None
+        job = Job(self._episode, frame, self._seed)
+        self._seed = None
+        self._lane.submit(job)
+        return job
+
+    def _move(self, image: np.ndarray) -> None:
+        """Extend the paths by the motion from the last frame to this one."""
+        shape = self._grey.shape if self._grey is not None else None
+        h, w = image.shape[:2]
+        size = (shape[1], shape[0]) if shape else (min(self._width, w), max(round(h * min(self._width, w) / w), 1))
+        grey = cv2.cvtColor(cv2.resize(image, size, interpolation=cv2.INTER_AREA), cv2.COLOR_BGR2GRAY)
+        paths = [p for p in (self._path, self._asked.path if self._asked else None) if p is not None]
+        if self._grey is not None and paths:
+            motion = self._propagator.motion(self._grey, grey)
+            for path in paths:
+                path.extend(motion)
+        self._grey = grey
+
+    def _patience(self, stamp: float, began: float) -> float:
+        """Return the seconds left until the next frame, as far as the stamps tell, or 0 if nobody is to wait."""
+        last, self._stamp = self._stamp, stamp
+        if not self._wait or last is None:
+            return 0.0
+        return max(min(stamp - last, LONGEST_WAIT) - (time.monotonic() - began), 0.0)
+
+    def _listen(self, seconds: float) -> None:
+        """Take over the slow tracker's answer if it has come."""
+        answer = self._lane.take(seconds)
+        if self._lane.failure and not self._failed:
+            self._failed, self._slow, self._path = True, None, None
+            self._ids.slow.clear()
+            log.error("tracking by optical flow alone: %s", self._lane.failure)
+        if answer is None or self._asked is None or answer[0] is not self._asked.job:  # of an episode that is over
+            return
+        slow, asked, self._asked = answer[1], self._asked, None
+        self._answers += 1
+        self._late += asked.path.frames > 0
+        self._ids.match(slow, asked.labels)
+        self._slow, self._path = slow, asked.path
+
+    def _merge(self, fast: Tracked) -> tuple[np.ndarray, dict[int, float]]:
+        """Return the map of this frame and the confidences by id: SAM 2's objects first, the flow's in the gaps."""
+        labels, confidence = np.zeros_like(fast.labels), {}
+        if self._slow is not None and self._path is not None:
+            table = self._ids.slow_table(int(self._slow.labels.max()))
+            labels = self._path.carry(table[self._slow.labels], (labels.shape[0], labels.shape[1]))
+            confidence = {self._ids.slow[t.id]: t.confidence for t in self._slow.tracks if t.id in self._ids.slow}
+        area = np.bincount(fast.labels[labels == 0], minlength=MAX_ID + 1)  # what SAM 2 leaves open of each object
+        slow_ids = set(self._ids.slow.values()) if self._slow is not None else set()
+        shown = {
+            t.id: t.confidence
+            for t in fast.tracks
+            if area[t.id] > UNCOVERED * t.area and self._ids.fast.get(t.id) not in slow_ids
+        }
+        fill = self._ids.fast_table(shown, int(fast.labels.max()))[fast.labels]
+        confidence |= {self._ids.fast[own]: sure for own, sure in shown.items()}
+        return np.where(labels == 0, fill, labels), confidence
+
+
+class _Ids:
+    """The ids given out in this episode, and which of them the two trackers' own ids stand for."""
+
+    def __init__(self) -> None:
+        self.fast: dict[int, int] = {}
+        self.slow: dict[int, int] = {}
+        self._next = 1
+
+    def keep(self, ids: Iterable[int]) -> None:
+        """Give out these ids as they are."""
+        self.fast = {i: i for i in ids}
+        self.slow = dict(self.fast)
+        self._next = max(self.fast, default=0) + 1
+
+    def match(self, slow: Tracked, fast_labels: np.ndarray) -> None:
+        """Give the slow tracker's new objects the ids that the fast one's had in the same frame, and the other way."""
+        size = fast_labels.shape[1], fast_labels.shape[0]
+        rows, row = np.unique(cv2.resize(slow.labels, size, interpolation=cv2.INTER_NEAREST), return_inverse=True)
+        columns, column = np.unique(fast_labels, return_inverse=True)
+        cell = row.ravel() * len(columns) + column.ravel()
+        shared = np.bincount(cell, minlength=len(rows) * len(columns)).reshape(len(rows), len(columns))
+        iou = shared / (shared.sum(axis=1, keepdims=True) + shared.sum(axis=0) - shared)
+        iou[:, columns == 0] = 0.0
+        taken = set(self.slow.values())
+        for r in np.flatnonzero(rows):
+            own, other = int(rows[r]), int(columns[iou[r].argmax()])
+            alike = iou[r].max() > MATCH_IOU
+            if own not in self.slow:
+                known = self.fast.get(other, 0) if alike else 0
+                self.slow[own] = known if known and known not in taken else self._new()
+                taken.add(self.slow[own])
+            if alike:
+                self.fast[other] = self.slow[own]
+
+    def prune(self, fast: Tracked, slow: Tracked | None) -> set[int]:
+        """Forget what can no longer come back; return the ids that can."""
+        fast_known = {t.id for t in fast.tracks}
+        self.fast = {own: i for own, i in self.fast.items() if own in fast_known}
+        if slow is not None:
+            slow_known = {t.id for t in slow.tracks}
+            self.slow = {own: i for own, i in self.slow.items() if own in slow_known}
+        return {*self.fast.values(), *self.slow.values()}
+
+    def slow_table(self, highest: int) -> np.ndarray:
+        """Return the uint16 table from the slow tracker's ids, 0..highest, to those given out."""
+        return _table(self.slow, highest)
+
+    def fast_table(self, shown: Iterable[int], highest: int) -> np.ndarray:
+        """Return the table for those of the fast tracker's objects that are ``shown``, new ones among them."""
+        for own in shown:
+            if own not in self.fast:
+                self.fast[own] = self._new()
+        return _table({own: self.fast[own] for own in shown}, highest)
+
+    def _new(self) -> int:
+        """Return an unused id; 0, which is not drawn, once all are used up."""
+        self._next += 1
+        return self._next - 1 if self._next - 1 <= MAX_ID else 0
+
+
+def _table(ids: Mapping[int, int], highest: int) -> np.ndarray:
+    table = np.zeros(highest + 1, np.uint16)
+    for own, i in ids.items():
+        if own <= highest:
+            table[own] = i
+    return table

@@ -1,0 +1,52 @@
+"""Moving a label map from the frame it was made for to now, through all the frames in between, at constant cost."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from cc_ros.tracking.propagation import Motion, sources
+
+
+class Path:
+    """The motion from the newest frame back to a frame in the past, put together frame by frame.
+
+    A map is sampled once however many frames lie between: its outlines do not wear off.
+
+    :param shape: (height, width) of the images that the motion is found in.
+    """
+
+    def __init__(self, shape: tuple[int, int]) -> None:
+        self._back: np.ndarray = np.zeros((*shape, 3), np.float32)  # dx, dy in pixels, and 1 where the path is known
+        self._back[..., 2] = 1.0
+        self.frames = 0
+
+    def extend(self, motion: Motion) -> None:
+        """Go on to the next frame: ``motion`` leads from it to the one before."""
+        back: np.ndarray = cv2.remap(
+            self._back, *sources(motion.flow), cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT
+        )
+        back[..., :2] += motion.flow
+        back[~motion.reliable, 2] = 0.0
+        self._back = back
+        self.frames += 1
+
+    def carry(self, labels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+        """Return the HxW uint16 map of the past frame as it is now, with ``size`` (height, width); 0 where unknown."""
+        height, width = size
+        if not self.frames:
+            return cv2.resize(labels, (width, height), interpolation=cv2.INTER_NEAREST)
+        scale_y, scale_x = labels.shape[0] / self._back.shape[0], labels.shape[1] / self._back.shape[1]
+        full = cv2.resize(self._back, (width, height), interpolation=cv2.INTER_LINEAR)
+        x = (np.arange(width, dtype=np.float32) + 0.5) * np.float32(labels.shape[1] / width) - 0.5
+        y = (np.arange(height, dtype=np.float32)[:, None] + 0.5) * np.float32(labels.shape[0] / height) - 0.5
+        known = full[..., 2] > 0.5
+        carried = cv2.remap(
+            labels,
+            full[..., 0] * np.float32(scale_x) + x,
+            full[..., 1] * np.float32(scale_y) + y,
+            cv2.INTER_NEAREST,
+            borderMode=cv2.BORDER_CONSTANT,
+            borderValue=0,
+        )
+        return np.where(known, carried, 0).astype(np.uint16)

@@ -1,0 +1,336 @@
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cc_ros.errors import BackendError, ImageError, SettingsError
+from cc_ros.frame import Frame
+from cc_ros.tracking import factory
+from cc_ros.tracking.auto import AutoTracker
+from cc_ros.tracking.base import Track, Tracked, Tracker, TrackStatus, check_image
+from cc_ros.tracking.carrying import Path
+from cc_ros.tracking.factory import make_tracker
+from cc_ros.tracking.fallback import Fallback
+from cc_ros.tracking.flow import FlowTracker
+from cc_ros.tracking.propagation import DisPropagator, Motion
+from cc_ros.tracking.sam2.settings import Sam2Settings
+
+WIDTH, HEIGHT, SPEED = 200, 120, 3
+FPS = 5  # slow, so that a busy machine can answer within a period
+
+
+def scene(t: int, boxes: int = 3) -> np.ndarray:
+    """Return a textured view that moves left by SPEED pixels a frame, with bright boxes in it."""
+    ground = np.random.default_rng(1).integers(0, 160, (HEIGHT // 4, 150, 3), dtype=np.uint8)
+    ground = cv2.resize(ground, (600, HEIGHT), interpolation=cv2.INTER_LINEAR)
+    for i in range(boxes):
+        cv2.rectangle(ground, (40 + 55 * i, 30), (70 + 55 * i, 80), (60 + 90 * i, 220, 250 - 90 * i), -1)
+    return np.ascontiguousarray(ground[:, SPEED * t : SPEED * t + WIDTH])
+
+
+def box_map(t: int, ids: tuple[int, ...]) -> np.ndarray:
+    labels = np.zeros((HEIGHT, 600), np.uint16)
+    for i, number in enumerate(ids):
+        cv2.rectangle(labels, (40 + 55 * i, 30), (70 + 55 * i, 80), number, -1)
+    return np.ascontiguousarray(labels[:, SPEED * t : SPEED * t + WIDTH])
+
+
+def tracked(labels: np.ndarray, stamp: float) -> Tracked:
+    tracks = [
+        Track(int(i), TrackStatus.VISIBLE, int((labels == i).sum()), (0, 0), (0, 0, 1, 1), 0.8, 0.0, stamp)
+        for i in np.unique(labels)
+        if i
+    ]
+    return Tracked(labels, tuple(tracks))
+
+
+class Scripted(Tracker):
+    """Knows the true map of ``scene``; a real tracker with a stopwatch in place of a model.
+
+    :param ids: what it calls the boxes.
+    :param gate: each step waits for it.
+    :param failing: the error of each step.
+    """
+
+    def __init__(
+        self, ids: tuple[int, ...], gate: threading.Semaphore | None = None, failing: Exception | None = None
+    ) -> None:
+        self.ids, self.gate, self.failing = ids, gate, failing
+        self.seen: list[float] = []
+        self.seeds: list[np.ndarray] = []
+        self.resets = self.closed = 0
+
+    def step(self, frame: Frame) -> Tracked:
+        check_image(frame.image)
+        self.seen.append(frame.stamp)
+        if self.gate is not None:
+            assert self.gate.acquire(timeout=10)
+        if self.failing is not None:
+            raise self.failing
+        return tracked(box_map(round(frame.stamp * FPS), self.ids), frame.stamp)
+
+    def seed(self, labels: np.ndarray) -> None:
+        self.seeds.append(labels)
+
+    def reset(self) -> None:
+        self.resets += 1
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+def until(true: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 10
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+
+
+def iou(a: np.ndarray, b: np.ndarray) -> float:
+    return np.count_nonzero(a & b) / np.count_nonzero(a | b)
+
+
+@pytest.fixture
+def make():
+    made: list[AutoTracker] = []
+    gates: list[threading.Semaphore] = []
+
+    def auto(fast: Tracker, slow: Scripted | Callable[[], Tracker], wait: bool = False) -> AutoTracker:
+        if isinstance(slow, Scripted) and slow.gate is not None:
+            gates.append(slow.gate)
+        tracker = AutoTracker(
+            fast, (lambda: slow) if isinstance(slow, Scripted) else slow, DisPropagator(1, 25.0), wait=wait
+        )
+        made.append(tracker)
+        if isinstance(slow, Scripted):
+            until(lambda: tracker._lane.tracker)
+        return tracker
+
+    yield auto
+    for gate in gates:
+        gate.release(100)
+    for tracker in made:
+        tracker.close()
+
+
+def frame(t: int) -> Frame:
+    return Frame(scene(t), t / FPS)
+
+
+def test_a_late_answer_is_carried_to_now(make):
+    gate = threading.Semaphore(0)
+    tracker = make(Scripted(()), Scripted((5, 6), gate))
+    before = [tracker.step(frame(t)) for t in range(8)]
+    assert not any(b.labels.any() for b in before)
+    gate.release()
+    until(lambda: tracker._lane._done)
+    now = tracker.step(frame(8))  # the answer is for frame 0: 24 pixels ago
+    truth = box_map(8, (1, 2))
+    assert {t.id for t in now.tracks} == {1, 2}
+    for i in (1, 2):
+        assert iou(now.labels == i, truth == i) > 0.9
+        assert iou(now.labels == i, box_map(0, (1, 2)) == i) < 0.5
+    health = tracker.health()
+    assert health["sam2_answers"] == health["sam2_late"] == 1
+    assert health["sam2_skipped"] == 7
+
+
+def test_the_newest_frame_wins_and_none_is_queued(make):
+    gate = threading.Semaphore(0)
+    slow = Scripted((5, 6), gate)
+    tracker = make(Scripted(()), slow)
+    for t in range(10):
+        tracker.step(frame(t))
+    gate.release()
+    until(lambda: tracker._lane._done)
+    tracker.step(frame(10))
+    until(lambda: len(slow.seen) == 2)
+    assert slow.seen == [0.0, 10 / FPS]
+
+
+def test_with_a_gpu_every_frame_is_answered_in_time(make):
+    slow = Scripted((5, 6))
+    tracker = make(Scripted(()), slow, wait=True)
+    tracker.step(frame(0))
+    until(lambda: tracker._lane._done or tracker._asked is None)
+    results = [tracker.step(frame(t)) for t in range(1, 6)]
+    assert slow.seen == [t / FPS for t in range(6)]
+    assert all(np.array_equal(r.labels, box_map(t, (1, 2))) for t, r in enumerate(results, start=1))
+    assert tracker.health()["sam2_skipped"] == 0
+
+
+def test_ids_given_by_the_flow_stay_when_sam2_takes_over(make):
+    gate = threading.Semaphore(0)
+    fast = Scripted((40, 41))
+    tracker = make(fast, Scripted((7, 8, 9), gate))
+    assert {t.id for t in tracker.step(frame(0)).tracks} == {1, 2}
+    gate.release()
+    until(lambda: tracker._lane._done)
+    result = tracker.step(frame(1))
+    assert [(t.id, t.status) for t in result.tracks] == [
+        (1, TrackStatus.VISIBLE),
+        (2, TrackStatus.VISIBLE),
+        (3, TrackStatus.NEW),
+    ]
+    fast.ids = (40, 55)  # the flow loses the second box and calls it anew
+    assert {t.id for t in tracker.step(frame(2)).tracks} == {1, 2, 3}
+
+
+def test_a_failure_leaves_the_flow_with_the_same_ids_and_a_diagnostic(make, caplog):
+    slow = Scripted((7, 8))
+    tracker = make(Scripted((40, 41)), slow)
+    tracker.step(frame(0))
+    until(lambda: tracker._lane._done)
+    tracker.step(frame(1))
+    until(lambda: tracker._lane._done)
+    slow.failing = BackendError("CUDA error: the card fell off the bus")
+    for t in range(2, 5):
+        result = tracker.step(frame(t))
+        until(lambda: tracker._lane._done or tracker._lane.failure)
+    assert {t.id for t in result.tracks if t.area} == {1, 2}
+    assert "fell off the bus" in str(tracker.health()["degraded"])
+    assert len([r for r in caplog.records if "fell off the bus" in r.message]) == 1
+    until(lambda: slow.closed)
+
+
+def test_frames_are_tracked_while_sam2_loads_and_if_it_cannot(make):
+    gate = threading.Event()
+
+    def load() -> Tracker:
+        gate.wait(10)
+        raise BackendError("weights are broken; delete them")
+
+    tracker = make(Scripted((3, 4)), load)
+    assert {t.id for t in tracker.step(frame(0)).tracks} == {1, 2}
+    assert "until SAM 2 is loaded" in str(tracker.health()["degraded"])
+    gate.set()
+    until(lambda: tracker._lane.failure)
+    assert {t.id for t in tracker.step(frame(1)).tracks} == {1, 2}
+    assert "delete them" in str(tracker.health()["degraded"])
+
+
+def test_a_seed_reaches_sam2_with_its_own_frame_even_while_it_is_busy(make):
+    gate = threading.Semaphore(0)
+    slow = Scripted((5, 6), gate)
+    tracker = make(Scripted((5, 6)), slow)
+    tracker.step(frame(0))
+    tracker.seed(box_map(3, (5, 6)))
+    for t in range(3, 6):
+        assert {t.id for t in tracker.step(frame(t)).tracks} == {5, 6}
+    gate.release(2)
+    until(lambda: tracker._lane._done)
+    assert {t.id for t in tracker.step(frame(6)).tracks} == {5, 6}
+    assert slow.seen[:2] == [0.0, 3 / FPS]
+    assert np.array_equal(slow.seeds[0], box_map(3, (5, 6)))
+
+
+def test_an_answer_of_an_episode_that_is_over_is_dropped(make):
+    gate = threading.Semaphore(0)
+    slow = Scripted((5, 6), gate)
+    tracker = make(Scripted(()), slow)
+    tracker.step(frame(0))
+    tracker.reset()
+    gate.release()
+    until(lambda: tracker._lane._done)
+    assert not tracker.step(frame(1)).labels.any()
+    until(lambda: slow.resets == 2)
+
+
+def test_bad_images_are_refused_and_sizes_may_change(make):
+    slow = Scripted((5, 6))
+    tracker = make(Scripted((1, 2)), slow)
+    tracker.step(frame(0))
+    with pytest.raises(ImageError):
+        tracker.step(Frame(np.zeros((4, 4), np.uint8), 0.1))
+    assert not tracker._lane.failure
+    until(lambda: tracker._lane._done)
+
+    class Half(Scripted):
+        def step(self, frame: Frame) -> Tracked:
+            return tracked(np.zeros(frame.image.shape[:2], np.uint16), frame.stamp)
+
+    tracker._fast = Half(())
+    half = cv2.resize(scene(1), (WIDTH // 2, HEIGHT // 2), interpolation=cv2.INTER_AREA)
+    result = tracker.step(Frame(half, 1 / FPS))
+    assert result.labels.shape == (HEIGHT // 2, WIDTH // 2)
+    expected = cv2.resize(box_map(1, (1, 2)), (WIDTH // 2, HEIGHT // 2), interpolation=cv2.INTER_NEAREST)
+    assert iou(result.labels > 0, expected > 0) > 0.8
+
+
+@given(st.lists(st.tuples(st.integers(-3, 3), st.integers(-3, 3)), max_size=6))
+def test_a_path_of_shifts_is_the_sum_of_the_shifts(shifts):
+    labels = np.zeros((40, 50), np.uint16)
+    labels[18:24, 20:30] = 9
+    path = Path((40, 50))
+    for dx, dy in shifts:
+        flow = np.empty((40, 50, 2), np.float32)
+        flow[:] = dx, dy
+        path.extend(Motion(flow, np.ones((40, 50), bool)))
+    dx, dy = np.sum(shifts, axis=0, dtype=int) if shifts else (0, 0)
+    expected = np.zeros_like(labels)
+    expected[18 - dy : 24 - dy, 20 - dx : 30 - dx] = 9
+    assert np.array_equal(path.carry(labels, (40, 50)), expected)
+
+
+def test_what_is_uncovered_on_the_way_belongs_to_nobody():
+    path = Path((10, 10))
+    hidden = np.ones((10, 10), bool)
+    hidden[:, :5] = False
+    path.extend(Motion(np.zeros((10, 10, 2), np.float32), hidden))
+    carried = path.carry(np.full((10, 10), 3, np.uint16), (10, 10))
+    assert not carried[:, :4].any() and (carried[:, 6:] == 3).all()
+
+
+def test_a_failing_sam2_hands_its_objects_over(caplog):
+    primary = Scripted((5, 6))
+    tracker = Fallback(FlowTracker, primary=primary)
+    tracker.step(frame(0))
+    primary.failing = BackendError("out of memory; lower image_size")
+    for t in range(1, 5):
+        result = tracker.step(frame(t))
+    assert {t.id for t in result.tracks if t.area} == {5, 6}
+    assert iou(result.labels == 5, box_map(4, (5, 6)) == 5) > 0.7
+    assert tracker.health()["degraded"] == "out of memory; lower image_size"
+    assert len(caplog.records) == 1 and primary.closed == 1
+
+
+def test_without_torch_or_weights_auto_is_flow_and_says_so_once(monkeypatch, tmp_path, caplog):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(factory, "find_spec", lambda name: None)
+    tracker = make_tracker("auto")
+    for t in range(3):
+        tracker.step(frame(t))
+    assert "'torch'" in str(tracker.health()["degraded"])
+    assert len(caplog.records) == 1
+    with pytest.raises(BackendError, match="pip install"):
+        make_tracker("sam2")
+    with pytest.raises(SettingsError, match="'sam3'"):
+        make_tracker("sam3")
+
+
+def test_without_weights_and_gpu_auto_fetches_nothing(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setattr(factory, "find_spec", lambda name: name)
+    for settings, reason in [
+        (Sam2Settings(download="never"), "download is 'never'"),
+        (Sam2Settings(weights=str(tmp_path / "none.pt")), "is no file"),
+    ]:
+        assert reason in str(make_tracker("auto", sam2=settings).health()["degraded"])
+    pytest.importorskip("torch")
+    assert "no GPU, and no SAM 2 weights" in str(
+        make_tracker("auto", sam2=Sam2Settings(device="cpu")).health()["degraded"]
+    )
+
+
+def test_flow_needs_neither():
+    tracker = make_tracker("flow")
+    assert isinstance(tracker, FlowTracker)
+    assert "degraded" not in tracker.health()
