@@ -153,7 +153,7 @@ class Received:
     """One request as it came in."""
 
     body: dict[str, Any]
-    headers: dict[str, str]
+    headers: dict[str, str]  # names in lower case
     at: float
 
     @property
@@ -206,8 +206,9 @@ class Handler(BaseHTTPRequestHandler):
         if not self.path.endswith("/chat/completions"):
             self.send_json(404, {"error": {"message": f"no such path {self.path}"}})
             return
+        headers = {name.lower(): value for name, value in self.headers.items()}
         with self.server.lock:
-            self.server.received.append(Received(body, dict(self.headers.items()), time.monotonic()))
+            self.server.received.append(Received(body, headers, time.monotonic()))
             self.server.open += 1
         try:
             step = self.server.next_step(body)

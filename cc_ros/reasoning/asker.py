@@ -167,7 +167,7 @@ class Asker:
             return Answer(otherwise, f"this question needs a model; {why}")
         if answer.status is Status.CANNOT_TELL:
             return dataclasses.replace(answer, message=f"{answer.message}; a model might: {why}")
-        if answer.ok:
+        if answer.ok and why:
             answer = dataclasses.replace(answer, message=f"measured, without a model: {why}")
         return _with_goal(answer, seen)
 

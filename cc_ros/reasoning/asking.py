@@ -49,6 +49,7 @@ class Asking:
         self._on_progress = on_progress
         self._cancelled = cancelled
         self._closed = closed
+        self._seen: dict[str, Seen] = {}
 
     @property
     def kind_name(self) -> str:
@@ -90,10 +91,12 @@ class Asking:
         """
         if not callable(self._keyframes):
             return Seen(tuple(self._keyframes))
+        if marked_as in self._seen:
+            return self._seen[marked_as]
         question, settings = self.question, self._settings
         frames = 1 if self.kind is Kind.NAVIGATE else question.frames or settings.frames
         left = max(0.0, self.deadline - time.monotonic())
         wanted = Wanted(frames, question.marks or settings.marks, marked_as, question.last_seconds, blur, left)
-        seen = self._keyframes(wanted)
+        self._seen[marked_as] = self._keyframes(wanted)
         self.stop()
-        return seen
+        return self._seen[marked_as]

@@ -50,8 +50,10 @@ class Attempts:
         :raises ModelFault: there is no reply.
         """
         for attempt in range(self._retries + 1):
-            self._admit()
-            on_text("sent", Completion())
+            if time.monotonic() >= deadline:
+                raise ModelFault(Status.TIMEOUT, "the deadline passed before the request was sent")
+            if not self._breaker.allow():
+                raise ModelFault(Status.SERVER_DOWN, self._breaker.describe())
             try:
                 return await self._once(request, estimated_tokens, deadline, tally, on_text)
             except ModelFault as fault:
@@ -66,13 +68,6 @@ class Attempts:
             await asyncio.sleep(delay)
         raise AssertionError("unreachable")
 
-    def _admit(self) -> None:
-        refusal = self._budget.refusal()
-        if refusal:
-            raise ModelFault(Status.SPENDING_LIMIT, f"{refusal}; nothing more is sent")
-        if not self._breaker.allow():
-            raise ModelFault(Status.SERVER_DOWN, self._breaker.describe())
-
     async def close(self) -> None:
         """Close the connections."""
         await self._client.close()
@@ -85,8 +80,13 @@ class Attempts:
         tally: Tally,
         on_text: Callable[[str, Completion], None],
     ) -> Completion:
-        booking = self._budget.book(estimated_tokens)
+        try:
+            booking = self._budget.book(estimated_tokens)
+        except ModelFault:
+            self._breaker.gave_up()
+            raise
         tally.requests += 1
+        on_text("sent", Completion())
         taken = (estimated_tokens, 0)  # what to book where the server worked and did not say
         received = 0
 

@@ -7,6 +7,7 @@ import email.utils
 import json
 import time
 from collections.abc import Callable, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -146,20 +147,20 @@ class ChatClient:
             raise self._bad_reply(f"is not what the API says ({type(error).__name__})") from None
 
     async def _stream(self, stream: Any, done: Completion, on_text: Callable[[Completion], None]) -> None:
-        chunks = stream.__aiter__()
         last = None  # when the wait for what may follow the last word ends
-        while True:
-            try:
-                if last is None:
-                    chunk = await anext(chunks)
-                else:
-                    chunk = await asyncio.wait_for(anext(chunks), last - time.monotonic())
-            except (StopAsyncIteration, asyncio.TimeoutError):
-                break
-            if _take_chunk(chunk, done):
-                on_text(done)
-            if done.finish and last is None:
-                last = time.monotonic() + GRACE_SECONDS
+        async with aclosing(stream.__aiter__()) as chunks:
+            while True:
+                try:
+                    if last is None:
+                        chunk = await anext(chunks)
+                    else:
+                        chunk = await asyncio.wait_for(anext(chunks), last - time.monotonic())
+                except (StopAsyncIteration, asyncio.TimeoutError):
+                    break
+                if _take_chunk(chunk, done):
+                    on_text(done)
+                if done.finish and last is None:
+                    last = time.monotonic() + GRACE_SECONDS
         if not done.finish:
             raise self._unreachable("the stream ended in the middle of the reply", may_have_cost=True)
 

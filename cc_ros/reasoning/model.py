@@ -48,6 +48,7 @@ class Model:
         self._dialogue = Dialogue(settings, endpoint.structured, self._writer, prompts, self.budget)
         self._cache = AnswerCache(settings.cache_seconds)
         self._episode: Episode | None = None
+        self._episodes = 0  # how often a new one was begun, to tell a turn that was asked before from one after
         self._navigating = threading.Lock()
         self._runner = Runner()
         # Importing openai takes about a second: begun now, so that the first question need not wait for it.
@@ -81,7 +82,8 @@ class Model:
         turns = [self._writer.user(pictures, text)]
         task = Task(kind, style, question.choices, ids, system, turns, self._writer.size(pictures, system, text))
         answer = self._run(task, asking)
-        self._cache.put(key, answer)
+        if answer.ok:
+            self._cache.put(key, answer)
         return answer
 
     def navigate(
@@ -101,7 +103,7 @@ class Model:
         if not self._navigating.acquire(blocking=False):
             raise ModelFault(Status.QUEUE_FULL, "another navigation turn is being asked; one move at a time")
         try:
-            episode = self._episode
+            episodes, episode = self._episodes, self._episode
             if episode is None or episode.instruction != question.text:
                 episode = Episode(question.text)
             newest = seen.keyframes[-1]
@@ -115,7 +117,7 @@ class Model:
             size = self._writer.size(pictures, system, *texts)
             task = Task(Kind.NAVIGATE, style, (), ids, system, turns, size)
             answer = self._run(task, asking)
-            if answer.action is not None:
+            if answer.action is not None and episodes == self._episodes:
                 episode.add(picture, text, answer.action)
                 episode.marks = ids
                 self._episode = episode
@@ -129,6 +131,7 @@ class Model:
 
     def reset(self) -> None:
         """Start a new episode: forget the conversation and the kept answers."""
+        self._episodes += 1
         self._episode = None
         self._cache.clear()
 
@@ -143,8 +146,11 @@ class Model:
             attempts = await asyncio.shield(asyncio.wrap_future(self._attempts))
             return await self._dialogue.run(attempts, task, asking.deadline, tally, lambda *stage: post(stage))
 
+        def show(event: tuple[str, str]) -> None:
+            asking.progress(event[0], self.endpoint.redact(event[1]))
+
         try:
-            answer = self._runner.wait(work, asking.deadline, asking.stop, lambda stage: asking.progress(*stage))
+            answer = self._runner.wait(work, asking.deadline, asking.stop, show)
         except ModelFault as fault:
             fault.usage = self._dialogue.usage(task, tally)
             raise

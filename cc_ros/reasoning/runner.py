@@ -7,7 +7,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Coroutine
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from cc_ros.reasoning.faults import ModelFault
@@ -16,6 +16,7 @@ from cc_ros.reasoning.request import Status
 T = TypeVar("T")
 LOOK_SECONDS = 0.05  # how often a waiting thread looks whether its question was cancelled
 LATE_SECONDS = 0.5  # after the deadline, what the loop may need to close a connection
+CLOSE_SECONDS = 2.0
 _END = object()
 
 
@@ -24,12 +25,24 @@ class Runner:
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
+        # For name look-ups. One of ours, since the loop's own can only be shut down by waiting for them.
+        self._names = ThreadPoolExecutor(4, "cc_ros reasoner names")
+        self._loop.set_default_executor(self._names)
+        self._lock = threading.Lock()
+        self._closed = False
         self._thread = threading.Thread(target=self._run, name="cc_ros reasoner", daemon=True)
         self._thread.start()
 
     def start(self, work: Coroutine[Any, Any, T]) -> Future[T]:
-        """Start work without waiting for it."""
-        return asyncio.run_coroutine_threadsafe(work, self._loop)
+        """Start work without waiting for it.
+
+        :raises ModelFault: CLOSED.
+        """
+        with self._lock:
+            if not self._closed:
+                return asyncio.run_coroutine_threadsafe(work, self._loop)
+        work.close()
+        raise ModelFault(Status.CLOSED, "the reasoner is shutting down")
 
     def wait(
         self,
@@ -68,21 +81,26 @@ class Runner:
 
     def close(self, last: Callable[[], Coroutine[Any, Any, None]] | None = None) -> None:
         """Cancel all work, run ``last``, and end the thread."""
-        if not self._thread.is_alive():
-            return
-        asyncio.run_coroutine_threadsafe(self._shut(last), self._loop).result(timeout=10)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(timeout=10)
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+        asyncio.run_coroutine_threadsafe(self._shut(last), self._loop)
+        self._thread.join()
 
     async def _shut(self, last: Callable[[], Coroutine[Any, Any, None]] | None) -> None:
-        tasks = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        if last is not None:
-            await last()
-        await self._loop.shutdown_asyncgens()
-        await self._loop.shutdown_default_executor()
+        try:
+            tasks = asyncio.all_tasks() - {asyncio.current_task()}
+            for task in tasks:
+                task.cancel()
+            if tasks:
+                await asyncio.wait(tasks, timeout=CLOSE_SECONDS)
+            if last is not None:
+                await asyncio.wait_for(last(), CLOSE_SECONDS)
+            await self._loop.shutdown_asyncgens()
+        finally:
+            self._names.shutdown(wait=False, cancel_futures=True)
+            self._loop.stop()
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)

@@ -8,6 +8,8 @@ from collections import deque
 from dataclasses import dataclass
 
 from cc_ros.errors import SettingsError
+from cc_ros.reasoning.faults import ModelFault
+from cc_ros.reasoning.request import Status
 from cc_ros.reasoning.settings import ReasonerSettings
 
 HOUR = 3600.0
@@ -63,19 +65,18 @@ class Budget:
     def refusal(self) -> str:
         """Return why nothing more may be sent, "" where something may."""
         with self._lock:
-            self._forget_old()
-            for period, spent in (("per hour", self._hour), ("in all", self._total)):
-                limit = self._limits[period]
-                for what in ("requests", "tokens", "cost"):
-                    most, so_far = getattr(limit, what), getattr(spent, what)
-                    if 0 < most <= so_far:
-                        return f"the limit of {most:g} {what} {period} is reached ({so_far:g} spent)"
-        return ""
+            return self._refusal()
 
     def book(self, prompt_tokens: int) -> Spent:
-        """Book a request about to be sent and return the booking."""
+        """Book a request about to be sent and return the booking.
+
+        :raises ModelFault: SPENDING_LIMIT; a limit is reached.
+        """
         booking = Spent(1, prompt_tokens, self.cost(prompt_tokens, 0))
         with self._lock:
+            refusal = self._refusal()
+            if refusal:
+                raise ModelFault(Status.SPENDING_LIMIT, f"{refusal}; nothing more is sent")
             self._total.add(booking)
             self._hour.add(booking)
             self._recent.append((time.monotonic(), booking))
@@ -105,6 +106,16 @@ class Budget:
                 "tokens_last_hour": self._hour.tokens,
                 "cost_last_hour": round(self._hour.cost, 6),
             }
+
+    def _refusal(self) -> str:
+        self._forget_old()
+        for period, spent in (("per hour", self._hour), ("in all", self._total)):
+            limit = self._limits[period]
+            for what in ("requests", "tokens", "cost"):
+                most, so_far = getattr(limit, what), getattr(spent, what)
+                if 0 < most <= so_far:
+                    return f"the limit of {most:g} {what} {period} is reached ({so_far:g} spent)"
+        return ""
 
     def _forget_old(self) -> None:
         while self._recent and self._recent[0][0] < time.monotonic() - HOUR:
