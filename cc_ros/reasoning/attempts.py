@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
 import time
 from collections.abc import Callable
+
+import anyio
 
 from cc_ros.reasoning.breaker import Breaker
 from cc_ros.reasoning.client import ChatClient, ChatRequest, Completion
@@ -65,7 +66,7 @@ class Attempts:
                         fault.status, f"{fault}; the next try in {delay:.1f} s would be past the deadline"
                     ) from None
             on_text("retry", Completion())
-            await asyncio.sleep(delay)
+            await anyio.sleep(delay)
         raise AssertionError("unreachable")
 
     async def close(self) -> None:
@@ -96,7 +97,8 @@ class Attempts:
             on_text("text", so_far)
 
         try:
-            reply = await asyncio.wait_for(self._client.complete(request, note), deadline - time.monotonic())
+            with anyio.fail_after(deadline - time.monotonic()):
+                reply = await self._client.complete(request, note)
             self._breaker.worked()
             if reply.prompt_tokens or reply.answer_tokens:
                 taken = (reply.prompt_tokens, reply.answer_tokens)
@@ -105,7 +107,7 @@ class Attempts:
             else:
                 taken = (estimated_tokens, received // 4)
             return reply
-        except asyncio.TimeoutError:
+        except TimeoutError:
             self._breaker.failed()
             taken = (estimated_tokens, received // 4)
             raise ModelFault(Status.TIMEOUT, "the model did not answer in time") from None

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import email.utils
 import json
 import time
 from collections.abc import Callable, Mapping
-from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
 
+import anyio
 import openai
 
 from cc_ros.reasoning.endpoint import Endpoint
@@ -147,20 +146,12 @@ class ChatClient:
             raise self._bad_reply(f"is not what the API says ({type(error).__name__})") from None
 
     async def _stream(self, stream: Any, done: Completion, on_text: Callable[[Completion], None]) -> None:
-        last = None  # when the wait for what may follow the last word ends
-        async with aclosing(stream.__aiter__()) as chunks:
-            while True:
-                try:
-                    if last is None:
-                        chunk = await anext(chunks)
-                    else:
-                        chunk = await asyncio.wait_for(anext(chunks), last - time.monotonic())
-                except (StopAsyncIteration, asyncio.TimeoutError):
-                    break
+        with anyio.move_on_after(None) as patience:
+            async for chunk in stream:
                 if _take_chunk(chunk, done):
                     on_text(done)
-                if done.finish and last is None:
-                    last = time.monotonic() + GRACE_SECONDS
+                if done.finish:
+                    patience.deadline = min(patience.deadline, anyio.current_time() + GRACE_SECONDS)
         if not done.finish:
             raise self._unreachable("the stream ended in the middle of the reply", may_have_cost=True)
 

@@ -6,6 +6,8 @@ import base64
 import hashlib
 import threading
 from collections import OrderedDict
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import cv2
@@ -15,6 +17,7 @@ from cc_ros.errors import ImageError
 from cc_ros.keyframes.types import MarkedKeyframe
 
 KEPT_BYTES = 64 * 1024 * 1024
+SCALING_THREADS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +50,17 @@ class PictureStore:
         self._kept: OrderedDict[bytes, Picture] = OrderedDict()
         self._size = 0
 
-    def get(self, keyframe: MarkedKeyframe) -> Picture:
-        """Return a keyframe's picture.
+    def get_all(self, keyframes: Sequence[MarkedKeyframe]) -> list[Picture]:
+        """Return the keyframes' pictures in order.
 
-        :raises ImageError: its JPEG is damaged.
+        :raises ImageError: a JPEG is damaged.
         """
+        if max((max(frame.width, frame.height) for frame in keyframes), default=0) <= self._max_side:
+            return [self._get(frame) for frame in keyframes]
+        with ThreadPoolExecutor(SCALING_THREADS) as pool:  # OpenCV works outside the interpreter lock
+            return list(pool.map(self._get, keyframes))
+
+    def _get(self, keyframe: MarkedKeyframe) -> Picture:
         digest = hashlib.blake2b(keyframe.jpeg, digest_size=16).digest()
         with self._lock:
             if digest in self._kept:

@@ -68,7 +68,7 @@ class Model:
         :raises ModelFault: there is no answer.
         :raises ImageError: a keyframe's picture is damaged.
         """
-        pictures = [self._pictures.get(frame) for frame in seen.keyframes]
+        pictures = self._pictures.get_all(seen.keyframes)
         key: Hashable = (question.text, kind, question.choices, style, seen.look, tuple(p.digest for p in pictures))
         kept = self._cache.get(key)
         if kept is not None:
@@ -107,7 +107,7 @@ class Model:
             if episode is None or episode.instruction != question.text:
                 episode = Episode(question.text)
             newest = seen.keyframes[-1]
-            picture = self._pictures.get(newest)
+            picture = self._pictures.get_all([newest])[0]
             ids = episode.marks | {mark.id for mark in newest.marks}
             system = self._prompts.system(style, seen.look)
             opening = self._prompts.navigate_start(question.text, self._settings.max_forward)

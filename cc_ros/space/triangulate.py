@@ -13,6 +13,9 @@ MARK_NOISE = math.radians(1.5)
 MIN_PARALLAX = math.radians(6.0)
 MAX_RESIDUAL = math.radians(4.0)
 MAX_RELATIVE_SIGMA = 0.25
+MAX_SPREAD = 0.75  # metres between sightings of different sides of one object
+MIN_AGREEING = 2 / 3
+MIN_DEPTH_SIGMA = 0.05
 TOO_CLOSE = 0.05  # metres from a camera
 
 
@@ -68,11 +71,14 @@ def _widest_angle(directions: np.ndarray) -> float:
 def merge(points: np.ndarray) -> Point | None:
     """Return one place from Nx3 measured points of one object, or None where they contradict each other.
 
-    The median is taken, since a depth edge now and then belongs to the wall behind; an object that moved, or an id that
-    jumped to another object, spreads over more than any object's size and has no one place.
+    The median is taken, since a depth edge now and then belongs to the wall behind. An object that moved, or an id that
+    jumped to another object, is elsewhere in its newest sighting or in many, and has no one place.
+
+    :param points: oldest sighting first, metres.
     """
     middle = np.median(points, axis=0)
-    spread = float(np.median(np.linalg.norm(points - middle, axis=1))) if len(points) > 1 else 0.0
-    if spread > 0.75:
+    off = np.linalg.norm(points - middle, axis=1)
+    near = off <= MAX_SPREAD
+    if not near[-1] or near.mean() < MIN_AGREEING:
         return None
-    return Point(middle, max(0.05, spread))
+    return Point(middle, max(MIN_DEPTH_SIGMA, float(np.sqrt(np.mean(off[near] ** 2)))))
