@@ -64,11 +64,11 @@ def disc_mask(i: int, t: int) -> np.ndarray:
     return cv2.circle(mask, disc(i, t), 18, 1, -1).astype(bool)
 
 
-def write_jpegs(folder: Path, count: int) -> list[np.ndarray]:
-    """Write the first frames as stock's video loader wants them; return the images as they read back (BGR)."""
+def write_jpegs(folder: Path, count: int, side: int) -> list[np.ndarray]:
+    """Write the first frames, squeezed to side x side, as stock's loader wants them; return what reads back (BGR)."""
     images = []
     for t, image in enumerate(frames(count)):
         path = folder / f"{t:05d}.jpg"
-        cv2.imwrite(str(path), image)
+        cv2.imwrite(str(path), cv2.resize(image, (side, side)))
         images.append(cv2.imread(str(path)))
     return images

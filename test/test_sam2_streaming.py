@@ -3,18 +3,22 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
+from PIL import Image
 from sam2_scene import HEIGHT, WIDTH, disc, disc_mask, frames, random_model, torch, write_jpegs
 
-from cc_ros.tracking.sam2.predictor import Prediction, StreamingPredictor
+from cc_ros.tracking.sam2.predictor import Prediction, StreamingPredictor, scale
 
+SIDE = 128  # of frames and model: nothing is scaled, so that equal means equal
 FRAMES, JOIN, LEAVE = 30, 12, 20
+CLICK = np.array([disc(1, 0)], np.float32) / (WIDTH, HEIGHT)
 
 
 @pytest.fixture(scope="module")
 def model():
-    return random_model(128)
+    return random_model(SIDE)
 
 
 def stock_masks(model, folder: Path) -> list[dict[int, torch.Tensor]]:
@@ -29,7 +33,7 @@ def stock_masks(model, folder: Path) -> list[dict[int, torch.Tensor]]:
             out.append(dict(zip(ids, masks[:, 0], strict=True)))
 
     model.add_new_mask(state, 0, 1, disc_mask(0, 0))
-    model.add_new_points_or_box(state, 0, 2, points=np.array([disc(1, 0)], np.float32), labels=np.array([1], np.int32))
+    model.add_new_points_or_box(state, 0, 2, points=CLICK * SIDE, labels=np.array([1], np.int32))
     run(0, JOIN)
     model.add_new_mask(state, JOIN, 77, disc_mask(2, JOIN))
     model.add_new_mask(state, JOIN, 1, disc_mask(0, JOIN))  # a second mask for a known object
@@ -46,7 +50,7 @@ def streamed_masks(predictor: StreamingPredictor, images: list[np.ndarray]) -> l
         given = {}
         if t == 0:
             given[1] = predictor.from_masks(encoding, torch.from_numpy(disc_mask(0, 0))[None])
-            point = torch.tensor([[disc(1, 0)]]) / torch.tensor([WIDTH, HEIGHT])
+            point = torch.from_numpy(CLICK[None].astype(np.float32))
             given[2] = predictor.ask(encoding, point, torch.ones(1, 1, dtype=torch.int32))[2]
         if t == JOIN:
             given[77] = predictor.from_masks(encoding, torch.from_numpy(disc_mask(2, JOIN))[None])
@@ -59,7 +63,7 @@ def streamed_masks(predictor: StreamingPredictor, images: list[np.ndarray]) -> l
         logits = {i: p.logits for i, p in given.items()}
         logits |= dict(zip(ids, prediction.logits.split(1), strict=True)) if prediction else {}
         full = {
-            i: torch.nn.functional.interpolate(m, (HEIGHT, WIDTH), mode="bilinear", align_corners=False)[0, 0]
+            i: torch.nn.functional.interpolate(m, (SIDE, SIDE), mode="bilinear", align_corners=False)[0, 0]
             for i, m in logits.items()
         }
         out.append(full)
@@ -69,7 +73,7 @@ def streamed_masks(predictor: StreamingPredictor, images: list[np.ndarray]) -> l
 @pytest.fixture(scope="module")
 def stock(model, tmp_path_factory):
     folder = tmp_path_factory.mktemp("video")
-    images = write_jpegs(folder, FRAMES)
+    images = write_jpegs(folder, FRAMES, SIDE)
     return images, stock_masks(model, folder)
 
 
@@ -81,7 +85,7 @@ def test_the_masks_equal_stock_over_joins_and_leaves(model, stock, batch):
     worst = max((g[i] - e[i]).abs().max().item() for g, e in zip(got, expected, strict=True) for i in e)
     spread = max(e[i].std().item() for e in expected for i in e)
     assert spread > 1e-3  # the masks are not one flat plane, so that equality means something
-    assert worst < 1e-4
+    assert worst < 1e-5
 
 
 def test_the_memory_stays_flat_over_300_frames():
@@ -99,3 +103,14 @@ def test_the_memory_stays_flat_over_300_frames():
         predictor.step(encoding)
         sizes.append(predictor.state_bytes())
     assert max(sizes[150:]) <= max(sizes[50:150])
+
+
+@pytest.mark.parametrize("size", [64, 256, 512])
+def test_images_are_scaled_as_stock_scales_them(size):
+    generator = np.random.default_rng(size)
+    image = cv2.resize(generator.integers(0, 255, (30, 40, 3), dtype=np.uint8), (320, 240))
+    rgb = np.ascontiguousarray(image[..., ::-1])
+    stock = np.array(Image.fromarray(rgb).resize((size, size))).astype(int)
+    difference = np.abs(scale(image, size)[0].permute(1, 2, 0).numpy() - stock)
+    assert difference.max() <= 2
+    assert (difference > 0).mean() < 0.01

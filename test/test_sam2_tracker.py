@@ -26,18 +26,24 @@ LOOSE = Sam2Settings(
 )
 
 
+@pytest.fixture(scope="module")
+def model():
+    return random_model(128, shy=1.0)
+
+
 @pytest.fixture
-def predictor():
-    return StreamingPredictor(random_model(128, shy=1.0))
+def predictor(model):
+    yield StreamingPredictor(model)
+    believe(model, present=True)
 
 
 def run(tracker: Sam2Tracker, count: int, start: int = 0):
     return [tracker.step(Frame(image, (start + t) / 30)) for t, image in enumerate(frames(count))]
 
 
-def by_colour(image: np.ndarray, _labels: np.ndarray) -> np.ndarray:
-    """Regions: what is bright, by its strongest channel."""
-    return np.where(image.max(axis=2) > 150, image.argmax(axis=2) + 1, 0).astype(np.int32)
+class BrightRegions:
+    def regions(self, image: np.ndarray) -> np.ndarray:
+        return np.where(image.max(axis=2) > 150, image.argmax(axis=2) + 1, 0).astype(np.int32)
 
 
 def seed_map() -> np.ndarray:

@@ -13,9 +13,10 @@ import numpy as np
 from cc_ros.frame import Frame
 from cc_ros.tracking.base import MAX_ID, Tracked, Tracker, check_image
 from cc_ros.tracking.carrying import Path
+from cc_ros.tracking.label_maps import compact
 from cc_ros.tracking.lane import Job, SlowLane
 from cc_ros.tracking.propagation import Propagator
-from cc_ros.tracking.sam2.tracks import TrackBook
+from cc_ros.tracking.sam2.sightings import Sightings
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +64,7 @@ class AutoTracker(Tracker):
     def _start(self) -> None:
         self._episode += 1
         self._ids = _Ids()
-        self._book = TrackBook()
+        self._sightings = Sightings()
         self._grey: np.ndarray | None = None
         self._stamp: float | None = None
         self._seed: np.ndarray | None = None
@@ -101,7 +102,7 @@ class AutoTracker(Tracker):
             self._listen(patience)
         labels, confidence = self._merge(fast)
         known = self._ids.prune(fast, self._slow)
-        return Tracked(labels, self._book.update(labels, frame.stamp, confidence, known))
+        return Tracked(labels, self._sightings.update(labels, frame.stamp, confidence, known))
 
     def health(self) -> Mapping[str, str | int | float]:
         """Return both trackers' counters, frames that SAM 2 skipped, and under ``degraded`` why it is not in use."""
@@ -205,9 +206,9 @@ class _Ids:
     def match(self, slow: Tracked, fast_labels: np.ndarray) -> None:
         """Give the slow tracker's new objects the ids that the fast one's had in the same frame, and the other way."""
         size = fast_labels.shape[1], fast_labels.shape[0]
-        rows, row = np.unique(cv2.resize(slow.labels, size, interpolation=cv2.INTER_NEAREST), return_inverse=True)
-        columns, column = np.unique(fast_labels, return_inverse=True)
-        cell = row.ravel() * len(columns) + column.ravel()
+        rows, row = compact(cv2.resize(slow.labels, size, interpolation=cv2.INTER_NEAREST))
+        columns, column = compact(fast_labels)
+        cell = (row * len(columns) + column).ravel()
         shared = np.bincount(cell, minlength=len(rows) * len(columns)).reshape(len(rows), len(columns))
         iou = shared / (shared.sum(axis=1, keepdims=True) + shared.sum(axis=0) - shared)
         iou[:, columns == 0] = 0.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 
 import cv2
@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from sam2.utils.amg import build_point_grid, calculate_stability_score
 from torch import Tensor
 
+from cc_ros.tracking.proposals import Proposer
 from cc_ros.tracking.sam2.predictor import Encoding, StreamingPredictor
 from cc_ros.tracking.sam2.settings import Sam2Settings
 
@@ -20,9 +21,6 @@ INSIDE = 0.8  # share from which a mask is a part of another
 WHOLE_MARGIN = 0.05  # a whole may be this much worse than its parts and still replace them
 MAX_EXPLAINED = 0.3  # share of a new mask that other tracks may cover
 BACKGROUND_BORDER = 0.25  # share of the image's border along which a large mask must be background
-
-
-RegionFinder = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 @dataclass(slots=True)
@@ -38,16 +36,13 @@ class Discovery:
 
     :param predictor: the model; its objects are not touched.
     :param settings: grid, thresholds and chunk size.
-    :param regions: gives regions of an image (HxWx3 uint8 BGR) that may be objects, as HxW int32, 0 = background, where
-        the map of what is tracked (HxW uint16) has none; they are asked for first. None = the grid alone.
+    :param proposer: its regions are asked for first; None = the grid alone.
     """
 
-    def __init__(
-        self, predictor: StreamingPredictor, settings: Sam2Settings, regions: RegionFinder | None = None
-    ) -> None:
+    def __init__(self, predictor: StreamingPredictor, settings: Sam2Settings, proposer: Proposer | None = None) -> None:
         self._predictor = predictor
         self._settings = settings
-        self._regions = regions
+        self._proposer = proposer
         self.chunk = settings.prompts_per_chunk  # prompts asked in one go; lower it to need less device memory
         grid = build_point_grid(settings.points_per_side)
         # In random order, so that the first masks cover much and save the questions inside them.
@@ -65,7 +60,7 @@ class Discovery:
         small = cv2.resize(labels, (side, side), interpolation=cv2.INTER_NEAREST) > 0
         explained = torch.from_numpy(small).to(self._predictor.device)
         found = _Found(explained.new_zeros(0, side, side), torch.zeros(0, device=explained.device))
-        for points, kinds in self._prompts(image, labels, explained, found):
+        for points, kinds in self._prompts(image, explained, found):
             found_masks, quality = self._ask(encoding, points, kinds, explained)
             found.masks = torch.cat([found.masks, found_masks])
             found.quality = torch.cat([found.quality, quality])
@@ -73,13 +68,11 @@ class Discovery:
         rows = self._select(found)
         return found.masks[rows] & ~explained
 
-    def _prompts(
-        self, image: np.ndarray, labels: np.ndarray, explained: Tensor, found: _Found
-    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    def _prompts(self, image: np.ndarray, explained: Tensor, found: _Found) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yield chunks of points (BxPx2, 0..1) and their kinds (BxP): regions first, then what they left open."""
         size = self.chunk
-        if self._regions is not None:
-            boxes = region_prompts(self._regions(image, labels), explained.cpu().numpy())
+        if self._proposer is not None:
+            boxes = region_prompts(self._proposer.regions(image), explained.cpu().numpy())
             for start in range(0, len(boxes), size):
                 chunk = boxes[start : start + size]
                 yield chunk, np.tile(np.array([2, 3, 1], np.int32), (len(chunk), 1))

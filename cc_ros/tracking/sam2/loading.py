@@ -10,7 +10,7 @@ from cc_ros.tracking.sam2.predictor import StreamingPredictor
 from cc_ros.tracking.sam2.settings import Sam2Settings
 from cc_ros.tracking.sam2.weights import load_weights
 
-SIZE_ON_GPU, SIZE_ON_CPU = 1024, 512
+SIZE_ON_GPU, SIZE_ON_CPU = 1024, 384
 
 
 def choose_device(name: str) -> torch.device:

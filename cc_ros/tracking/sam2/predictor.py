@@ -10,7 +10,6 @@ import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image
 from sam2.modeling.sam2_base import SAM2Base
 from torch import Tensor
 
@@ -120,10 +119,8 @@ class StreamingPredictor:
 
         :param index: number of the frame; one more than the last one's.
         """
-        size = self.model.image_size
-        rgb = Image.fromarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB)).resize((size, size))  # as stock scales: bicubic
-        pixels = torch.from_numpy(np.array(rgb)).to(self.device).permute(2, 0, 1).float() / 255.0
-        pixels = ((pixels - self._mean) / self._std).unsqueeze(0)
+        pixels = scale(image, self.model.image_size).to(self.device).float() / 255.0
+        pixels = (pixels - self._mean) / self._std
         with self._autocast():
             backbone = self.model.forward_image(pixels)
             _, features, positions, sizes = self.model._prepare_backbone_features(backbone)
@@ -269,3 +266,15 @@ class StreamingPredictor:
 
     def _autocast(self) -> AbstractContextManager[None]:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self._bf16)
+
+
+def scale(image: np.ndarray, size: int) -> Tensor:
+    """Return an HxWx3 uint8 BGR image as 1x3xSxS uint8 RGB.
+
+    Stock scales by Pillow's bicubic filter; torch's is the same one, several times faster, and differs by rounding in
+    less than one pixel of a hundred.
+    """
+    rgb = torch.from_numpy(cv2.cvtColor(image, cv2.COLOR_BGR2RGB)).permute(2, 0, 1)[None]
+    if image.shape[:2] == (size, size):
+        return rgb
+    return F.interpolate(rgb, size=(size, size), mode="bicubic", antialias=True, align_corners=False)

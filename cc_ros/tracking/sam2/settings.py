@@ -22,7 +22,7 @@ class Sam2Settings:
     )
     device: str = knob("auto", "torch device: auto, cpu, cuda, cuda:1, ...; auto = the first GPU, else cpu")
     image_size: int = knob(
-        0, "side in pixels that images are scaled to, a multiple of 64; 0 = 1024 on a GPU, 512 on a CPU", ge=0, le=2048
+        0, "side in pixels that images are scaled to, a multiple of 64; 0 = 1024 on a GPU, 384 on a CPU", ge=0, le=2048
     )
     precision: str = knob(
         "auto", "arithmetic: auto = bf16 where the hardware has it, else fp32", choices=("auto", "fp32", "bf16")

@@ -15,12 +15,13 @@ from torch import Tensor
 from cc_ros.errors import BackendError
 from cc_ros.frame import Frame
 from cc_ros.tracking.base import MAX_ID, Tracked, Tracker, check_image
-from cc_ros.tracking.sam2.discovery import SAME, Discovery, RegionFinder
+from cc_ros.tracking.proposals import Proposer
+from cc_ros.tracking.sam2.discovery import SAME, Discovery
 from cc_ros.tracking.sam2.idle import IdleWorker
 from cc_ros.tracking.sam2.predictor import Encoding, Prediction, StreamingPredictor
 from cc_ros.tracking.sam2.recovery import Gallery, looks
 from cc_ros.tracking.sam2.settings import Sam2Settings
-from cc_ros.tracking.sam2.tracks import TrackBook
+from cc_ros.tracking.sam2.sightings import Sightings
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -34,18 +35,18 @@ class Sam2Tracker(Tracker):
 
     :param predictor: the model, for instance from ``load_predictor``.
     :param settings: how objects are found, lost and recovered.
-    :param regions: regions that discovery asks for first; None = a grid of points alone.
+    :param proposer: regions that discovery asks for first; None = a grid of points alone.
     """
 
     def __init__(
         self,
         predictor: StreamingPredictor,
         settings: Sam2Settings = Sam2Settings(),
-        regions: RegionFinder | None = None,
+        proposer: Proposer | None = None,
     ) -> None:
         self._predictor = predictor
         self._settings = settings
-        self._discovery = Discovery(predictor, settings, regions)
+        self._discovery = Discovery(predictor, settings, proposer)
         self._gallery = Gallery(settings.max_lost, settings.min_similarity)
         self._worker: IdleWorker[tuple[Encoding, Tensor]] = IdleWorker()
         self._degraded = ""
@@ -58,7 +59,7 @@ class Sam2Tracker(Tracker):
         self._worker.drop()
         self._predictor.reset()
         self._gallery.clear()
-        self._book = TrackBook()
+        self._sightings = Sightings()
         self._index = 0
         self._next_id = 1
         self._searched = -self._settings.discover_every
@@ -120,7 +121,7 @@ class Sam2Tracker(Tracker):
             self._note(encoding, ids, prediction, labels)
         self._index += 1
         known = {*self._predictor.ids, *self._gallery.lost}
-        return Tracked(labels, self._book.update(labels, frame.stamp, confidence(ids, prediction), known))
+        return Tracked(labels, self._sightings.update(labels, frame.stamp, confidence(ids, prediction), known))
 
     def _take_seed(self, encoding: Encoding) -> np.ndarray | None:
         """Add the seeded objects; return their map, which is this frame's map."""

@@ -6,9 +6,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
 
 from cc_ros.tracking.base import Track, TrackStatus
+from cc_ros.tracking.label_maps import shapes
 
 
 @dataclass(slots=True)
@@ -19,7 +19,7 @@ class _Seen:
     lost: bool = False
 
 
-class TrackBook:
+class Sightings:
     """Keeps when and where each object was seen; one entry an object that is in view or can still come back."""
 
     def __init__(self) -> None:
@@ -36,15 +36,17 @@ class TrackBook:
         :param known: ids out of view that can still come back; others are forgotten.
         """
         visible = []
-        for i, area, centre, box in _measure(labels):
+        for i, shape in shapes(labels).items():
             seen = self._seen.get(i)
             if seen is None:
-                status, seen = TrackStatus.NEW, _Seen(stamp, stamp, centre)
+                status, seen = TrackStatus.NEW, _Seen(stamp, stamp, shape.centre)
                 self._seen[i] = seen
             else:
                 status = TrackStatus.RECOVERED if seen.lost else TrackStatus.VISIBLE
-            seen.last, seen.centre, seen.lost = stamp, centre, False
-            visible.append(Track(i, status, area, centre, box, confidence.get(i, 1.0), seen.first, stamp))
+            seen.last, seen.centre, seen.lost = stamp, shape.centre, False
+            visible.append(
+                Track(i, status, shape.area, shape.centre, shape.box, confidence.get(i, 1.0), seen.first, stamp)
+            )
         in_view = {t.id for t in visible}
         self._seen = {i: s for i, s in self._seen.items() if i in in_view or i in known}
         lost = []
@@ -53,19 +55,3 @@ class TrackBook:
             seen.lost = True
             lost.append(Track(i, TrackStatus.LOST, 0, seen.centre, (0, 0, 0, 0), 0.0, seen.first, seen.last))
         return (*visible, *lost)
-
-
-def _measure(labels: np.ndarray) -> list[tuple[int, int, tuple[float, float], tuple[int, int, int, int]]]:
-    """Return id, area, centre (x, y) and box (x, y, width, height) of each object, by id."""
-    ids, index = np.unique(labels, return_inverse=True)  # ids may be large and few
-    compact = index.reshape(labels.shape)
-    out = []
-    for row, where in enumerate(ndimage.find_objects(compact + 1)):
-        if ids[row] == 0:
-            continue
-        ys, xs = np.nonzero(compact[where] == row)
-        top, left = where[0].start, where[1].start
-        centre = (float(xs.mean() + left), float(ys.mean() + top))
-        box = (left, top, where[1].stop - left, where[0].stop - top)
-        out.append((int(ids[row]), len(xs), centre, box))
-    return out
