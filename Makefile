@@ -14,7 +14,7 @@ TORCH = torch==2.13.0
 EXTRA = $(BIN)/python -c "import importlib.metadata as m, sys; print('\n'.join(r.split(';')[0] for r in \
   m.requires('cc_ros') if sys.argv[1] in r.split(';')[-1]))"
 
-.PHONY: demo test lint colcon bench clean help
+.PHONY: demo test lint colcon clean help
 .DELETE_ON_ERROR:
 
 help:
@@ -33,18 +33,16 @@ lint: $(VENV)/.lintable
 
 # The other way to install, as on a robot: colcon, here against the ROS 2 wheels, plain and with symlinks.
 colcon: $(VENV)/.colcon
+	@rm -rf build/colcon
 	@for how in "" --symlink-install; do \
-	  rm -rf build/colcon && mkdir -p build/colcon && \
+	  rm -rf build/colcon/build/cc_ros/ament_cmake_python; : a build folder cannot change over with it; \
 	  PATH="$(abspath $(BIN)):$$PATH" AMENT_PREFIX_PATH=$(abspath $(VENV)) CMAKE_PREFIX_PATH=$(abspath $(VENV)) \
 	    $(BIN)/colcon --log-base build/colcon/log build --paths . --build-base build/colcon/build \
-	    --install-base build/colcon/install $$how --cmake-args -G Ninja -DBUILD_TESTING=OFF \
+	    --install-base build/colcon/install$$how $$how --cmake-args -G Ninja -DBUILD_TESTING=OFF \
 	    -DPython3_EXECUTABLE=$(abspath $(BIN))/python \
 	    -DCMAKE_PROJECT_INCLUDE=$(abspath cmake/ros_wheels.cmake) && \
-	  $(BIN)/python test/check_colcon.py build/colcon/install/cc_ros || exit 1; \
+	  $(BIN)/python test/check_colcon.py build/colcon/install$$how/cc_ros || exit 1; \
 	done
-
-bench: $(VENV)/.testable
-	@echo "benchmarks/*.py, each with --help; the figures are in benchmarks/RESULTS.md"
 
 clean:
 	rm -rf build demo $(VENV) *.egg-info
