@@ -92,14 +92,16 @@ def test_the_memory_stays_flat_over_300_frames():
     predictor = StreamingPredictor(random_model(64))
     encodings = [predictor.encode(image, 0) for image in frames(4)]
     mask = torch.from_numpy(disc_mask(0, 0))[None]
+    predictor.add([1000], encodings[0], predictor.from_masks(encodings[0], mask))
     sizes = []
     for t in range(300):
         encoding = replace(encodings[t % 4], index=t)
         if t % 50 == 0:  # objects join and leave
-            predictor.remove(predictor.ids[:-1])
-            predictor.add([t + 1, t + 2], encoding, Prediction.cat([predictor.from_masks(encoding, mask)] * 2))
-        if t % 10 == 0:  # masks given for a known object do not pile up
-            predictor.add(predictor.ids[-1:], encoding, predictor.from_masks(encoding, mask))
+            predictor.remove(predictor.ids[:1])
+            predictor.add([t + 1], encoding, predictor.from_masks(encoding, mask))
+        if t % 10 == 0:  # masks given for known objects do not pile up
+            given = Prediction.cat([predictor.from_masks(encoding, mask)] * len(predictor.ids))
+            predictor.add(predictor.ids, encoding, given)
         predictor.step(encoding)
         sizes.append(predictor.state_bytes())
     assert max(sizes[150:]) <= max(sizes[50:150])

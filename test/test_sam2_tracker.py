@@ -103,7 +103,7 @@ def test_a_lost_object_comes_back_with_its_old_id(predictor, seeded):
     assert [(t.id, t.status) for t in gone.tracks] == [(before, TrackStatus.LOST)]
     assert not predictor.ids  # no longer stepped: only its looks are kept
     believe(predictor.model, present=True)
-    back = [t for r in run(tracker, 4, start=8) for t in r.tracks if t.status is not TrackStatus.LOST]
+    back = [t for r in run(tracker, 4, start=30 * 150) for t in r.tracks if t.status is not TrackStatus.LOST]
     assert back and back[0].status is TrackStatus.RECOVERED
     assert {t.id for t in back} == {before}
     assert tracker.health()["recovered"] == 1
@@ -171,6 +171,22 @@ def test_looks_tell_objects_apart_in_other_frames():
     gallery.lose([4, 5, 6])
     assert gallery.recover(seen(11)[[2, 0, 1]]) == [6, 4, 5]
     assert gallery.lost == ()
+
+
+def test_a_new_object_is_not_taken_for_a_lost_one_because_all_look_alike():
+    generator = np.random.default_rng(3)
+    common = generator.normal(size=(1, 2, 64))
+
+    def unit(v: np.ndarray) -> np.ndarray:
+        return (v / np.linalg.norm(v, axis=-1, keepdims=True)).astype(np.float32)
+
+    things = common + 0.4 * generator.normal(size=(5, 2, 64))  # cosines of about 0.85 between any two
+    gallery = Gallery(max_lost=10, min_similarity=0.5)
+    for _ in range(10):
+        gallery.look([1, 2, 3, 4], unit(things[:4] + 0.05 * generator.normal(size=(4, 2, 64))))
+    gallery.lose([2, 4])
+    assert 0.86 < gallery.threshold < 0.98
+    assert gallery.recover(unit(things[[4, 3]])) == [0, 4]
 
 
 def test_the_memory_for_lost_objects_is_bounded():

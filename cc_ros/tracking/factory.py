@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import replace
 from importlib.util import find_spec
 
@@ -18,8 +17,6 @@ from cc_ros.tracking.sam2.weights import RELEASES, weights_here
 
 BACKENDS = ("auto", "flow", "sam2")
 INSTALL = "pip install sam2==1.1.0 (README.md says how without a GPU)"
-
-log = logging.getLogger(__name__)
 
 
 def make_tracker(backend: str = "auto", flow: FlowSettings | None = None, sam2: Sam2Settings | None = None) -> Tracker:
@@ -38,23 +35,55 @@ def make_tracker(backend: str = "auto", flow: FlowSettings | None = None, sam2: 
         raise SettingsError(f"backend must be one of {', '.join(BACKENDS)}, got {backend!r}")
     if backend == "flow":
         return FlowTracker(flow)
-    missing = _missing_packages()
+    reason = _why_not(sam2, fetch=backend == "sam2")
     if backend == "sam2":
-        if missing:
-            raise BackendError(missing)
+        if reason:
+            raise BackendError(reason)
         return Fallback(lambda: FlowTracker(flow), primary=_make_sam2(sam2))
-    reason = missing or _missing_weights(sam2)
     if reason:
         return Fallback(lambda: FlowTracker(flow), reason=reason)
     return _make_auto(flow, sam2)
 
 
+def _why_not(settings: Sam2Settings, *, fetch: bool) -> str:
+    """Return why SAM 2 cannot be used and what to do, or "".
+
+    :param fetch: whether download "auto" means that missing weights are fetched even without a GPU.
+    """
+    missing = [name for name in ("torch", "sam2") if find_spec(name) is None]
+    if missing:
+        return f"SAM 2 needs the package {missing[0]!r}: {INSTALL}"
+    try:
+        gpu = _has_gpu(settings)
+    except BackendError as error:
+        return str(error)
+    return "" if fetch or weights_here(settings) else _may_not_fetch(settings, gpu)
+
+
+def _may_not_fetch(settings: Sam2Settings, gpu: bool) -> str:
+    if settings.weights:
+        return f"weights {settings.weights!r} is no file; give SAM 2.1 weights, or '' for the official ones"
+    release = RELEASES[settings.model]
+    if settings.download == "never":
+        return f"no SAM 2 weights at {release.path}, and download is 'never'"
+    if settings.download == "auto" and not gpu:
+        size = f"{release.megabytes} MB"
+        return f"no GPU, and no SAM 2 weights at {release.path}; set download to 'always' to fetch them ({size})"
+    return ""
+
+
+def _has_gpu(settings: Sam2Settings) -> bool:
+    try:
+        from cc_ros.tracking.sam2.loading import choose_device
+    except (ImportError, OSError) as error:  # installed, but not for this machine: a CUDA library is missing, say
+        raise BackendError(f"torch or sam2 cannot be imported: {error}; {INSTALL}") from error
+    return choose_device(settings.device).type != "cpu"
+
+
 def _make_auto(flow: FlowSettings, sam2: Sam2Settings) -> Tracker:
     import torch
 
-    from cc_ros.tracking.sam2.loading import choose_device
-
-    gpu = choose_device(sam2.device).type != "cpu"
+    gpu = _has_gpu(sam2)
     if not gpu:
         torch.set_num_threads(max(torch.get_num_threads() // 2, 1))  # the camera's frames need a core as well
         # Every frame it sees is a keyframe, and nobody waits for the answer.
@@ -68,30 +97,3 @@ def _make_sam2(settings: Sam2Settings) -> Tracker:
     from cc_ros.tracking.sam2.tracker import Sam2Tracker
 
     return Sam2Tracker(load_predictor(settings), settings, RegionProposer())
-
-
-def _missing_packages() -> str:
-    """Return what is not installed and what to do, or ""."""
-    missing = [name for name in ("torch", "sam2") if find_spec(name) is None]
-    return f"SAM 2 needs the package {missing[0]!r}: {INSTALL}" if missing else ""
-
-
-def _missing_weights(settings: Sam2Settings) -> str:
-    """Return why ``auto`` does without SAM 2's weights, or "" if they are here or may be fetched."""
-    if weights_here(settings):
-        return ""
-    if settings.weights:
-        return f"weights {settings.weights!r} is no file"
-    release = RELEASES[settings.model]
-    if settings.download == "never":
-        return f"no SAM 2 weights at {release.path}, and download is 'never'"
-    if settings.download == "always":
-        return ""
-    from cc_ros.tracking.sam2.loading import choose_device
-
-    if choose_device(settings.device).type != "cpu":
-        return ""
-    return (
-        f"no GPU, and no SAM 2 weights at {release.path}; set download to 'always' to fetch them "
-        f"({release.megabytes} MB)"
-    )

@@ -13,6 +13,7 @@ from cc_ros.tracking.sam2.predictor import Encoding, Prediction
 
 VIEWS = 4  # looks of one object that are kept
 NOVELTY = 0.9  # likeness below which a look is worth keeping as another view
+RATE = 0.1  # of the running means
 
 
 def looks(encoding: Encoding, prediction: Prediction) -> np.ndarray:
@@ -33,8 +34,12 @@ def looks(encoding: Encoding, prediction: Prediction) -> np.ndarray:
 class Gallery:
     """Remembers how objects look, those in view and a bounded number of lost ones.
 
+    How alike two looks of one object are, and those of two objects, depends on the weights and on the scene; both are
+    seen in every frame, since objects in view at the same time are different ones. What is recovered must be nearer to
+    the former than to the latter.
+
     :param max_lost: lost objects that are remembered; the one lost longest ago goes first.
-    :param min_similarity: smallest likeness (mean cosine) at which a mask is a lost object.
+    :param min_similarity: smallest likeness (mean cosine) at which a mask is a lost object, whatever the scene.
     """
 
     def __init__(self, max_lost: int, min_similarity: float) -> None:
@@ -42,14 +47,24 @@ class Gallery:
         self._min_similarity = min_similarity
         self._views: dict[int, np.ndarray] = {}  # Vx2xD by id
         self._lost: dict[int, None] = {}  # in the order they were lost
+        self._same: float | None = None  # running mean likeness of two looks of one object
+        self._different: float | None = None  # and of two objects
 
     @property
     def lost(self) -> tuple[int, ...]:
         """The lost objects that can still come back."""
         return tuple(self._lost)
 
+    @property
+    def threshold(self) -> float:
+        """The likeness from which a new mask is taken for a lost object."""
+        if self._same is None or self._different is None:
+            return self._min_similarity
+        return max(self._min_similarity, (self._same + self._different) / 2)
+
     def look(self, ids: Sequence[int], seen: np.ndarray) -> None:
-        """Note how objects in view look now: Nx2xD from ``looks``."""
+        """Note how objects in view together look now: Nx2xD from ``looks``."""
+        self._compare(ids, seen)
         for i, view in zip(ids, seen, strict=True):
             views = self._views.get(i)
             if views is None:
@@ -65,12 +80,6 @@ class Gallery:
         for i in list(self._lost)[: max(len(self._lost) - self._max_lost, 0)]:
             del self._lost[i], self._views[i]
 
-    def forget(self, ids: Collection[int]) -> None:
-        """Drop these objects for good."""
-        for i in ids:
-            self._lost.pop(i, None)
-            self._views.pop(i, None)
-
     def recover(self, seen: np.ndarray) -> list[int]:
         """Return for each of N new masks the id of the lost object it shows, or 0; those are lost no more.
 
@@ -82,15 +91,26 @@ class Gallery:
             return found
         likeness = np.stack([_likeness(self._views[i], seen).max(axis=0) for i in ids])
         for row, column in zip(*linear_sum_assignment(-likeness), strict=True):
-            if likeness[row, column] >= self._min_similarity:
+            if likeness[row, column] >= self.threshold:
                 found[column] = ids[row]
                 del self._lost[ids[row]]
         return found
+
+    def _compare(self, ids: Sequence[int], seen: np.ndarray) -> None:
+        known = [row for row, i in enumerate(ids) if i in self._views]
+        if not known:
+            return
+        likeness = np.stack([_likeness(self._views[ids[row]], seen).max(axis=0) for row in known])
+        own = np.zeros(likeness.shape, bool)
+        own[np.arange(len(known)), known] = True
+        self._same = _mean(self._same, likeness[own])
+        self._different = _mean(self._different, likeness[~own])
 
     def clear(self) -> None:
         """Forget everything."""
         self._views.clear()
         self._lost.clear()
+        self._same = self._different = None
 
     def bytes(self) -> int:
         """Return the bytes that the remembered looks hold."""
@@ -100,3 +120,9 @@ class Gallery:
 def _likeness(views: np.ndarray, seen: np.ndarray) -> np.ndarray:
     """Return VxN mean cosines of pointers and of features."""
     return np.asarray(np.einsum("vkd,nkd->vn", views, seen) / views.shape[1])
+
+
+def _mean(before: float | None, values: np.ndarray) -> float | None:
+    if not values.size:
+        return before
+    return float(values.mean()) if before is None else before + RATE * (float(values.mean()) - before)

@@ -50,5 +50,5 @@ class Sam2Settings:
     )
     max_lost: int = knob(200, "lost objects that are remembered", ge=0, le=10000)
     min_similarity: float = knob(
-        0.6, "smallest likeness (cosine) at which a new mask is a lost object", ge=-1.0, le=1.0
+        0.5, "smallest likeness (cosine) at which a new mask can be a lost object", ge=-1.0, le=1.0
     )
