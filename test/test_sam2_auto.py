@@ -276,7 +276,9 @@ def test_a_path_of_shifts_is_the_sum_of_the_shifts(shifts):
     dx, dy = np.sum(shifts, axis=0, dtype=int) if shifts else (0, 0)
     expected = np.zeros_like(labels)
     expected[18 - dy : 24 - dy, 20 - dx : 30 - dx] = 9
-    assert np.array_equal(path.carry(labels, (40, 50)), expected)
+    carried, seen = path.carry(labels, (40, 50))
+    assert np.array_equal(carried, expected)
+    assert seen[18 - dy : 24 - dy, 20 - dx : 30 - dx].all()
 
 
 def test_what_is_uncovered_on_the_way_belongs_to_nobody():
@@ -284,8 +286,9 @@ def test_what_is_uncovered_on_the_way_belongs_to_nobody():
     hidden = np.ones((10, 10), bool)
     hidden[:, :5] = False
     path.extend(Motion(np.zeros((10, 10, 2), np.float32), hidden))
-    carried = path.carry(np.full((10, 10), 3, np.uint16), (10, 10))
+    carried, seen = path.carry(np.full((10, 10), 3, np.uint16), (10, 10))
     assert not carried[:, :4].any() and (carried[:, 6:] == 3).all()
+    assert not seen[:, :4].any() and seen[:, 6:].all()
 
 
 def test_a_failing_sam2_hands_its_objects_over(caplog):

@@ -169,23 +169,28 @@ class AutoTracker(Tracker):
         self._late += asked.path.frames > 0
         self._ids.match(slow, asked.labels)
         self._slow, self._path = slow, asked.path
+        self._slow_labels = self._ids.slow_table()[slow.labels]
 
     def _merge(self, fast: Tracked) -> tuple[np.ndarray, dict[int, float]]:
-        """Return the map of this frame and the confidences by id: SAM 2's objects first, the flow's in the gaps."""
-        labels, confidence = np.zeros_like(fast.labels), {}
-        if self._slow is not None and self._path is not None:
-            table = self._ids.slow_table(int(self._slow.labels.max()))
-            labels = self._path.carry(table[self._slow.labels], (labels.shape[0], labels.shape[1]))
+        """Return the map of this frame and the confidences by id: SAM 2's objects first, the flow's in the gaps.
+
+        An object of both is SAM 2's alone wherever SAM 2 has seen the place; the flow follows it into what has come
+        into view since.
+        """
+        size = fast.labels.shape[0], fast.labels.shape[1]
+        if self._slow is None or self._path is None:
+            labels, seen, confidence, slow_ids = np.zeros(size, np.uint16), np.zeros(size, bool), {}, set()
+        else:
+            labels, seen = self._path.carry(self._slow_labels, size)
             confidence = {self._ids.slow[t.id]: t.confidence for t in self._slow.tracks if t.id in self._ids.slow}
+            slow_ids = set(self._ids.slow.values())
         area = np.bincount(fast.labels[labels == 0], minlength=MAX_ID + 1)  # what SAM 2 leaves open of each object
-        slow_ids = set(self._ids.slow.values()) if self._slow is not None else set()
-        shown = {
-            t.id: t.confidence
-            for t in fast.tracks
-            if area[t.id] > UNCOVERED * t.area and self._ids.fast.get(t.id) not in slow_ids
-        }
-        fill = self._ids.fast_table(shown, int(fast.labels.max()))[fast.labels]
-        confidence |= {self._ids.fast[own]: sure for own, sure in shown.items()}
+        both = {t.id: t.confidence for t in fast.tracks if self._ids.fast.get(t.id) in slow_ids}
+        alone = {t.id: t.confidence for t in fast.tracks if t.id not in both and area[t.id] > UNCOVERED * t.area}
+        fill = self._ids.fast_table(alone)[fast.labels]
+        if both:
+            fill = np.where(seen, fill, np.maximum(fill, self._ids.fast_table(both)[fast.labels]))
+        confidence |= {self._ids.fast[own]: sure for own, sure in alone.items()}
         return np.where(labels == 0, fill, labels), confidence
 
 
@@ -232,16 +237,16 @@ class _Ids:
             self.slow = {own: i for own, i in self.slow.items() if own in slow_known}
         return {*self.fast.values(), *self.slow.values()}
 
-    def slow_table(self, highest: int) -> np.ndarray:
-        """Return the uint16 table from the slow tracker's ids, 0..highest, to those given out."""
-        return _table(self.slow, highest)
+    def slow_table(self) -> np.ndarray:
+        """Return the uint16 table from the slow tracker's ids to those given out."""
+        return _table(self.slow)
 
-    def fast_table(self, shown: Iterable[int], highest: int) -> np.ndarray:
+    def fast_table(self, shown: Iterable[int]) -> np.ndarray:
         """Return the table for those of the fast tracker's objects that are ``shown``, new ones among them."""
         for own in shown:
             if own not in self.fast:
                 self.fast[own] = self._new()
-        return _table({own: self.fast[own] for own in shown}, highest)
+        return _table({own: self.fast[own] for own in shown})
 
     def _new(self) -> int:
         """Return an unused id; 0, which is not drawn, once all are used up."""
@@ -249,9 +254,7 @@ class _Ids:
         return self._next - 1 if self._next - 1 <= MAX_ID else 0
 
 
-def _table(ids: Mapping[int, int], highest: int) -> np.ndarray:
-    table = np.zeros(highest + 1, np.uint16)
-    for own, i in ids.items():
-        if own <= highest:
-            table[own] = i
+def _table(ids: Mapping[int, int]) -> np.ndarray:
+    table = np.zeros(MAX_ID + 1, np.uint16)
+    table[list(ids)] = list(ids.values())
     return table

@@ -27,26 +27,25 @@ class Path:
             self._back, *sources(motion.flow), cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT
         )
         back[..., :2] += motion.flow
-        back[~motion.reliable, 2] = 0.0
+        back[..., 2] *= motion.reliable
         self._back = back
         self.frames += 1
 
-    def carry(self, labels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-        """Return the HxW uint16 map of the past frame as it is now, with ``size`` (height, width); 0 where unknown."""
+    def carry(self, labels: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+        """Return the map of the past frame as it is now, and which pixels show what was in view then.
+
+        :param labels: HxW uint16, of any size.
+        :param size: height and width of what is returned: uint16, 0 where not in view; and bool.
+        """
         height, width = size
         if not self.frames:
-            return cv2.resize(labels, (width, height), interpolation=cv2.INTER_NEAREST)
-        scale_y, scale_x = labels.shape[0] / self._back.shape[0], labels.shape[1] / self._back.shape[1]
+            return cv2.resize(labels, (width, height), interpolation=cv2.INTER_NEAREST), np.ones(size, bool)
         full = cv2.resize(self._back, (width, height), interpolation=cv2.INTER_LINEAR)
-        x = (np.arange(width, dtype=np.float32) + 0.5) * np.float32(labels.shape[1] / width) - 0.5
-        y = (np.arange(height, dtype=np.float32)[:, None] + 0.5) * np.float32(labels.shape[0] / height) - 0.5
-        known = full[..., 2] > 0.5
-        carried = cv2.remap(
-            labels,
-            full[..., 0] * np.float32(scale_x) + x,
-            full[..., 1] * np.float32(scale_y) + y,
-            cv2.INTER_NEAREST,
-            borderMode=cv2.BORDER_CONSTANT,
-            borderValue=0,
-        )
-        return np.where(known, carried, 0).astype(np.uint16)
+        x = full[..., 0] * np.float32(labels.shape[1] / self._back.shape[1])
+        y = full[..., 1] * np.float32(labels.shape[0] / self._back.shape[0])
+        x += (np.arange(width, dtype=np.float32) + 0.5) * np.float32(labels.shape[1] / width) - 0.5
+        y += (np.arange(height, dtype=np.float32)[:, None] + 0.5) * np.float32(labels.shape[0] / height) - 0.5
+        seen = full[..., 2] > 0.5
+        carried = cv2.remap(labels, x, y, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
+        carried[~seen] = 0
+        return carried, seen
