@@ -85,7 +85,8 @@ class Turn:
 class Episode:
     """The conversation of one navigation episode: a picture and a move each turn (paper, section 5; after NavGPT).
 
-    The moves are all kept. Pictures are kept as far as a token budget goes, the oldest dropped first.
+    It is kept within a token budget: the oldest pictures are dropped first, and only when words alone are too many, the
+    oldest turns.
 
     :param instruction: what the robot is to do.
     """
@@ -112,22 +113,36 @@ class Episode:
         :param opening: what starts the conversation.
         :param budget: tokens for all of it; the newest picture is sent in any case.
         """
-        texts = [opening, *(part for turn in self._turns for part in (turn.text, _said(turn.action))), text]
-        left = budget - writer.tokens([picture], *texts)
-        shown: list[Picture] = []
-        for turn in reversed(self._turns):
-            left -= writer.tokens([turn.picture])
-            if left < 0:
-                break
-            shown.insert(0, turn.picture)
-        dropped = len(self._turns) - len(shown)
+        left = budget - writer.tokens([picture], opening, text)
+        words = [writer.tokens([], turn.text, _said(turn.action)) + 1 for turn in self._turns]
+        kept = _fitting(words, left)
+        turns = self._turns[len(self._turns) - kept :]
+        left -= sum(words[len(words) - kept :])
+        shown = _fitting([writer.tokens([turn.picture]) for turn in turns], left)
         messages: list[Message] = []
-        for number, turn in enumerate(self._turns):
-            heading = f"{opening}\n\n{turn.text}" if number == 0 else turn.text
-            pictures = [turn.picture] if number >= dropped else []
-            messages += [writer.user(pictures, heading), assistant(_said(turn.action))]
-        messages.append(writer.user([picture], text if self._turns else f"{opening}\n\n{text}"))
-        return messages, [*shown, picture], texts
+        pictures: list[Picture] = []
+        texts = [opening, text]
+        for number, turn in enumerate(turns):
+            seen = [turn.picture] if number >= len(turns) - shown else []
+            said = _said(turn.action)
+            messages += [writer.user(seen, turn.text), assistant(said)]
+            pictures += seen
+            texts += [turn.text, said]
+        messages.append(writer.user([picture], text))
+        first = messages[0]["content"][-1]
+        first["text"] = f"{opening}\n\n{first['text']}"
+        return messages, [*pictures, picture], texts
+
+
+def _fitting(costs: Sequence[int], budget: int) -> int:
+    """Return how many of the newest fit the budget; ``costs`` are oldest first."""
+    count = 0
+    for cost in reversed(costs):
+        budget -= cost
+        if budget < 0:
+            break
+        count += 1
+    return count
 
 
 def _said(action: Action) -> str:

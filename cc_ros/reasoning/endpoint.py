@@ -46,6 +46,10 @@ class Endpoint:
         """Return text of the server without the key, should it hold it."""
         return text if self.key is None else self.key.redact(text)
 
+    def redact_growing(self, text: str) -> str:
+        """Return unfinished text of the server without the key, should it hold it."""
+        return text if self.key is None else self.key.redact_growing(text)
+
 
 def resolve_endpoint(settings: ReasonerSettings, environ: Mapping[str, str]) -> Endpoint | None:
     """Return the server to ask, or None where the key that it needs is not there.

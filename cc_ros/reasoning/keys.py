@@ -29,6 +29,12 @@ class Secret:
         """Return ``text`` with the key blotted out: servers echo keys in their errors."""
         return text.replace(self._value, "[key]")
 
+    def redact_growing(self, text: str) -> str:
+        """Return unfinished ``text`` without the key, nor an end that may become it."""
+        text = self.redact(text)
+        begun = (n for n in range(min(len(text), len(self._value) - 1), 0, -1) if text.endswith(self._value[:n]))
+        return text[: len(text) - next(begun, 0)]
+
     def __repr__(self) -> str:
         return "Secret(***)"
 

@@ -147,7 +147,7 @@ class Model:
             return await self._dialogue.run(attempts, task, asking.deadline, tally, lambda *stage: post(stage))
 
         def show(event: tuple[str, str]) -> None:
-            asking.progress(event[0], self.endpoint.redact(event[1]))
+            asking.progress(event[0], self.endpoint.redact_growing(event[1]))
 
         try:
             answer = self._runner.wait(work, asking.deadline, asking.stop, show)

@@ -1,0 +1,114 @@
+"""Answers without a model: right where the measurements tell, and otherwise a clear refusal."""
+
+from __future__ import annotations
+
+import pytest
+from reasoning_scene import keyframe, looking, see
+
+from cc_ros.reasoning import Answer, Asker, Question, ReasonerSettings, Status
+from cc_ros.reasoning.geometry import answer_from_marks
+from cc_ros.reasoning.wording import kind_of
+from cc_ros.space import SceneMap
+
+# A sofa (1) on the left, a table (2) ahead, a door (3) on the right, a lamp (4) far behind the table.
+ROOM = {1: (2.8, 1.0, 0.5), 2: (2.0, 0.0, 0.7), 3: (3.0, -1.4, 1.0), 4: (5.5, 0.3, 1.5)}
+FRAMES = see([looking(0, 0, 10), looking(0, 0, -10)], ROOM, depth=True)
+WALL = [keyframe(0, {5: (100, 100), 6: (300, 100)}), keyframe(1, {6: (100, 100), 7: (300, 100)})]
+
+
+def ask(text: str, frames: object = FRAMES, **fields: object) -> Answer:
+    question = Question(text, **fields)  # type: ignore[arg-type]
+    answer = answer_from_marks(question, kind_of(question), SceneMap.from_keyframes(frames))  # type: ignore[arg-type]
+    assert answer is not None
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("text", "said", "ids"),
+    [
+        ("Is mark 1 left of mark 3?", "yes", (1, 3)),
+        ("Is mark 1 right of mark 3?", "no", (1, 3)),
+        ("Is mark 1 to the left or to the right of mark 3?", "left", (1, 3)),
+        ("which is further right, 1 or 3?", "mark 3", (3,)),
+        ("is mark 3 on my left or right?", "right", (3,)),
+        ("You are standing at mark 4, facing mark 2. Is mark 1 to your left or right?", "right", (1, 4, 2)),
+        ("How many marked objects are there?", "4", (1, 2, 3, 4)),
+        ("Which mark is nearest?", "mark 2", (2,)),
+        ("Which mark is furthest?", "mark 4", (4,)),
+        ("Which mark is closest to mark 2?", "mark 1", (1,)),
+        ("Which is nearer to me, 1 or 4?", "mark 1", (1,)),
+        ("How far is mark 2?", "2.0 m", (2,)),
+        ("How far is mark 1 from mark 3?", "2.5 m", (1, 3)),
+        ("Where is mark 3?", "3.3 m away, 15° to the right", (3,)),
+    ],
+)
+def test_what_was_measured_is_answered(text: str, said: str, ids: tuple[int, ...]) -> None:
+    answer = ask(text)
+    assert (answer.status, answer.text, answer.mark_ids, answer.source) == (Status.OK, said, ids, "geometry")
+    assert 0.5 < answer.confidence <= 1
+    assert answer.reason
+
+
+def test_a_choice_is_matched_to_what_was_measured() -> None:
+    assert ask("Is mark 1 left or right of mark 3?", choices=("to the right", "to the left")).choice == 1
+    assert ask("Is mark 1 left of mark 3?", choices=("Yes", "No")).choice == 0
+    assert ask("Which mark is nearest?", choices=("mark 4", "mark 2", "mark 1")).choice == 1
+
+
+def test_a_choice_that_says_something_else_needs_a_model() -> None:
+    question = Question("Is mark 1 left or right of mark 3?", choices=("behind it", "above it"))
+    assert answer_from_marks(question, kind_of(question), SceneMap.from_keyframes(FRAMES)) is None
+
+
+def test_a_mark_that_does_not_exist_is_named_with_those_that_do() -> None:
+    answer = ask("is 9 left of 3?")
+    assert answer.status is Status.UNKNOWN_MARK
+    assert "9" in answer.message and "1, 2, 3, 4" in answer.message
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("is 5 left of 7?", "no picture shows marks 5 and 7 together"),
+        ("which mark is nearest?", "distance of mark 5 is not known"),
+        ("how far is 5 from 6?", "marks 5, 6 is not known"),
+        ("you are standing at mark 5 facing mark 6: is mark 7 on your left?", "place of marks"),
+        ("is 5 left of 5?", "both are mark 5"),
+    ],
+)
+def test_what_the_measurements_do_not_tell_is_not_answered(text: str, reason: str) -> None:
+    answer = ask(text, WALL)
+    assert answer.status is Status.CANNOT_TELL
+    assert reason in answer.message
+    assert not answer.text and answer.confidence == 0
+
+
+def test_things_equally_far_have_no_nearest() -> None:
+    frames = see([looking(0, 0, 0)], {1: (3, 0.5, 1), 2: (3, -0.5, 1)}, depth=True)
+    assert ask("which mark is nearest?", frames).status is Status.CANNOT_TELL
+
+
+def test_without_odometry_a_place_is_one_in_a_picture() -> None:
+    assert ask("where is mark 5?", WALL).text == "in the left of picture 1 of 2, the last that shows it"
+    assert ask("where is mark 7?", WALL).text == "straight ahead"
+
+
+def test_a_robot_without_a_key_answers_what_it_measured_and_says_how_to_get_a_model() -> None:
+    with Asker(ReasonerSettings(), environ={}) as asker:
+        measured = asker.ask(Question("is 1 left of 3?"), FRAMES)
+        assert (measured.status, measured.text, measured.source) == (Status.OK, "yes", "geometry")
+        assert "OPENAI_API_KEY" in measured.message
+        unmeasured = asker.ask(Question("is 5 left of 7?"), WALL)
+        assert unmeasured.status is Status.CANNOT_TELL and "OPENAI_API_KEY" in unmeasured.message
+        for text, kind in (("What colour is mark 1?", ""), ("Go to the door", "navigate")):
+            other = asker.ask(Question(text, kind=kind), FRAMES)
+            assert other.status is Status.NEEDS_MODEL
+            assert "OPENAI_API_KEY" in other.message and "base_url" in other.message
+        assert "no model" in str(asker.status()["degraded"])
+
+
+def test_which_mark_brings_its_place_as_a_goal() -> None:
+    with Asker(ReasonerSettings(), environ={}) as asker:
+        goal = asker.ask(Question("Which mark is nearest?"), FRAMES).goal
+        assert goal is not None and goal == pytest.approx(ROOM[2], abs=0.01)
+        assert asker.ask(Question("is 1 left of 3?"), FRAMES).goal is None
