@@ -80,7 +80,7 @@ def test_an_unknown_server_gets_only_fields_that_every_server_takes(server: Mode
 def test_a_server_that_can_is_given_a_schema(server: ModelServer, make: MakeAsker) -> None:
     server.script(reply(choice="B"))
     answer = ask(make(preset="vllm"), "Which?", choices=("red", "blue"))
-    assert (answer.choice, answer.text, answer.kind) == (1, "blue", "choice")
+    assert (answer.choice, answer.text, answer.kind) == (1, "B. blue", "choice")
     body = server.received[0].body
     assert body["response_format"]["json_schema"]["schema"]["properties"]["choice"]["enum"] == ["A", "B"]
     assert body["stream_options"] == {"include_usage": True}
@@ -91,7 +91,7 @@ def test_openai_quirks(server: ModelServer, make: MakeAsker) -> None:
     asker = make({"OPENAI_API_KEY": "sk-1"}, preset="openai", image_detail="low", temperature=-1.0)
     assert ask(asker).ok
     sent = server.received[0]
-    assert sent.body["max_completion_tokens"] == 1024 and "max_tokens" not in sent.body
+    assert sent.body["max_completion_tokens"] == 4096 and "max_tokens" not in sent.body
     assert "temperature" not in sent.body
     assert sent.body["messages"][1]["content"][0]["image_url"]["detail"] == "low"
     assert sent.headers["authorization"] == "Bearer sk-1"
@@ -165,6 +165,9 @@ def test_a_reply_that_is_no_answer_is_asked_again_once(server: ModelServer, make
     server.script(Say('{"answer": "le', finish="length"), Say('{"answer": "le', finish="length"))
     answer = ask(make(), "Is it left or right then?")
     assert answer.status is Status.BAD_REPLY and "max_answer_tokens" in answer.message
+    server.script(Say("A red chair that", finish="length"))
+    answer = ask(make(), "What is it?")
+    assert answer.ok and "cut off" in answer.message
 
 
 def test_a_model_that_cannot_tell_is_no_wrong_answer(server: ModelServer, make: MakeAsker) -> None:

@@ -148,19 +148,13 @@ def test_a_cancelled_turn_brings_no_move(server: ModelServer, asker: Asker) -> N
     assert (answer.status, answer.action) == (Status.CANCELLED, None)
 
 
-def test_a_server_without_a_system_role_gets_its_text_first() -> None:
-    endpoint = resolve_endpoint(ReasonerSettings(base_url="http://127.0.0.1/v1"), {})
-    assert endpoint is not None
-    writer = Writer(endpoint, "auto")
-    view = Picture(b"0", "data:image/jpeg;base64,AA", 640, 480)
-    episode = Episode("go")
-    for _ in range(3):
-        episode.add(view, "look", Action(Move.FORWARD, 1.0))
-    turns, pictures, _ = episode.write(writer, "opening", view, "look", budget=10**6)
-    assert len(pictures) == 4
-    assert [m["role"] for m in writer.messages("system", turns)] == ["system", *["user", "assistant"] * 3, "user"]
-    turns, pictures, _ = episode.write(writer, "opening", view, "look", budget=0)
-    assert len(pictures) == len(turns) == 1  # what the robot sees now is always sent
+def test_a_server_without_a_system_role_gets_its_text_first(server: ModelServer) -> None:
+    server.always(move("STOP"))
+    with Asker(ReasonerSettings(base_url=server.base_url, preset="transformers"), environ={}) as asker:
+        assert turn(asker, 0).ok and turn(asker, 1).ok
+    messages = server.received[1].body["messages"]
+    assert [message["role"] for message in messages] == ["user", "assistant", "user"]
+    assert "analyze a series of images" in messages[0]["content"][0]["text"]
 
 
 @given(st.integers(0, 60), st.integers(0, 5000))
@@ -175,7 +169,8 @@ def test_a_conversation_keeps_its_budget_and_its_order(count: int, budget: int) 
     turns, pictures, texts = episode.write(writer, "opening", views[-1], "now", budget)
     least = writer.tokens(views[-1:], "opening", "now")
     assert writer.tokens(pictures, *texts) <= max(budget, least)
-    assert pictures == views[len(views) - len(pictures) :]
+    assert pictures == views[len(views) - len(pictures) :]  # what the robot sees now is always among them
+    assert pictures
     assert [turn["role"] for turn in turns] == ["user", "assistant"] * (len(turns) // 2) + ["user"]
     assert turns[0]["content"][-1]["text"].startswith("opening")
     assert turns[-1]["content"][-1]["text"].endswith("now")

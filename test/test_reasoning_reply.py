@@ -75,7 +75,7 @@ def test_confidence_is_between_0_and_1(said: object, confidence: float) -> None:
 )
 def test_a_choice_is_read_by_letter_or_text(said: str, index: int) -> None:
     answer = checked(json.dumps({"choice": said}), Kind.CHOICE)
-    assert (answer.choice, answer.text) == (index, CHOICES[index])
+    assert (answer.choice, answer.text) == (index, f"{'ABC'[index]}. {CHOICES[index]}")
     assert checked(said, Kind.CHOICE).choice == index
 
 

@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 
 from cc_ros.reasoning.reply import Reply
 from cc_ros.reasoning.request import Action, Answer, Kind, Move, Status, Style
-from cc_ros.reasoning.wording import named_marks
+from cc_ros.reasoning.wording import lettered, named_marks
 
 _NUMBER_WORDS = (
     *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"),
@@ -54,7 +54,7 @@ def check(
         text = str(action)
     elif kind is Kind.CHOICE:
         choice = _choice(reply, choices)
-        text = choices[choice]
+        text = lettered(choices)[choice]
     elif not text:
         raise Unusable("it holds no answer")
     elif _UNKNOWN.search(text.lower()) and kind in (Kind.LEFT_RIGHT, Kind.WHICH_MARK, Kind.COUNT):

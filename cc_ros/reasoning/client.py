@@ -30,13 +30,11 @@ class ChatRequest:
     :param messages: as the chat completions API has them.
     :param response_format: the API's field, None = leave it out.
     :param temperature: negative = leave it to the server.
-    :param max_answer_tokens: longest answer.
     """
 
     messages: list[dict[str, Any]]
     response_format: dict[str, Any] | None
     temperature: float
-    max_answer_tokens: int
 
 
 @dataclass(slots=True)
@@ -94,7 +92,7 @@ class ChatClient:
         :param on_text: called after each piece of text.
         :raises ModelFault: there is no complete reply.
         """
-        done = Completion(limit=CHARACTERS_A_TOKEN * request.max_answer_tokens)
+        done = Completion(limit=CHARACTERS_A_TOKEN * self._endpoint.answer_tokens)
         send = self._client.chat.completions.with_streaming_response.create
         try:
             async with send(**self._body(request), extra_headers=self._left_out) as response:
@@ -121,7 +119,7 @@ class ChatClient:
             "model": self._endpoint.model,
             "messages": request.messages,
             "stream": True,
-            preset.token_field: request.max_answer_tokens,
+            preset.token_field: self._endpoint.answer_tokens,
         }
         if request.temperature >= 0:
             body["temperature"] = request.temperature

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import time
 from collections.abc import Callable, Collection, Sequence
@@ -21,6 +22,8 @@ from cc_ros.reasoning.tally import Tally
 if TYPE_CHECKING:
     from cc_ros.reasoning.attempts import Attempts
     from cc_ros.reasoning.client import Completion
+
+_CUT_OFF = "the reply was cut off at max_answer_tokens"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +81,13 @@ class Dialogue:
         shape = replies.response_format(self._structured, parts)
         show = _Shown(progress)
         for last in (False, True):
-            request = ChatRequest(messages, shape, self._settings.temperature, self._settings.max_answer_tokens)
+            request = ChatRequest(messages, shape, self._settings.temperature)
             done = await attempts.complete(request, task.size.tokens, deadline, tally, show)
             try:
                 said = replies.read_reply(done.text)
-                return check(said, task.kind, task.style, task.choices, task.ids, self._settings.max_forward)
+                answer = check(said, task.kind, task.style, task.choices, task.ids, self._settings.max_forward)
+                cut_off = answer.ok and done.finish == "length"
+                return dataclasses.replace(answer, message=_CUT_OFF) if cut_off else answer
             except (Invented, Unusable, replies.NotAReply) as problem:
                 if last:
                     raise self._hopeless(problem, done) from None
@@ -116,9 +121,7 @@ class Dialogue:
     def _hopeless(self, problem: Exception, done: Completion) -> ModelFault:
         if isinstance(problem, Invented):
             return ModelFault(Status.INVENTED_MARK, f"the model invents marks, also when asked again: {problem}")
-        cut = ""
-        if done.finish == "length":
-            cut = f"; it was cut off at max_answer_tokens = {self._settings.max_answer_tokens}"
+        cut = f"; {_CUT_OFF}" if done.finish == "length" else ""
         return ModelFault(Status.BAD_REPLY, f"the model's reply cannot be used, also when asked again: {problem}{cut}")
 
 

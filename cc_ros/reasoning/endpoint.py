@@ -23,6 +23,7 @@ class Endpoint:
     :param preset: its kind.
     :param structured: "json_schema", "json_object" or "told".
     :param max_side: longest side of pictures sent, pixels.
+    :param answer_tokens: longest answer.
     """
 
     base_url: str
@@ -31,6 +32,7 @@ class Endpoint:
     preset: Preset
     structured: str
     max_side: int
+    answer_tokens: int
 
     @property
     def host(self) -> str:
@@ -73,6 +75,7 @@ def resolve_endpoint(settings: ReasonerSettings, environ: Mapping[str, str]) -> 
         preset,
         preset.structured if settings.structured == "auto" else settings.structured,
         min(settings.max_image_side, preset.max_side),
+        settings.max_answer_tokens or preset.answer_tokens,
     )
 
 

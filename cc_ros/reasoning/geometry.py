@@ -166,7 +166,7 @@ def _choose(answer: Answer, choices: Sequence[str]) -> Answer | None:
     fitting = [i for i, words in enumerate(wanted) if words == said]
     if len(fitting) != 1:
         return None
-    return dataclasses.replace(answer, choice=fitting[0], text=choices[fitting[0]])
+    return dataclasses.replace(answer, choice=fitting[0], text=wording.lettered(choices)[fitting[0]])
 
 
 def _measured(text: str, ids: Sequence[int], confidence: float, reason: str) -> Answer:

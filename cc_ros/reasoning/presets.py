@@ -43,6 +43,7 @@ class Preset:
     :param detail: whether pictures may have a detail level.
     :param system_role: whether there is a system message; else its text goes before the question.
     :param token_field: name of the field that limits the answer.
+    :param answer_tokens: the limit, unless configured otherwise; models that think before they speak need more.
     :param counts_in_stream: whether it must and may be asked to count tokens in a streamed answer.
     :param image_tokens: estimate of a picture's tokens from its width and height.
     """
@@ -56,6 +57,7 @@ class Preset:
     detail: bool = False
     system_role: bool = True
     token_field: str = "max_tokens"
+    answer_tokens: int = 1024
     counts_in_stream: bool = False
     image_tokens: Callable[[int, int], int] = _patches_of_28
 
@@ -70,6 +72,7 @@ PRESETS: dict[str, Preset] = {
         max_side=2048,
         detail=True,
         token_field="max_completion_tokens",
+        answer_tokens=4096,
         counts_in_stream=True,
         image_tokens=_tiles_of_512,
     ),
@@ -80,6 +83,7 @@ PRESETS: dict[str, Preset] = {
         key_needed=True,
         structured="json_schema",
         max_side=3072,
+        answer_tokens=4096,
         counts_in_stream=True,
         image_tokens=_tiles_of_768,
     ),
@@ -89,6 +93,7 @@ PRESETS: dict[str, Preset] = {
         "ANTHROPIC_API_KEY",
         key_needed=True,
         max_side=1568,
+        answer_tokens=4096,
         counts_in_stream=True,
         image_tokens=_area_over_750,
     ),
@@ -99,8 +104,8 @@ PRESETS: dict[str, Preset] = {
     "llama_cpp": Preset("http://127.0.0.1:8080/v1", structured="json_schema", max_side=1024, counts_in_stream=True),
     "lm_studio": Preset("http://127.0.0.1:1234/v1", structured="json_schema", max_side=1024, counts_in_stream=True),
     # Refuses every field that it does not implement, response_format and stream_options among them; ends streams
-    # without [DONE].
-    "transformers": Preset("http://127.0.0.1:8000/v1", max_side=1024),
+    # without [DONE]. The templates of many of its models know no system role.
+    "transformers": Preset("http://127.0.0.1:8000/v1", max_side=1024, system_role=False),
     # Any other server gets the fields that all of them take.
     "compatible": Preset("", key_env="OPENAI_API_KEY"),
 }

@@ -11,6 +11,7 @@ from string import Template
 from cc_ros.errors import SettingsError
 from cc_ros.keyframes.marks import BY_ID, MarkSettings
 from cc_ros.reasoning.request import Kind, Style
+from cc_ros.reasoning.wording import lettered
 
 MAX_PROMPT_BYTES = 20_000
 
@@ -37,7 +38,7 @@ class Prompts:
 
     def question(self, kind: Kind, text: str, choices: Sequence[str] = ()) -> str:
         """Return the prompt for one question of any kind but navigation."""
-        return self._fill(f"kind_{kind.value}", question=text, choices=lettered(choices))
+        return self._fill(f"kind_{kind.value}", question=text, choices="\n".join(lettered(choices)))
 
     def navigate_start(self, instruction: str, max_forward: float) -> str:
         """Return what opens a navigation conversation."""
@@ -73,11 +74,6 @@ def describe_marks(look: MarkSettings) -> str:
     if look.overlay:
         words += " and which is tinted" if look.outline else ", which is tinted"
     return words
-
-
-def lettered(choices: Sequence[str]) -> str:
-    """Return the choices a line each, with letters from A."""
-    return "\n".join(f"{chr(ord('A') + i)}. {choice}" for i, choice in enumerate(choices))
 
 
 @cache

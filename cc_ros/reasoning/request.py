@@ -184,7 +184,7 @@ class Answer:
 
     :param status: OK, or one kind of failure; only with OK do the other fields hold an answer.
     :param message: for people: what went wrong and what to do, or a remark on an answer.
-    :param text: the answer.
+    :param text: the answer; for a choice its letter and text, "B. two".
     :param choice: index into the question's choices, -1 = none.
     :param mark_ids: the marks that the answer is about, all of them in the keyframes.
     :param confidence: 0..1 as stated by the model or measured; 0 = not stated.

@@ -43,7 +43,7 @@ class ReasonerSettings:
     )
     backoff: float = knob(0.5, "seconds before the first retry; doubles with each, with jitter", ge=0.0, le=60)
     temperature: float = knob(0.0, "randomness of the model; negative = leave it to the server", ge=-1, le=2)
-    max_answer_tokens: int = knob(1024, "longest answer in tokens", ge=16, le=65536)
+    max_answer_tokens: int = knob(0, "longest answer in tokens; 0 = as the preset says", ge=0, le=65536)
     max_image_side: int = knob(1280, "pictures are scaled down to this many pixels on the longer side", ge=64, le=8192)
     jpeg_quality: int = knob(85, "JPEG quality of pictures that are scaled down", ge=10, le=100)
     image_detail: str = knob("auto", "detail level, where the server has them", choices=("auto", "low", "high"))

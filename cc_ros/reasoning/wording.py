@@ -6,6 +6,7 @@ Only whole sentences that are understood to the last word count as understood; h
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cc_ros.reasoning.request import Kind, Question
@@ -152,6 +153,11 @@ def named_marks(text: str) -> tuple[int, ...]:
     """Return the ids that a text calls marks ("mark 3", "marks 1, 4 and 7"), each once, in order."""
     found = (int(digits) for group in _NAMED.findall(text) for digits in re.findall(r"\d+", group))
     return tuple(dict.fromkeys(found))
+
+
+def lettered(choices: Sequence[str]) -> list[str]:
+    """Return the choices with their letters: ["A. red", "B. blue"]."""
+    return [f"{chr(ord('A') + i)}. {choice}" for i, choice in enumerate(choices)]
 
 
 def kind_of(question: Question) -> Kind:
