@@ -26,7 +26,7 @@ def main(args: Sequence[str] | None = None) -> int:
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     modules = {name: importlib.import_module(f"cc_ros.commands.{name}") for name in COMMANDS}
     for name, module in modules.items():
-        text = module.__doc__.strip()
+        text = (module.__doc__ or "").strip()
         command = subparsers.add_parser(
             name,
             help=text.splitlines()[0],

@@ -45,8 +45,6 @@ def nodes(context):
                 namespace=value("namespace"),
                 parameters=[value("params_file"), given],
                 remappings=remappings,
-                # Images are larger than what Fast DDS moves well by default.
-                additional_env={"FASTDDS_BUILTIN_TRANSPORTS": "LARGE_DATA"},
                 output="screen",
             )
         )

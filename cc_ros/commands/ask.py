@@ -1,6 +1,6 @@
 """ask a question about the scene that the running nodes have seen
 
-Shows the text as it arrives; Ctrl-C cancels the question. Exit status 0 = answered, 1 = not.
+Shows the text as it arrives; Ctrl-C cancels the question. Exit status 0 = answered, 1 = not, 130 = cancelled.
 
   cc-ros ask "Is the door left of the sofa?"
   cc-ros ask "Which mark is the lamp by the window?" --goal
@@ -52,6 +52,8 @@ def main(options: argparse.Namespace) -> int:
         print(json.dumps(_as_dict(result), indent=1))
     else:
         _print(result)
+    if result.status == result.CANCELLED:
+        return 130
     return 0 if result.status == result.OK else 1
 
 
@@ -90,7 +92,10 @@ class _Asking:
             raise CCError("cc_reasoner did not take the question: is it active?")
         result = handle.get_result_async()
         try:
-            executor.spin_until_future_complete(result)
+            while not result.done():
+                executor.spin_until_future_complete(result, 1.0)
+                if not result.done() and not self._client.server_is_ready():
+                    raise CCError("cc_reasoner went away before it answered; `cc-ros doctor` shows what is running")
         except KeyboardInterrupt:
             print("\ncancelling ...", file=sys.stderr)
             handle.cancel_goal_async()

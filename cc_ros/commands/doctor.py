@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from cc_ros.commands.ros import need_ros
+from cc_ros.dds import small_buffers
 from cc_ros.errors import CCError
 
 PACKAGES = ("numpy", "opencv", "scipy", "openai", "pydantic", "rosbags", "jinja2", "tqdm", "psutil", "yaml")
@@ -86,16 +87,23 @@ def _installation() -> Iterator[Finding]:
 
 
 def _ros() -> Iterator[Finding]:
+    reach = os.environ.get("ROS_AUTOMATIC_DISCOVERY_RANGE", "SUBNET")
     try:
         need_ros()
     except CCError as error:
         yield Finding("FAIL", "ROS 2", str(error))
         return
-    transport = os.environ.get("FASTDDS_BUILTIN_TRANSPORTS")
+    transport = os.environ.get("FASTDDS_BUILTIN_TRANSPORTS", "of cc_ros")
     domain = os.environ.get("ROS_DOMAIN_ID", "0")
-    reach = os.environ.get("ROS_AUTOMATIC_DISCOVERY_RANGE", "SUBNET")
     middleware = os.environ.get("RMW_IMPLEMENTATION", "the default middleware")
     yield Finding("ok", f"ROS 2: domain {domain}, discovery {reach}, {middleware}, transports {transport}")
+    limit = small_buffers()
+    if limit:
+        yield Finding(
+            "note",
+            f"socket buffers of at most {limit} bytes: best-effort images that are not compressed may be lost",
+            "sudo sysctl -w net.core.rmem_max=16777216",
+        )
 
 
 def _weights() -> Iterator[Finding]:
@@ -132,8 +140,9 @@ def _endpoint(options: argparse.Namespace) -> Iterator[Finding]:
 def _graph(options: argparse.Namespace) -> Iterator[Finding]:
     import rclpy
 
-    arguments = ["--ros-args", *(item for rule in options.remap for item in ("-r", rule))]
-    rclpy.init(args=arguments)
+    from cc_ros.nodes.spin import init
+
+    init(["--ros-args", *(item for rule in options.remap for item in ("-r", rule))])
     try:
         node = rclpy.create_node("cc_doctor", namespace=options.namespace, start_parameter_services=False)
         yield from _listen(node)
@@ -145,23 +154,24 @@ def _graph(options: argparse.Namespace) -> Iterator[Finding]:
 def _listen(node: object) -> Iterator[Finding]:
     import rclpy
 
-    from cc_ros.nodes.camera import SENSOR_QOS, ImageInput, ImageMessage
+    from cc_ros.nodes.camera import SENSOR_QOS, ImageInput
     from cc_ros.nodes.graph import explain_silence
 
-    images: list[ImageMessage] = []
-    listening = ImageInput(node, "auto", images.append)  # type: ignore[arg-type]
+    arrivals: list[float] = []
+    listening = ImageInput(node, "auto", lambda message: arrivals.append(time.monotonic()))  # type: ignore[arg-type]
     waited_on = listening.topics()
     begun = time.monotonic()
     while time.monotonic() - begun < LISTEN:
         rclpy.spin_once(node, timeout_sec=0.1)  # type: ignore[arg-type]
-    running = {name for name, _ in node.get_node_names_and_namespaces()}  # type: ignore[attr-defined]
+    here = node.get_namespace()  # type: ignore[attr-defined]
+    running = {name for name, space in node.get_node_names_and_namespaces() if space == here}  # type: ignore[attr-defined]
     missing = [name for name in ("cc_tracker", "cc_keyframes", "cc_reasoner") if name not in running]
     if missing:
         yield Finding("note", f"not running: {', '.join(missing)}", "start them by `cc-ros up`")
     else:
         yield Finding("ok", "cc_tracker, cc_keyframes and cc_reasoner are running")
-    if images:
-        rate = len(images) / LISTEN
+    if len(arrivals) > 1:
+        rate = (len(arrivals) - 1) / (arrivals[-1] - arrivals[0])
         yield Finding("ok", f"images arrive on {listening.topics()[0][0]}, {rate:.0f} a second")
     else:
         why = explain_silence(node, waited_on, SENSOR_QOS)  # type: ignore[arg-type]

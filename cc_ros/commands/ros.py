@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-
+from cc_ros.dds import prepare
 from cc_ros.errors import CCError
 
 
@@ -12,7 +11,6 @@ def need_ros() -> None:
 
     :raises CCError: rclpy or the compiled interfaces are missing.
     """
-    os.environ.setdefault("FASTDDS_BUILTIN_TRANSPORTS", "LARGE_DATA")  # images are lost otherwise; see nodes/spin.py
     try:
         import rclpy  # noqa: F401
     except ImportError as error:
@@ -27,3 +25,4 @@ def need_ros() -> None:
             f"the interfaces of cc_ros are not compiled ({error}): `pip install -e .` in the checkout, or "
             "`colcon build` and `source install/setup.bash`"
         ) from error
+    prepare()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import bisect
 import threading
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -140,7 +140,7 @@ class CameraContext:
     def clear(self) -> None:
         """Forget depth images and poses: a new episode."""
         with self._lock:
-            self._depths: list[tuple[int, ImageMessage]] = []
+            self._depths: deque[tuple[int, ImageMessage]] = deque(maxlen=10)
             self._poses = PoseTrack(size=2048, max_gap=self._settings.odom_tolerance)
 
     def at(self, stamp: int, width: int, height: int) -> View:
@@ -170,8 +170,7 @@ class CameraContext:
 
     def _on_depth(self, message: ImageMessage) -> None:
         with self._lock:
-            bisect.insort(self._depths, (nanoseconds(message.header.stamp), message), key=lambda pair: pair[0])
-            del self._depths[:-10]
+            self._depths.append((nanoseconds(message.header.stamp), message))
 
     def _on_odom(self, message: Odometry) -> None:
         p, q = message.pose.pose.position, message.pose.pose.orientation

@@ -36,10 +36,10 @@ def nanoseconds(stamp: Time) -> int:
     return stamp.sec * 1_000_000_000 + stamp.nanosec
 
 
-def to_time(seconds: float) -> Time:
-    """Return seconds as a message; negative times become 0."""
-    whole = max(0, round(seconds * 1e9))
-    return Time(sec=whole // 1_000_000_000, nanosec=whole % 1_000_000_000)
+def to_time(nanoseconds: int) -> Time:
+    """Return integer nanoseconds as a message; negative times become 0."""
+    seconds, rest = divmod(max(0, nanoseconds), 1_000_000_000)
+    return Time(sec=seconds, nanosec=rest)
 
 
 def to_bgr(message: Image | CompressedImage) -> np.ndarray:
@@ -118,8 +118,11 @@ def _byte_array(data: Any) -> array.array:
     return result
 
 
-def track_message(track: Track) -> TrackMsg:
-    """Return a track as a message."""
+def track_message(track: Track, begin: int) -> TrackMsg:
+    """Return a track as a message.
+
+    :param begin: nanoseconds of the instant that the track's stamps count from.
+    """
     x, y, w, h = track.box
     return TrackMsg(
         id=track.id,
@@ -128,8 +131,8 @@ def track_message(track: Track) -> TrackMsg:
         centre=[float(track.centre[0]), float(track.centre[1])],
         box=RegionOfInterest(x_offset=x, y_offset=y, width=w, height=h),
         confidence=float(track.confidence),
-        first_seen=to_time(track.first_seen),
-        last_seen=to_time(track.last_seen),
+        first_seen=to_time(begin + round(track.first_seen * 1e9)),
+        last_seen=to_time(begin + round(track.last_seen * 1e9)),
     )
 
 

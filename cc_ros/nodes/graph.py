@@ -61,7 +61,7 @@ def _publisher(info: TopicEndpointInfo, kind: str, qos: QoSProfile) -> str:
         return f"published by {who}, but its QoS cannot match: {reason}"
     return (
         f"published by {who} with a QoS that matches, but nothing arrives: it may be idle, or images are lost on the "
-        "way (set FASTDDS_BUILTIN_TRANSPORTS=LARGE_DATA for the publisher too)"
+        "way (a publisher with a reliable QoS, or `sudo sysctl -w net.core.rmem_max=16777216`, helps)"
     )
 
 

@@ -16,7 +16,7 @@ from cc_ros.errors import CCError
 from cc_ros.keyframes import Candidate, KeyframeRequest, Keyframes, KeyframeSettings, MarkSettings
 from cc_ros.msg import MarkedKeyframes, MarkStyle, TrackedMasks
 from cc_ros.nodes.camera import CameraContext, CameraSettings, ImageInput, ImageMessage
-from cc_ros.nodes.convert import MessagePicture, jpeg_message, keyframe_message, nanoseconds, to_labels
+from cc_ros.nodes.convert import MessagePicture, jpeg_message, keyframe_message, nanoseconds, to_labels, to_time
 from cc_ros.nodes.spin import main_of
 from cc_ros.nodes.step_node import STEADY, StepNode
 from cc_ros.settings import knob
@@ -58,7 +58,7 @@ class KeyframesNode(StepNode):
         self._lock = threading.Lock()
         self._images: OrderedDict[int, ImageMessage] = OrderedDict()
         self._bytes = 0
-        self._episode = self._left_episode = 0
+        self._episode = 0
         self._header = Header()
         self._begin = 0  # nanoseconds; times within an episode are exact as floats, those since 1970 are not
         self._published_at = -1
@@ -75,9 +75,8 @@ class KeyframesNode(StepNode):
         self.destroy_timer(self._timer)
 
     def new_episode(self) -> None:
-        """Forget the frames, and masks of the old episode that are still under way."""
+        """Forget the frames; what is under way goes when the first masks of the tracker's new episode come."""
         with self._lock:
-            self._left_episode = self._episode
             self._clear()
 
     def _clear(self) -> None:
@@ -109,8 +108,6 @@ class KeyframesNode(StepNode):
     def _on_masks(self, message: TrackedMasks) -> None:
         stamp = nanoseconds(message.header.stamp)
         with self._lock:
-            if message.episode == self._left_episode:
-                return
             if message.episode != self._episode:
                 self._episode, self._begin = message.episode, stamp
                 self._clear()
@@ -164,7 +161,7 @@ class KeyframesNode(StepNode):
         message.style = _style_message(kind, style, marked[0].width if marked else 0, marked[0].height if marked else 0)
         for keyframe in marked:
             own = Header(frame_id=header.frame_id)
-            own.stamp.sec, own.stamp.nanosec = divmod(begin + round(keyframe.stamp * 1e9), 1_000_000_000)
+            own.stamp = to_time(begin + round(keyframe.stamp * 1e9))
             message.keyframes.append(keyframe_message(keyframe, own, self._camera.world_frame))
         return message
 

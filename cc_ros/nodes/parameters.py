@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
+from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
@@ -23,6 +24,7 @@ class NodeParameters:
 
     :param node: declares the parameters on it.
     :param groups: (prefix, settings dataclass) pairs.
+    :raises SettingsError: a value given at start is of the wrong type or not allowed.
     """
 
     def __init__(self, node: Node, groups: Sequence[tuple[str, type]]) -> None:
@@ -33,8 +35,12 @@ class NodeParameters:
             for knob in knobs(cls):
                 name = f"{prefix}.{knob.name}" if prefix else knob.name
                 self._knobs[name] = knob
-                node.declare_parameter(name, knob.default, _descriptor(knob))
         node.add_on_set_parameters_callback(self._check)
+        for name, knob in self._knobs.items():
+            try:
+                node.declare_parameter(name, knob.default, _descriptor(knob))
+            except (InvalidParameterTypeException, InvalidParameterValueException) as error:
+                raise SettingsError(f"{node.get_name()}: parameter {name}: {error}") from error
 
     def read(self, cls: type[T]) -> T:
         """Return the settings ``cls`` with the present values of its parameters.
@@ -59,7 +65,8 @@ class NodeParameters:
 
 def _descriptor(knob: Knob) -> ParameterDescriptor:
     text = knob.help + (f" (one of: {', '.join(knob.choices)})" if knob.choices else "")
-    descriptor = ParameterDescriptor(description=text)
+    # Dynamic for floats, so that `silence: 5` is taken as well; their type is checked by the knob.
+    descriptor = ParameterDescriptor(description=text, dynamic_typing=knob.type is float)
     low, high = knob.ge, knob.le
     if knob.type is int and (low is not None or high is not None):
         limits = (-UNBOUNDED if low is None else int(low), UNBOUNDED if high is None else int(high))

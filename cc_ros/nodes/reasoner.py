@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +26,7 @@ from cc_ros.space.approach import approach
 from cc_ros.srv import GetKeyframes, SpatialQuery
 
 FEEDBACK_PERIOD = 0.05  # seconds between two texts on their way
+LOOK_PERIOD = 0.05  # seconds between two looks whether a question was given up
 SPARE_THREADS = 6  # to refuse questions at once while all others are being answered
 
 
@@ -46,6 +47,8 @@ class ReasonerNode(StepNode):
         super().__init__(**node_options)
         settings = self.parameters.read(ReasonerSettings)
         self.threads = settings.max_parallel + settings.max_queue + SPARE_THREADS
+        # Geometry answers do not queue at a model. Were all threads to wait for keyframes, none could receive them.
+        self._places = threading.BoundedSemaphore(self.threads - 2)
         group = ReentrantCallbackGroup()
         self._goals = self.create_publisher(PoseStamped, "cc/goal", 1)
         self._keyframes: Any = self.create_client(GetKeyframes, "cc/get_keyframes", callback_group=group)
@@ -99,6 +102,16 @@ class ReasonerNode(StepNode):
         if not self.active:
             response.status, response.message = int(Status.CLOSED), "cc_reasoner is not active"
             return response
+        self.count("questions")
+        if not self._places.acquire(blocking=False):
+            response.status, response.message = int(Status.QUEUE_FULL), "too many questions at once; ask again later"
+            return response
+        try:
+            return self._answered(request, response, feedback)
+        finally:
+            self._places.release()
+
+    def _answered(self, request: Any, response: Any, feedback: _Feedback | None) -> Any:
         question = Question(
             text=request.question,
             kind=request.kind,
@@ -109,10 +122,9 @@ class ReasonerNode(StepNode):
             timeout=request.timeout,
             style=request.style,
         )
-        fetched = _Fetched(self._keyframes)
+        fetched = _Fetched(self._keyframes, lambda: not self.active or (feedback is not None and feedback.is_set()))
         answer = self._asker.ask(question, fetched, feedback, feedback)
         fill(response, answer)
-        self.counters["questions"] += 1
         self._add_goal(response, answer, fetched.message)
         if request.send_goal and response.has_goal:
             self._goals.publish(response.goal)
@@ -138,10 +150,14 @@ class ReasonerNode(StepNode):
 
 
 class _Fetched:
-    """Gets the keyframes of one question from ``cc/get_keyframes``."""
+    """Gets the keyframes of one question from ``cc/get_keyframes``.
 
-    def __init__(self, client: Any) -> None:
+    :param given_up: tells that nobody waits for the answer any more.
+    """
+
+    def __init__(self, client: Any, given_up: Callable[[], bool]) -> None:
         self._client = client
+        self._given_up = given_up
         self.message: MarkedKeyframes | None = None
 
     def __call__(self, wanted: Wanted) -> Seen:
@@ -161,9 +177,14 @@ class _Fetched:
         arrived = threading.Event()
         future = self._client.call_async(request)
         future.add_done_callback(lambda _: arrived.set())
-        if not arrived.wait(wanted.timeout):
-            self._client.remove_pending_request(future)
-            raise CCError(f"{self._client.srv_name} did not answer within {wanted.timeout:.1f} s")
+        deadline = time.monotonic() + wanted.timeout
+        while not arrived.wait(LOOK_PERIOD):
+            if self._given_up():
+                self._client.remove_pending_request(future)
+                return Seen(())  # the asker looks why
+            if time.monotonic() > deadline:
+                self._client.remove_pending_request(future)
+                raise CCError(f"{self._client.srv_name} did not answer within {wanted.timeout:.1f} s")
         response = future.result()
         if not response.success:
             raise CCError(response.message)

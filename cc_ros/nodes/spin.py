@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Callable, Sequence
 from types import FrameType
-
-# 640x480 images are larger than what Fast DDS moves well by default: best effort then loses most of them.
-os.environ.setdefault("FASTDDS_BUILTIN_TRANSPORTS", "LARGE_DATA")
 
 import rclpy
 from rclpy.executors import Executor, ExternalShutdownException, MultiThreadedExecutor, SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 
-from cc_ros.errors import SettingsError
+from cc_ros.dds import prepare
+from cc_ros.errors import CCError, SettingsError
 from cc_ros.nodes.step_node import StepNode
+
+Running = tuple[StepNode, Executor, threading.Thread]
 
 
 def main_of(kinds: Sequence[Callable[[], StepNode]], args: Sequence[str] | None = None) -> int:
@@ -32,35 +32,52 @@ def main_of(kinds: Sequence[Callable[[], StepNode]], args: Sequence[str] | None 
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, on_signal)
-    rclpy.init(args=list(args) if args is not None else None, signal_handler_options=SignalHandlerOptions.NO)
-    nodes: list[StepNode] = []
-    spinning: list[tuple[Executor, threading.Thread]] = []
+    prepare()
+    running: list[Running] = []
     try:
+        init(args)
         for kind in kinds:
-            nodes.append(kind())
-        for node in nodes:
+            node = kind()
             executor = _executor(node)
-            thread = threading.Thread(target=_spin, args=(executor, stop), name=f"{node.get_name()}_executor")
+            thread = threading.Thread(target=_spin, args=(node, executor, stop), name=f"{node.get_name()}_executor")
+            running.append((node, executor, thread))
+        for _, _, thread in running:
             thread.start()
-            spinning.append((executor, thread))
-        if sum(node.autostart() for node in nodes) < len(nodes):
+        if sum(node.autostart() for node, _, _ in running) < len(running):
             return 1
         while not stop.wait(0.2) and rclpy.ok():
             pass
-    except SettingsError as error:
+    except CCError as error:
         print(f"cc_ros: {error}", file=sys.stderr)
         return 2
     finally:
         stop.set()
-        for node in nodes:
-            node.stop_if_active()
-        for executor, thread in spinning:
-            executor.shutdown(timeout_sec=2.0)
-            thread.join(timeout=5.0)
-        for node in nodes:
-            node.destroy_node()
-        rclpy.try_shutdown()
+        _end(running)
     return 0
+
+
+def init(args: Sequence[str] | None) -> None:
+    """Initialise rclpy without its signal handlers.
+
+    :raises SettingsError: the ROS arguments cannot be used.
+    """
+    try:
+        rclpy.init(args=None if args is None else list(args), signal_handler_options=SignalHandlerOptions.NO)
+    except RuntimeError as error:  # rclpy's own class for it is private
+        first = next(iter(str(error).splitlines()), repr(error))
+        raise SettingsError(f"ROS does not take these arguments: {first}") from error
+
+
+def _end(running: Sequence[Running]) -> None:
+    for node, _, _ in running:
+        node.stop_if_active()
+    for _, executor, thread in running:
+        if thread.ident is not None:
+            thread.join(timeout=5.0)
+        executor.shutdown(timeout_sec=2.0)
+    for node, _, _ in running:
+        node.destroy_node()
+    rclpy.try_shutdown()
 
 
 def _executor(node: StepNode) -> Executor:
@@ -69,9 +86,11 @@ def _executor(node: StepNode) -> Executor:
     return executor
 
 
-def _spin(executor: Executor, stop: threading.Event) -> None:
-    try:
-        while not stop.is_set():
+def _spin(node: StepNode, executor: Executor, stop: threading.Event) -> None:
+    while not stop.is_set():
+        try:
             executor.spin_once(timeout_sec=0.2)
-    except ExternalShutdownException:
-        stop.set()
+        except ExternalShutdownException:
+            stop.set()
+        except Exception as error:  # a defect in one callback must not silence the node
+            node.fault("errors", f"a callback failed: {error!r}\n{traceback.format_exc()}")

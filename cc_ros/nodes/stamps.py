@@ -17,31 +17,32 @@ class Order(Enum):
 class StampOrder:
     """Compares each stamp with the one before.
 
-    :param jump: seconds backwards from which on a stamp is a new beginning rather than a late image.
+    :param jump: nanoseconds backwards from which on a stamp is a new beginning rather than a late image.
     """
 
-    def __init__(self, jump: float = 0.5) -> None:
+    def __init__(self, jump: int = 500_000_000) -> None:
         self._jump = jump
         self._last: int | None = None
-        self._seconds = 0.0
-        self._arrival = 0.0
+        self._stood = 0  # how long stamps stood still in this episode
+        self._arrival = 0
 
-    def check(self, stamp: int, arrival: float) -> tuple[Order, float]:
-        """Return what the next stamp means, and the seconds to go by, which grow within an episode.
+    def check(self, stamp: int, arrival: int) -> tuple[Order, int]:
+        """Return what the next stamp means, and the time to go by, which grows within an episode.
 
         :param stamp: of the image, nanoseconds.
-        :param arrival: when it came, seconds of a monotonic clock.
+        :param arrival: when it came, nanoseconds of a monotonic clock.
         """
         waited, self._arrival = arrival - self._arrival, arrival
-        last, seconds = self._last, stamp * 1e-9
-        if last is not None and stamp == last:
-            self._seconds += max(waited, 1e-3)
-            return Order.STILL, self._seconds
-        if last is None or seconds > self._seconds:
+        last = self._last
+        if last is None or stamp > last:
             order = Order.NEXT
-        elif seconds > self._seconds - self._jump:
-            return Order.LATE, seconds
+        elif stamp == last:
+            order = Order.STILL
+            self._stood += max(waited, 1_000_000)
+        elif stamp > last - self._jump:
+            return Order.LATE, stamp + self._stood
         else:
             order = Order.JUMPED_BACK
-        self._last, self._seconds = stamp, seconds
-        return order, seconds
+            self._stood = 0
+        self._last = stamp
+        return order, stamp + self._stood

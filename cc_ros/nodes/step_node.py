@@ -50,7 +50,8 @@ class StepNode(LifecycleNode):
         self.parameters = NodeParameters(self, self.all_groups())
         self.counters: Counter[str] = Counter()
         self._warned: dict[str, float] = {}
-        self._warn_lock = threading.Lock()
+        self._count_lock = threading.Lock()
+        self._state_lock = threading.Lock()
         self.active = False
         self.background = MutuallyExclusiveCallbackGroup()
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
@@ -115,9 +116,10 @@ class StepNode(LifecycleNode):
 
     def stop_if_active(self) -> None:
         """Stop the step, whatever state the node is in."""
-        if self.active:
-            self.active = False
-            self.stop()
+        with self._state_lock:  # a signal and a lifecycle manager may both want it
+            if self.active:
+                self.active = False
+                self.stop()
 
     def destroy_node(self) -> None:
         """Stop the step and leave the graph."""
@@ -126,10 +128,15 @@ class StepNode(LifecycleNode):
 
     # -- faults and figures
 
+    def count(self, what: str) -> None:
+        """Count something for /diagnostics; from any thread."""
+        with self._count_lock:
+            self.counters[what] += 1
+
     def fault(self, kind: str, text: str) -> None:
         """Count a fault for /diagnostics and warn about it, at most every few seconds a kind."""
         now = STEADY.now().nanoseconds * 1e-9
-        with self._warn_lock:
+        with self._count_lock:
             self.counters[kind] += 1
             silent = now - self._warned.get(kind, -WARN_EVERY) < WARN_EVERY
             if not silent:
@@ -146,10 +153,12 @@ class StepNode(LifecycleNode):
 
     def _publish_diagnostics(self) -> None:
         trouble, figures = self.health() if self.active else ("", {})
-        status = DiagnosticStatus(name=self.get_name(), hardware_id=self.get_fully_qualified_name())
+        # Aggregators tell statuses apart by name, so it has to hold the namespace.
+        status = DiagnosticStatus(name=self.get_fully_qualified_name().lstrip("/"))
         status.level = DiagnosticStatus.WARN if trouble else DiagnosticStatus.OK
         status.message = trouble or ("running" if self.active else "inactive")
-        pairs: dict[str, object] = {**figures, **self.counters}
+        with self._count_lock:
+            pairs: dict[str, object] = {**figures, **self.counters}
         status.values = [KeyValue(key=key, value=str(value)) for key, value in pairs.items()]
         message = DiagnosticArray(status=[status])
         message.header.stamp = self.get_clock().now().to_msg()

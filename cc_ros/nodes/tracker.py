@@ -30,6 +30,8 @@ from cc_ros.tracking.factory import BACKENDS, make_tracker
 from cc_ros.tracking.flow import FlowSettings
 from cc_ros.tracking.sam2.settings import Sam2Settings
 
+SILENCE_AGAIN = 30.0  # seconds between two explanations of the same silence
+
 
 @dataclass(frozen=True)
 class TrackerSettings:
@@ -64,9 +66,10 @@ class TrackerNode(StepNode):
         self._wake = threading.Condition()
         self._stopping = self._restart = False
         self._order = StampOrder()
-        self._begin_episode()
+        self._new_episode()
         self._durations: deque[float] = deque(maxlen=300)
         self._last_image = time.monotonic()
+        self._warned_at: float | None = None
         self._camera = CameraContext(self, camera, self.fault)
         self._images = ImageInput(self, camera.transport, self._on_image)
         self._watch = self.create_timer(1.0, self._watch_silence, self.background, STEADY)
@@ -108,25 +111,28 @@ class TrackerNode(StepNode):
 
     def _on_image(self, message: ImageMessage) -> None:
         self._last_image = time.monotonic()
+        self.count("images")
         with self._wake:
-            self.counters["images"] += 1
             self._inbox.append(message)
             if len(self._inbox) > self._settings.queue:
                 self._inbox.popleft()
-                self.counters["skipped"] += 1
+                self.count("skipped")
             self._wake.notify()
 
     def _watch_silence(self) -> None:
-        silent = time.monotonic() - self._last_image
-        if silent > self._settings.silence:
-            self._images.listen()
-            if self.counters["silences"] == 0 or silent % 30 < 1:
-                self.counters["silences"] += 1
-                why = explain_silence(self, self._images.topics(), SENSOR_QOS)
-                self.get_logger().warning("\n  ".join([f"no images for {silent:.0f} s", *why]))
-        elif self.counters["silences"]:
-            self.counters["silences"] = 0
-            self.get_logger().info("images arrive")
+        now = time.monotonic()
+        silent = now - self._last_image
+        if silent <= self._settings.silence:
+            if self._warned_at is not None:
+                self._warned_at = None
+                self.get_logger().info("images arrive")
+            return
+        self._images.listen()
+        if self._warned_at is None or now - self._warned_at > SILENCE_AGAIN:
+            self._warned_at = now
+            self.count("silences")
+            why = explain_silence(self, self._images.topics(), SENSOR_QOS)
+            self.get_logger().warning("\n  ".join([f"no images for {silent:.0f} s", *why]))
 
     # -- worker's thread
 
@@ -138,9 +144,9 @@ class TrackerNode(StepNode):
                     return
                 message = self._inbox.popleft()
                 restart, self._restart = self._restart, False
-            if restart:
-                self._begin_episode()
             try:
+                if restart:
+                    self._new_episode()
                 self._step(message)
             except BackendError as error:
                 self.fault("backend_errors", f"the tracker failed on a frame and goes on with the next: {error}")
@@ -149,39 +155,44 @@ class TrackerNode(StepNode):
             except Exception as error:  # a defect met in one frame must not end the stream
                 self.fault("errors", f"a frame failed: {error!r}\n{traceback.format_exc()}")
 
-    def _begin_episode(self) -> None:
+    def _new_episode(self) -> None:
         self._tracker.reset()
         self._episode = time.time_ns()
         self._index = 0
+        self._begin: int | None = None  # nanoseconds; exact as float seconds only when counted from here
 
     def _step(self, message: ImageMessage) -> None:
         image = to_bgr(message)
         begun = time.perf_counter()
         stamp = nanoseconds(message.header.stamp)
-        order, seconds = self._order.check(stamp, time.monotonic())
+        order, instant = self._order.check(stamp, time.monotonic_ns())
         if order is Order.LATE:
-            self.fault("late_images", f"an image older than its predecessor was left out (stamp {seconds:.3f} s)")
+            self.fault("late_images", f"an image older than its predecessor was left out (stamp {stamp * 1e-9:.3f} s)")
             return
         if order is Order.STILL:
             self.fault("still_stamps", "stamps stand still; going by the time of arrival: does the driver set them?")
         if order is Order.JUMPED_BACK:
             self.get_logger().info("time ran backwards: a new episode begins")
             self._camera.clear()
-            self._begin_episode()
+            self._new_episode()
+        if self._begin is None:
+            self._begin = instant
         height, width = image.shape[:2]
         view = self._camera.at(stamp, width, height)
+        seconds = (instant - self._begin) * 1e-9
         tracked = self._tracker.step(Frame(image, seconds, view.depth, view.intrinsics, view.pose))
         took = time.perf_counter() - begun
         self._durations.append(took)
-        self._publish(message.header, image, tracked, took)
+        if not self._restart:  # else it belongs to the episode that was just ended
+            self._publish(message.header, image, tracked, took, self._begin)
 
-    def _publish(self, header: Header, image: np.ndarray, tracked: Tracked, took: float) -> None:
+    def _publish(self, header: Header, image: np.ndarray, tracked: Tracked, took: float, begin: int) -> None:
         message = TrackedMasks(header=header, episode=self._episode, index=self._index, seconds=took)
         message.labels = image_message(header, tracked.labels, "16UC1")
-        message.tracks = [track_message(track) for track in tracked.tracks]
+        message.tracks = [track_message(track, begin) for track in tracked.tracks]
         self._masks.publish(message)
         self._index += 1
-        self.counters["masks"] += 1
+        self.count("masks")
         if self._overlay.get_subscription_count():
             self._overlay.publish(image_message(header, draw_labels(image, tracked.labels), "bgr8"))
 

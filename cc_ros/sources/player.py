@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import os
 import signal
 import threading
 import time
@@ -16,6 +15,7 @@ from typing import Any
 
 from rosbags.interfaces import Connection
 
+from cc_ros.dds import prepare
 from cc_ros.errors import SourceError
 from cc_ros.settings import knob
 from cc_ros.sources.bag_file import BagFile
@@ -92,11 +92,10 @@ def play(
     :param progress: called now and then, and once at the end.
     :raises SourceError: the bag cannot be read, lacks a topic that was asked for, or has none that can be played.
     """
-    # Images do not fit Fast DDS's default shared memory segments; without this most of them are lost.
-    os.environ.setdefault("FASTDDS_BUILTIN_TRANSPORTS", "LARGE_DATA")
     import rclpy
     from rclpy.signals import SignalHandlerOptions
 
+    prepare()
     with BagFile(path) as bag:
         chosen = _choose(bag, topics)
         context = rclpy.Context()

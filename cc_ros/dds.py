@@ -1,0 +1,53 @@
+"""How images travel: a Fast DDS profile that hears publishers on every transport, set before the first node is made.
+
+Fast DDS as it comes loses most best-effort images above half a megabyte: they pass through shared memory of that size,
+which the publisher makes. Its answer, ``FASTDDS_BUILTIN_TRANSPORTS=LARGE_DATA``, works between programs that all have
+it, but those that do not, such as a camera driver started elsewhere, cannot even be seen; and with
+``ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST`` the ROS middleware sets it aside. The profiles beside this module listen
+on UDP with large buffers, which every publisher can send to, and speak TCP with those that use LARGE_DATA.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+PROFILES = Path(__file__).parent / "data" / "fastdds"
+OLDER_DISTROS = ("humble", "iron", "jazzy")  # with Fast DDS 2, which knows the variable under another name
+BUFFERS = 4_000_000  # bytes of a socket's buffer from which on images up to 1280x720 get through
+RMEM_MAX = Path("/proc/sys/net/core/rmem_max")
+
+
+def prepare() -> None:
+    """Set the environment of this process and its children, unless a profile or transports were chosen already.
+
+    Call it before ``rclpy.init``. ``LARGE_DATA`` counts as not chosen, since the profile covers it.
+    """
+    from rclpy.utilities import get_rmw_implementation_identifier
+
+    variable = f"{'FASTRTPS' if os.environ.get('ROS_DISTRO') in OLDER_DISTROS else 'FASTDDS'}_DEFAULT_PROFILES_FILE"
+    chosen = os.environ.get("FASTDDS_BUILTIN_TRANSPORTS", "LARGE_DATA") != "LARGE_DATA" or variable in os.environ
+    if chosen or "fastrtps" not in get_rmw_implementation_identifier():
+        return
+    local = _localhost_only()
+    if local:
+        if "ROS_STATIC_PEERS" in os.environ:
+            return
+        # The middleware would replace the transports; the profile itself stays on this host.
+        os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "SYSTEM_DEFAULT"
+        os.environ.pop("ROS_LOCALHOST_ONLY", None)
+    os.environ.pop("FASTDDS_BUILTIN_TRANSPORTS", None)  # it would win over the profile
+    os.environ[variable] = str(PROFILES / ("localhost.xml" if local else "network.xml"))
+
+
+def small_buffers() -> int:
+    """Return the kernel's limit for a socket's receive buffer in bytes where it is too small for images, else 0."""
+    try:
+        limit = int(RMEM_MAX.read_text())
+    except OSError:  # not Linux
+        return 0
+    return limit if limit < BUFFERS else 0
+
+
+def _localhost_only() -> bool:
+    return os.environ.get("ROS_AUTOMATIC_DISCOVERY_RANGE") == "LOCALHOST" or os.environ.get("ROS_LOCALHOST_ONLY") == "1"
