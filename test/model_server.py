@@ -78,7 +78,7 @@ class HttpStatus:
     """Answer with an HTTP status and an error in OpenAI's shape."""
 
     code: int
-    message: str = "scripted"
+    message: str = "scripted"  # a long one makes a long body
     retry_after: str = ""
     headers: dict[str, str] = field(default_factory=dict)
 

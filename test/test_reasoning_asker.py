@@ -17,6 +17,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import psutil
 import pytest
 from model_server import Cut, Endless, Hang, HttpStatus, ModelServer, Raw, Say, Whole, reply
 from reasoning_scene import keyframe, looking, picture, see
@@ -317,6 +318,26 @@ def test_every_fault_is_a_status_with_a_message(
     assert (answer.status, answer.text, answer.source, answer.confidence) == (status, "", "", 0.0)
     assert answer.message and "too many" not in answer.message
     assert answer.usage.requests == len(server.received)
+
+
+@pytest.mark.parametrize("length", [10, 3_000_000, 9_000_000])
+def test_connections_are_given_back_after_errors_of_any_length(
+    server: ModelServer, make: MakeAsker, length: int
+) -> None:
+    asker = make(retries=0, breaker_failures=100)
+    assert ask(asker, "warm up").ok
+    before = psutil.Process().num_fds()
+    for number in range(5):
+        server.script(HttpStatus(500, "x" * length))
+        answer = ask(asker, f"{number}?")
+        assert answer.status in (Status.SERVER_ERROR, Status.BAD_REPLY) and len(answer.message) < 500
+    assert server.wait_idle(2)
+    assert psutil.Process().num_fds() <= before
+
+
+def test_a_missing_model_is_named(server: ModelServer, make: MakeAsker) -> None:
+    server.script(HttpStatus(404, "no such model"))
+    assert "have the model 'tiny'" in ask(make(model="tiny")).message
 
 
 def test_a_server_that_is_not_there_is_unreachable(make: MakeAsker) -> None:

@@ -44,7 +44,7 @@ class Asker:
 
     >>> with Asker(ReasonerSettings(), environ={}) as asker:
     ...     asker.ask(Question("How many chairs are there?"), []).status.name
-    'NO_KEYFRAMES'
+    'NEEDS_MODEL'
 
     :param settings: the knobs.
     :param environ: where keys are looked up.
@@ -71,7 +71,7 @@ class Asker:
     ) -> Answer:
         """Answer a question, or say why there is no answer; returns before the deadline plus a second.
 
-        :param keyframes: the pictures, or what comes up with them.
+        :param keyframes: the pictures, oldest first, or what comes up with them.
         :param on_progress: told in this thread how it gets on.
         :param cancel: once it is set, the request is closed and the answer is CANCELLED.
         """

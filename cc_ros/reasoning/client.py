@@ -162,6 +162,8 @@ class ChatClient:
         said = f"{self._endpoint.host} answered {code}: {self._said(error)}"
         if code in (401, 403):
             return ModelFault(Status.NOT_AUTHORISED, f"{said}; check the key")
+        if code == 404:
+            said += f"; is base_url right, and does the server have the model {self._endpoint.model!r}?"
         again = code in _AGAIN or code >= 500
         status = Status.RATE_LIMITED if code == 429 else Status.SERVER_ERROR if again else Status.REJECTED
         wait = _retry_after(error.response.headers) if again else 0.0

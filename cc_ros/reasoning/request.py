@@ -120,7 +120,7 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """The keyframes to answer from, and what their marks look like."""
+    """The keyframes to answer from, oldest first, and what their marks look like."""
 
     keyframes: tuple[MarkedKeyframe, ...]
     look: MarkSettings = field(default_factory=MarkSettings)

@@ -32,6 +32,7 @@ class _BoundedBody(httpx2.AsyncByteStream):
         async for chunk in self._body:
             seen += len(chunk)
             if seen > MAX_REPLY_BYTES:
+                await self.aclose()  # who reads the body of an error does not close it
                 raise ModelFault(
                     Status.BAD_REPLY,
                     f"the server's reply is longer than {MAX_REPLY_BYTES // 2**20} MB",

@@ -84,7 +84,7 @@ def _rotation(axis: np.ndarray, angle: float) -> np.ndarray:
 class PoseTrack:
     """Poses by stamp, the newest ``size`` of them, looked up in between.
 
-    >>> track = PoseTrack()
+    >>> track = PoseTrack(max_gap=0.6)
     >>> track.add(0.0, np.eye(4)); track.add(1.0, np.eye(4))
     >>> track.at(0.5)[:3, 3]
     array([0., 0., 0.])
