@@ -109,7 +109,7 @@ setup(
     install_requires=[
         "jinja2>=3.1",
         "numpy>=1.24",
-        "openai>=1.50",
+        "openai>=3",
         "opencv-python-headless>=4.6",  # the same OpenCV as opencv-python, without the GUI that needs libGL
         "psutil>=5.9",
         "pydantic>=2.5",
