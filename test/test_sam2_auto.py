@@ -26,7 +26,7 @@ WIDTH, HEIGHT, SPEED = 200, 120, 3
 FPS = 5  # slow, so that a busy machine can answer within a period
 
 
-def scene(t: int, boxes: int = 3) -> np.ndarray:
+def scene(t: int, boxes: int = 4) -> np.ndarray:
     """Return a textured view that moves left by SPEED pixels a frame, with bright boxes in it."""
     ground = np.random.default_rng(1).integers(0, 160, (HEIGHT // 4, 150, 3), dtype=np.uint8)
     ground = cv2.resize(ground, (600, HEIGHT), interpolation=cv2.INTER_LINEAR)
@@ -183,6 +183,18 @@ def test_ids_given_by_the_flow_stay_when_sam2_takes_over(make):
     assert {t.id for t in tracker.step(frame(2)).tracks} == {1, 2, 3}
 
 
+def test_the_flow_follows_an_object_of_sam2_into_view(make):
+    gate = threading.Semaphore(1)
+    tracker = make(Scripted((1, 2, 3, 4)), Scripted((5, 6, 7, 8), gate))
+    tracker.step(frame(5))  # of the fourth box only the left part is in view
+    until(lambda: tracker._lane._done)
+    for t in range(6, 13):
+        result = tracker.step(frame(t))
+    truth = box_map(12, (1, 2, 3, 4))
+    assert iou(result.labels == 4, truth == 4) > 0.9
+    assert {t.id for t in result.tracks if t.area} == {1, 2, 3, 4}
+
+
 def test_a_failure_leaves_the_flow_with_the_same_ids_and_a_diagnostic(make, caplog):
     slow = Scripted((7, 8))
     tracker = make(Scripted((40, 41)), slow)
@@ -221,6 +233,7 @@ def test_a_seed_reaches_sam2_with_its_own_frame_even_while_it_is_busy(make):
     slow = Scripted((5, 6), gate)
     tracker = make(Scripted((5, 6)), slow)
     tracker.step(frame(0))
+    until(lambda: slow.seen)
     tracker.seed(box_map(3, (5, 6)))
     for t in range(3, 6):
         assert {t.id for t in tracker.step(frame(t)).tracks} == {5, 6}
@@ -236,6 +249,7 @@ def test_an_answer_of_an_episode_that_is_over_is_dropped(make):
     slow = Scripted((5, 6), gate)
     tracker = make(Scripted(()), slow)
     tracker.step(frame(0))
+    until(lambda: slow.seen)
     tracker.reset()
     gate.release()
     until(lambda: tracker._lane._done)

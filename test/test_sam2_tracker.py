@@ -109,6 +109,19 @@ def test_a_lost_object_comes_back_with_its_old_id(predictor, seeded):
     assert tracker.health()["recovered"] == 1
 
 
+def test_an_object_that_sam2_finds_again_by_itself_keeps_its_id(predictor):
+    tracker = Sam2Tracker(predictor, replace(LOOSE, patience=100, discover="off"))
+    tracker.seed(seed_map())
+    run(tracker, 3)
+    believe(predictor.model, present=False)
+    assert all(t.status is TrackStatus.LOST for t in run(tracker, 6, start=3)[-1].tracks)
+    assert tracker.health()["lost"] == 3
+    believe(predictor.model, present=True)
+    statuses = {t.id: t.status for t in run(tracker, 1, start=9)[-1].tracks if t.area}
+    assert statuses and set(statuses.values()) == {TrackStatus.RECOVERED}
+    assert tracker.health()["lost"] == 3 - len(statuses)
+
+
 def test_reset_starts_ids_at_one(predictor):
     tracker = Sam2Tracker(predictor, LOOSE)
     tracker.seed(seed_map())

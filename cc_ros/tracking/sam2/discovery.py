@@ -44,7 +44,7 @@ class Discovery:
         self._settings = settings
         self._proposer = proposer
         self.chunk = settings.prompts_per_chunk  # prompts asked in one go; lower it to need less device memory
-        grid = build_point_grid(settings.points_per_side)
+        grid = build_point_grid(settings.points_per_side or (16 if predictor.device.type == "cuda" else 8))
         # In random order, so that the first masks cover much and save the questions inside them.
         self._grid = np.random.default_rng(0).permutation(grid).astype(np.float32)
 

@@ -80,6 +80,11 @@ class Gallery:
         for i in list(self._lost)[: max(len(self._lost) - self._max_lost, 0)]:
             del self._lost[i], self._views[i]
 
+    def find(self, ids: Collection[int]) -> None:
+        """Count these objects as lost no more."""
+        for i in ids:
+            self._lost.pop(i, None)
+
     def recover(self, seen: np.ndarray) -> list[int]:
         """Return for each of N new masks the id of the lost object it shows, or 0; those are lost no more.
 

@@ -38,7 +38,9 @@ class Sam2Settings:
         "search for new objects: idle = between frames, for cameras; inline = within the frame, for files; off",
         choices=("idle", "inline", "off"),
     )
-    points_per_side: int = knob(16, "discovery asks at this many points along each side of the image", ge=1, le=64)
+    points_per_side: int = knob(
+        0, "discovery asks at this many points along each side of the image; 0 = 16 on a GPU, 8 on a CPU", ge=0, le=64
+    )
     prompts_per_chunk: int = knob(32, "discovery asks at this many points in one go, between two frames", ge=1, le=1024)
     discover_every: int = knob(10, "frames between two searches for new objects", ge=1, le=10000)
     min_iou: float = knob(0.75, "smallest mask quality (predicted IoU) of a new object", ge=0.0, le=1.0)

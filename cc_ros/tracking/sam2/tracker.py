@@ -27,6 +27,8 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 LOOK_EVERY = 5  # frames between two looks at each object
+WEIGH_EVERY = 30  # frames between two counts of the memory's bytes
+BLINK = 3  # frames out of view after which a new mask may be this object, while SAM 2 still looks for it too
 SPECK = 1e-4  # share of the image below which a mask is noise
 
 
@@ -51,6 +53,7 @@ class Sam2Tracker(Tracker):
         self._worker: IdleWorker[tuple[Encoding, Tensor]] = IdleWorker()
         self._degraded = ""
         self._searches = self._recovered = 0
+        self._megabytes = 0.0
         self.reset()
         self._report()
 
@@ -110,18 +113,18 @@ class Sam2Tracker(Tracker):
         encoding = self._predictor.encode(frame.image, self._index)
         given = self._take_seed(encoding)
         ids, prediction = self._predictor.step(encoding)
-        labels = given if given is not None else paint(ids, prediction, size)
+        labels = paint(ids, prediction, size) if given is None else _resized(given, size)
         if self._due():
             found_ids, found = self._search(encoding, frame.image, labels)
             if found is not None:
                 ids, prediction = (*ids, *found_ids), Prediction.cat([p for p in (prediction, found) if p is not None])
                 labels = paint(ids, prediction, size)
-        labels = cv2.resize(labels, size[::-1], interpolation=cv2.INTER_NEAREST)
-        if prediction is not None:
-            self._note(encoding, ids, prediction, labels)
-        self._index += 1
         known = {*self._predictor.ids, *self._gallery.lost}
-        return Tracked(labels, self._sightings.update(labels, frame.stamp, confidence(ids, prediction), known))
+        tracks = self._sightings.update(labels, frame.stamp, confidence(ids, prediction), known)
+        if prediction is not None:
+            self._note(encoding, ids, prediction, {t.id for t in tracks if t.area})
+        self._index += 1
+        return Tracked(labels, tracks)
 
     def _take_seed(self, encoding: Encoding) -> np.ndarray | None:
         """Add the seeded objects; return their map, which is this frame's map."""
@@ -185,9 +188,8 @@ class Sam2Tracker(Tracker):
         self._gallery.look(ids, seen)
         return ids, prediction
 
-    def _note(self, encoding: Encoding, ids: Sequence[int], prediction: Prediction, labels: np.ndarray) -> None:
+    def _note(self, encoding: Encoding, ids: Sequence[int], prediction: Prediction, in_view: set[int]) -> None:
         """Count who is out of view, look at the others now and then, and stop stepping the lost and the doubles."""
-        in_view = set(np.unique(labels).tolist())
         self._absent = {i: 0 if i in in_view else self._absent.get(i, 0) + 1 for i in self._predictor.ids}
         gone = {i for i, frames in self._absent.items() if frames > self._settings.patience}
         if self._index % LOOK_EVERY == 0:
@@ -197,10 +199,13 @@ class Sam2Tracker(Tracker):
                 self._gallery.look([ids[row] for row in rows], looks(encoding, prediction[rows]))
             gone |= doubles(ids, prediction)
         self._predictor.remove([i for i in self._predictor.ids if i in gone])
-        self._gallery.lose(gone)
+        self._gallery.find(in_view - gone)
+        self._gallery.lose({i for i, frames in self._absent.items() if frames >= BLINK} | gone)
 
     def _report(self) -> None:
         """Renew what ``health`` returns as a whole: it is read by other threads."""
+        if self._index % WEIGH_EVERY == 1:
+            self._megabytes = round(self._predictor.state_bytes() / 2**20, 1)
         health: dict[str, str | int | float] = {
             "device": str(self._predictor.device),
             "objects": self._next_id - 1,
@@ -208,7 +213,7 @@ class Sam2Tracker(Tracker):
             "lost": len(self._gallery.lost),
             "recovered": self._recovered,
             "searches": self._searches,
-            "state_mb": round(self._predictor.state_bytes() / 2**20, 1),
+            "state_mb": self._megabytes,
         }
         if self._degraded:
             health["degraded"] = self._degraded
@@ -244,10 +249,14 @@ def paint(ids: Sequence[int], prediction: Prediction | None, size: tuple[int, in
         return np.zeros(size, np.uint16)
     logits = F.interpolate(prediction.logits, size=size, mode="bilinear", align_corners=False)[:, 0]
     surest, row = logits.max(dim=0)
-    rows = torch.where(surest > 0, row + 1, 0).to(torch.int32).cpu().numpy()
-    table = np.array([0, *ids], np.uint16)
-    table[np.bincount(rows.ravel(), minlength=len(table)) < SPECK * rows.size] = 0
-    return table[rows]
+    rows = torch.where(surest > 0, row + 1, 0)
+    large = torch.bincount(rows.flatten(), minlength=len(ids) + 1) >= SPECK * rows.numel()
+    table = torch.tensor([0, *ids], device=rows.device) * large
+    return np.asarray(table.to(torch.int32)[rows].cpu().numpy().astype(np.uint16))
+
+
+def _resized(labels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    return cv2.resize(labels, size[::-1], interpolation=cv2.INTER_NEAREST)
 
 
 def confidence(ids: Sequence[int], prediction: Prediction | None) -> dict[int, float]:
