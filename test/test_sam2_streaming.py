@@ -107,6 +107,17 @@ def test_the_memory_stays_flat_over_300_frames():
     assert max(sizes[150:]) <= max(sizes[50:150])
 
 
+def test_a_frame_may_be_stepped_again():
+    predictor = StreamingPredictor(random_model(64))
+    encodings = [predictor.encode(image, 0) for image in frames(3)]
+    predictor.add([1], encodings[0], predictor.from_masks(encodings[0], torch.from_numpy(disc_mask(0, 0))[None]))
+    for t in range(1, 20):
+        encoding = replace(encodings[t % 3], index=t)
+        _, first = predictor.step(encoding)
+    _, again = predictor.step(encoding)
+    assert torch.equal(first.logits, again.logits)
+
+
 @pytest.mark.parametrize("size", [64, 256, 512])
 def test_images_are_scaled_as_stock_scales_them(size):
     generator = np.random.default_rng(size)

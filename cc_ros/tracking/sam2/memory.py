@@ -41,16 +41,16 @@ class ObjectMemory:
         return len(self.prompted), tuple(k for k in range(1, pointers) if now - k in self.recent)
 
     def forget(self, now: int, features: int, pointers: int, prompted: int) -> None:
-        """Drop what no frame after ``now`` reads.
+        """Drop what neither frame ``now`` nor a later one reads.
 
         :param features: frames back to which memory features are read.
         :param pointers: frames back to which pointers are read.
         :param prompted: prompted frames to keep: the first, and the newest.
         """
-        for t in [t for t in self.recent if t <= now - pointers]:
+        for t in [t for t in self.recent if t < now - pointers]:
             del self.recent[t]
         for t, moment in self.recent.items():
-            if t <= now - features:
+            if t < now - features:
                 moment.features = None
         for t in list(self.prompted)[1 : 1 + len(self.prompted) - prompted]:
             del self.prompted[t]

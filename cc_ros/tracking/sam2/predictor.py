@@ -193,9 +193,12 @@ class StreamingPredictor:
     def step(self, encoding: Encoding) -> tuple[tuple[int, ...], Prediction | None]:
         """Track all objects into the frame of ``encoding``, but those added in this very frame.
 
-        :return: ids and their masks, or None without any object. If it raises, no memory has changed.
+        :return: ids and their masks, or None without any object. A frame may be stepped again, for instance after an
+            error: the memories then are as they were before it.
         """
         now = encoding.index
+        for known in self._objects.values():
+            self._forget(known, now)
         done: list[tuple[Sequence[int], Prediction, Tensor]] = []
         for shape, ids in self._batches(now):
             done.append((ids, *self._step_batch(encoding, shape, ids)))
@@ -203,7 +206,6 @@ class StreamingPredictor:
             for row, i in enumerate(ids):
                 moment = Moment(features[row : row + 1], prediction.pointer[row : row + 1])
                 self._objects[i].recent[now] = moment
-                self._forget(self._objects[i], now)
         if not done:
             return (), None
         return tuple(i for ids, _, _ in done for i in ids), Prediction.cat([p for _, p, _ in done])
@@ -261,6 +263,7 @@ class StreamingPredictor:
         return features.to(torch.bfloat16)  # as stock stores it
 
     def _forget(self, memory: ObjectMemory, now: int) -> None:
+        """Drop what is not read for frame ``now`` and later ones."""
         model = self.model
         memory.forget(now, model.num_maskmem - 1, model.max_obj_ptrs_in_encoder - 1, self._prompted_frames)
 
