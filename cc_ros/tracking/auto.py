@@ -178,20 +178,20 @@ class AutoTracker(Tracker):
         into view since.
         """
         size = fast.labels.shape[0], fast.labels.shape[1]
-        if self._slow is None or self._path is None:
-            labels, seen, confidence, slow_ids = np.zeros(size, np.uint16), np.zeros(size, bool), {}, set()
-        else:
+        labels, seen = np.zeros(size, np.uint16), np.zeros(size, bool)
+        sure: dict[int, float] = {}  # of SAM 2, 0 = lost
+        if self._slow is not None and self._path is not None:
             labels, seen = self._path.carry(self._slow_labels, size)
-            confidence = {self._ids.slow[t.id]: t.confidence for t in self._slow.tracks if t.id in self._ids.slow}
-            slow_ids = set(self._ids.slow.values())
+            sure = {self._ids.slow[t.id]: t.confidence for t in self._slow.tracks if t.id in self._ids.slow}
         area = np.bincount(fast.labels[labels == 0], minlength=MAX_ID + 1)  # what SAM 2 leaves open of each object
-        both = {t.id: t.confidence for t in fast.tracks if self._ids.fast.get(t.id) in slow_ids}
-        alone = {t.id: t.confidence for t in fast.tracks if t.id not in both and area[t.id] > UNCOVERED * t.area}
-        fill = self._ids.fast_table(alone)[fast.labels]
+        mine = {t.id: self._ids.fast.get(t.id, 0) for t in fast.tracks}
+        both = [own for own, i in mine.items() if sure.get(i, 0) > 0]
+        alone = [t for t in fast.tracks if mine[t.id] not in sure and area[t.id] > UNCOVERED * t.area]
+        fill = self._ids.fast_table([t.id for t in alone])[fast.labels]
         if both:
             fill = np.where(seen, fill, np.maximum(fill, self._ids.fast_table(both)[fast.labels]))
-        confidence |= {self._ids.fast[own]: sure for own, sure in alone.items()}
-        return np.where(labels == 0, fill, labels), confidence
+        sure |= {self._ids.fast[t.id]: t.confidence for t in alone}
+        return np.where(labels == 0, fill, labels), sure
 
 
 class _Ids:

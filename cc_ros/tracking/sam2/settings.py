@@ -41,7 +41,7 @@ class Sam2Settings:
     points_per_side: int = knob(
         0, "discovery asks at this many points along each side of the image; 0 = 16 on a GPU, 8 on a CPU", ge=0, le=64
     )
-    prompts_per_chunk: int = knob(32, "discovery asks at this many points in one go, between two frames", ge=1, le=1024)
+    prompts_per_chunk: int = knob(16, "discovery asks at this many points in one go, between two frames", ge=1, le=1024)
     discover_every: int = knob(10, "frames between two searches for new objects", ge=1, le=10000)
     min_iou: float = knob(0.75, "smallest mask quality (predicted IoU) of a new object", ge=0.0, le=1.0)
     min_stability: float = knob(0.85, "smallest stability of a new object's mask", ge=0.0, le=1.0)
