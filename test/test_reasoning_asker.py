@@ -166,6 +166,8 @@ def test_a_reply_that_is_no_answer_is_asked_again_once(server: ModelServer, make
     server.script(Say('{"answer": "le', finish="length"), Say('{"answer": "le', finish="length"))
     answer = ask(make(), "Is it left or right then?")
     assert answer.status is Status.BAD_REPLY and "max_answer_tokens" in answer.message
+    server.script(*[Say("left the the the the", finish="length")] * 2)
+    assert ask(make(), "Is it left or right at all?").status is Status.BAD_REPLY
     server.script(Say("A red chair that", finish="length"))
     answer = ask(make(), "What is it?")
     assert answer.ok and "cut off" in answer.message

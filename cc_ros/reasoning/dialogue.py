@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from cc_ros.reasoning.client import Completion
 
 _CUT_OFF = "the reply was cut off at max_answer_tokens"
+# Half a sentence may still tell something; half of a reply that should have been one word is rambling.
+_MAY_END_EARLY = (Kind.FREE, Kind.VIEWPOINT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +86,7 @@ class Dialogue:
             request = ChatRequest(messages, shape, self._settings.temperature)
             done = await attempts.complete(request, task.size.tokens, deadline, tally, show)
             try:
-                said = replies.read_reply(done.text)
-                answer = check(said, task.kind, task.style, task.choices, task.ids, self._settings.max_forward)
-                cut_off = answer.ok and done.finish == "length"
-                return dataclasses.replace(answer, message=_CUT_OFF) if cut_off else answer
+                return self._read(task, done)
             except (Invented, Unusable, replies.NotAReply) as problem:
                 if last:
                     raise self._hopeless(problem, done) from None
@@ -95,6 +94,14 @@ class Dialogue:
             progress("asking_again", "")
             messages = [*messages, assistant(done.text), {"role": "user", "content": [text_part(again)]}]
         raise AssertionError("unreachable")
+
+    def _read(self, task: Task, done: Completion) -> Answer:
+        cut_off = done.finish == "length"
+        if cut_off and task.kind not in _MAY_END_EARLY:
+            raise Unusable("it goes on and on")
+        said = replies.read_reply(done.text)
+        answer = check(said, task.kind, task.style, task.choices, task.ids, self._settings.max_forward)
+        return dataclasses.replace(answer, message=_CUT_OFF) if cut_off else answer
 
     def usage(self, task: Task, tally: Tally) -> Usage:
         """Return what a task took."""
