@@ -6,6 +6,9 @@ import numpy as np
 
 from cc_ros.tracking.proposals import Regions
 
+# Differences of mean colour (CIE Lab) beyond which two regions apart from each other are two objects.
+_UNLIKE_L, _UNLIKE_AB = 12.0, 10.0
+
 
 def owners(regions: Regions) -> np.ndarray:
     """Return the id in ``regions.ids`` that each region continues, 0 where it continues none (n int64).
@@ -18,7 +21,19 @@ def owners(regions: Regions) -> np.ndarray:
     best = regions.votes[:, 1:].argmax(axis=1) + 1
     shared = regions.votes[np.arange(len(best)), best]
     accepted = (shared > 0.5 * regions.area) | ((shared > 0.5 * size[best]) & (shared > 0.15 * regions.area))
-    return np.where(accepted, regions.ids[best], 0)
+    owner = np.where(accepted, regions.ids[best], 0)
+    _release_pieces(regions, owner, shared)
+    return owner
+
+
+def _release_pieces(regions: Regions, owner: np.ndarray, shared: np.ndarray) -> None:
+    """Take from a track the regions that look unlike its main region: two objects were taken for one."""
+    for key in np.unique(owner[owner > 0]):
+        mine = np.flatnonzero(owner == key)
+        main = mine[shared[mine].argmax()]
+        difference = np.abs(regions.colour[mine] - regions.colour[main])
+        unlike = (difference[:, 0] > _UNLIKE_L) | (np.hypot(difference[:, 1], difference[:, 2]) > _UNLIKE_AB)
+        owner[mine[unlike & (mine != main)]] = 0
 
 
 def paint(regions: Regions, owner: np.ndarray, prior: np.ndarray) -> np.ndarray:

@@ -36,7 +36,7 @@ class DisPropagator:
     :param max_error: grey levels; larger differences after the warp mean another surface.
     """
 
-    def __init__(self, preset: int, max_error: float) -> None:
+    def __init__(self, preset: int, max_error: float = 25.0) -> None:
         self._dis = cv2.DISOpticalFlow.create(preset)
         self._max_error = max_error
 
@@ -59,6 +59,9 @@ def sources(flow: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return x, y
 
 
-def warp(image: np.ndarray, flow: np.ndarray, interpolation: int = cv2.INTER_NEAREST) -> np.ndarray:
-    """Sample ``image`` where ``flow`` points to; 0 outside."""
-    return cv2.remap(image, *sources(flow), interpolation, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
+def warp(
+    image: np.ndarray, flow: np.ndarray, interpolation: int = cv2.INTER_NEAREST, replicate: bool = False
+) -> np.ndarray:
+    """Sample ``image`` where ``flow`` points to; outside it is 0, or what the border shows (``replicate``)."""
+    border = cv2.BORDER_REPLICATE if replicate else cv2.BORDER_CONSTANT
+    return cv2.remap(image, *sources(flow), interpolation, borderMode=border, borderValue=0)

@@ -8,7 +8,8 @@ from typing import Protocol
 import cv2
 import numpy as np
 
-from cc_ros.tracking.region_graph import COUNT, RegionGraph, merge, region_graph
+from cc_ros.tracking.label_maps import compact
+from cc_ros.tracking.region_graph import COUNT, B, L, RegionGraph, merge, region_graph
 from cc_ros.tracking.region_model import object_features, pair_features
 from cc_ros.tracking.region_weights import OBJECT, SAME
 from cc_ros.tracking.superpixels import superpixels
@@ -22,6 +23,7 @@ class Regions:
 
     :param labels: HxW int32, 0..n-1.
     :param area: n float64, pixels.
+    :param colour: n x 3 float64, mean CIE Lab.
     :param objectness: n float64, log odds of being an object rather than a part of a wall, floor or ceiling.
     :param ids: t int64, the distinct ids of the prior map, 0 first.
     :param votes: n x t float64, pixels of each region that carry each of ``ids``.
@@ -29,6 +31,7 @@ class Regions:
 
     labels: np.ndarray
     area: np.ndarray
+    colour: np.ndarray
     objectness: np.ndarray
     ids: np.ndarray
     votes: np.ndarray
@@ -69,11 +72,15 @@ class RegionProposer:
         """
         labels, gradient = superpixels(image)
         graph = region_graph(image, labels, gradient)
-        ids, index = np.unique(np.append(prior.ravel(), 0), return_inverse=True)
-        cell = graph.labels.ravel().astype(np.int64) * len(ids) + index[:-1]
+        ids, index = compact(prior)
+        if not ids.size or ids[0] != 0:
+            ids, index = np.append(0, ids), index + 1
+        cell = (graph.labels * np.int32(len(ids)) + index).ravel()
         graph.votes = np.bincount(cell, minlength=len(graph.regions) * len(ids)).reshape(-1, len(ids)).astype(float)
         graph = merge(graph, self._affinity, self._threshold)
-        return Regions(graph.labels, graph.regions[:, COUNT], OBJECT(object_features(graph)), ids, graph.votes)
+        area = graph.regions[:, COUNT]
+        colour = graph.regions[:, L : B + 1] / area[:, None]
+        return Regions(graph.labels, area, colour, OBJECT(object_features(graph)), ids, graph.votes)
 
     def _affinity(self, graph: RegionGraph) -> np.ndarray:
         share = graph.votes[:, 1:] / graph.regions[:, COUNT, None]

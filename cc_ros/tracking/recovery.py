@@ -45,7 +45,7 @@ class ViewMemory:
     :param overlap: share of the image that remembered views must explain for it not to become a view itself.
     """
 
-    def __init__(self, capacity: int, features: int, overlap: float) -> None:
+    def __init__(self, capacity: int, features: int, overlap: float = 0.7) -> None:
         self._orb = cv2.ORB.create(features, fastThreshold=10)
         self._matcher = cv2.BFMatcher(cv2.NORM_HAMMING)
         self._capacity = capacity
@@ -61,6 +61,8 @@ class ViewMemory:
 
     def recall(self, grey: np.ndarray) -> np.ndarray:
         """Return the ids (HxW int32, 0 = unknown) that earlier frames suggest for a HxW uint8 image."""
+        if not self._capacity:
+            return np.zeros(grey.shape, np.int32)
         keypoints, self._descriptors = self._orb.detectAndCompute(grey, None)
         self._points = np.array([keypoint.pt for keypoint in keypoints], np.float32).reshape(-1, 2)
         ids = np.zeros(grey.shape, np.int32)

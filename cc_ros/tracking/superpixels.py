@@ -5,6 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from cc_ros.tracking.label_maps import compact
+
 _CROSS = np.ones((3, 3), np.uint8)
 
 
@@ -25,8 +27,7 @@ def superpixels(image: np.ndarray, flat: float = 1.5, window: int = 5) -> tuple[
     minima = (cv2.erode(level, np.ones((window, window), np.uint8)) >= level) | (level < flat)
     _, markers = cv2.connectedComponents(minima.astype(np.uint8), connectivity=8, ltype=cv2.CV_32S)
     labels = _without_ridges(cv2.watershed(lab, markers))
-    _, compact = np.unique(labels, return_inverse=True)
-    return compact.reshape(labels.shape).astype(np.int32), gradient
+    return compact(labels)[1], gradient
 
 
 def _without_ridges(labels: np.ndarray) -> np.ndarray:

@@ -8,28 +8,35 @@ from dataclasses import dataclass
 import numpy as np
 
 from cc_ros.tracking.base import MAX_ID, Track, TrackStatus
+from cc_ros.tracking.label_maps import compact, shapes
 
 
 @dataclass(slots=True)
 class TrackState:
-    """One region that is followed; it becomes an object when it has looked like one.
+    """One region that is followed; it becomes an object when it looks like one.
 
     :param key: number within the tracker's maps, never used again.
-    :param id: the id that the outside sees; 0 while the region counts as background.
-    :param objectness: log odds, averaged over time.
+    :param id: the id that the outside sees; 0 while the region has only ever looked like background.
+    :param objectness: log odds of being an object, averaged over time.
+    :param held: 0..1, how well the carried mask agrees with the image, averaged over time.
     """
 
     key: int
     first_seen: float
     last_seen: float
-    objectness: float
     id: int = 0
+    objectness: float = 0.0
+    held: float = 0.0
     judged: float = -math.inf
-    confidence: float = 1.0
+    status: TrackStatus = TrackStatus.LOST
     area: int = 0
-    centre: tuple[float, float] = (0.0, 0.0)
+    centre: tuple[float, float] | None = None  # None until it was in a map
     box: tuple[int, int, int, int] = (0, 0, 0, 0)
-    status: TrackStatus = TrackStatus.NEW
+
+    @property
+    def confidence(self) -> float:
+        """How sure the tracker is that the mask is this object: it looks like one and is held well."""
+        return self.held / (1 + math.exp(-self.objectness)) if self.area else 0.0
 
 
 class TrackBook:
@@ -49,84 +56,72 @@ class TrackBook:
         """How many ids were given in this episode."""
         return self._next_id - 1
 
-    def open(self, stamp: float, objectness: float) -> TrackState:
+    def open(self, stamp: float) -> TrackState:
         """Start to follow a region."""
-        track = TrackState(self._next_key, stamp, stamp, objectness)
+        track = TrackState(self._next_key, stamp, stamp)
         self.tracks[track.key] = track
         self._next_key += 1
         return track
 
-    def adopt(self, labels: np.ndarray, stamp: float) -> np.ndarray:
-        """Follow the objects of a map of ids (HxW uint16); return the map of keys (HxW int32)."""
-        keys = np.zeros(int(labels.max()) + 1, np.int32)
-        for i in np.unique(labels[labels > 0]):
-            track = self.open(stamp, math.inf)
-            track.id = int(i)
-            keys[i] = track.key
+    def adopt(self, labels: np.ndarray, stamp: float) -> list[TrackState]:
+        """Follow the objects of a map (HxW uint16) by the ids that it gives them."""
+        adopted = []
+        for i in np.unique(labels[labels > 0]).tolist():
+            track = self.open(stamp)
+            track.id, track.objectness, track.held, track.judged = i, math.inf, 1.0, stamp
+            adopted.append(track)
         self._next_id = int(labels.max()) + 1
-        return keys[labels]
+        return adopted
 
-    def promote(self, track: TrackState) -> None:
-        """Give the track an id of its own, if there is one left."""
-        if not track.id and self._next_id <= MAX_ID:
+    def judge(self, track: TrackState, objectness: float, held: float, stamp: float, average: float) -> None:
+        """Take a new look at a track into account; it gets an id as soon as it is more likely an object than not.
+
+        :param average: seconds over which looks are averaged.
+        """
+        passed = stamp - track.judged
+        rate = 1.0 if passed >= average else passed / average
+        if objectness != track.objectness:  # also keeps infinity, the sureness of what was given, from becoming NaN
+            track.objectness += rate * (objectness - track.objectness)
+        track.held += rate * (held - track.held)
+        track.judged = stamp
+        if not track.id and track.objectness > 0 and self._next_id <= MAX_ID:
             track.id = self._next_id
             self._next_id += 1
 
-    def ids(self, keys: np.ndarray, shown: set[int]) -> np.ndarray:
-        """Return the map of ids (uint16) for a map of keys (int32); only tracks in ``shown`` appear."""
-        distinct, index = np.unique(keys, return_inverse=True)
-        ids = [self.tracks[k].id if k in shown else 0 for k in distinct.tolist()]
-        return np.array(ids, np.uint16)[index].reshape(keys.shape)
+    def ids(self, keys: np.ndarray) -> np.ndarray:
+        """Return the map of ids (uint16) for a map of keys (int32): only what now looks like an object."""
+        distinct, index = compact(keys)
+        found = [self.tracks.get(key) for key in distinct.tolist()]
+        ids = [track.id if track and track.objectness > 0 else 0 for track in found]
+        return np.array(ids, np.uint16)[index]
 
     def measure(self, labels: np.ndarray, stamp: float) -> None:
         """Note size and place of every object in the frame's map of ids (HxW uint16)."""
-        found = _shapes(labels)
+        found = shapes(labels)
         for track in self.tracks.values():
             shape = found.get(track.id) if track.id else None
             if shape is None:
-                track.area, track.box, track.status = 0, (0, 0, 0, 0), TrackStatus.LOST
+                track.status, track.area, track.box = TrackStatus.LOST, 0, (0, 0, 0, 0)
                 continue
-            if track.status is TrackStatus.LOST:
-                track.status = TrackStatus.RECOVERED if track.centre != (0.0, 0.0) else TrackStatus.NEW
-            elif track.centre != (0.0, 0.0):
+            if track.centre is None:
+                track.status = TrackStatus.NEW
+            elif track.status is TrackStatus.LOST:
+                track.status = TrackStatus.RECOVERED
+            else:
                 track.status = TrackStatus.VISIBLE
-            track.area, track.centre, track.box = shape
-            track.last_seen = stamp
+            track.area, track.centre, track.box, track.last_seen = shape.area, shape.centre, shape.box, stamp
 
     def prune(self, present: set[int]) -> None:
-        """Forget background that is out of view and the objects unseen for longest."""
-        away = [t for t in self.tracks.values() if t.key not in present]
-        objects = sorted((t for t in away if t.id), key=lambda t: t.last_seen)
-        walls = sorted((t for t in away if not t.id), key=lambda t: t.last_seen)
-        for group in (objects, walls):
+        """Forget the regions unseen for longest, objects and background each, where too many are out of view."""
+        away = sorted((t for t in self.tracks.values() if t.key not in present), key=lambda t: t.last_seen)
+        for group in ([t for t in away if t.id], [t for t in away if not t.id]):
             for track in group[: max(len(group) - self._max_lost, 0)]:
                 del self.tracks[track.key]
 
     def report(self) -> tuple[Track, ...]:
-        """Return the objects, those in view first."""
-        objects = sorted((t for t in self.tracks.values() if t.id), key=lambda t: (t.area == 0, t.id))
+        """Return the objects that were ever in a map, those in view first."""
+        seen = [(t, t.centre) for t in self.tracks.values() if t.id and t.centre is not None]
+        seen.sort(key=lambda pair: (pair[0].area == 0, pair[0].id))
         return tuple(
-            Track(t.id, t.status, t.area, t.centre, t.box, t.confidence if t.area else 0.0, t.first_seen, t.last_seen)
-            for t in objects
+            Track(t.id, t.status, t.area, centre, t.box, t.confidence, t.first_seen, t.last_seen) for t, centre in seen
         )
-
-
-def _shapes(labels: np.ndarray) -> dict[int, tuple[int, tuple[float, float], tuple[int, int, int, int]]]:
-    """Return area, centroid and box of each id in a map (HxW uint16)."""
-    height, width = labels.shape
-    ids, index = np.unique(labels, return_inverse=True)
-    index = index.reshape(labels.shape)
-    rows, columns = np.zeros((len(ids), height), np.int64), np.zeros((len(ids), width), np.int64)
-    offset = index + np.arange(height)[:, None] * len(ids)
-    rows = np.bincount(offset.ravel(), minlength=height * len(ids)).reshape(height, len(ids)).T
-    offset = index + np.arange(width) * len(ids)
-    columns = np.bincount(offset.ravel(), minlength=width * len(ids)).reshape(width, len(ids)).T
-    shapes = {}
-    for k, i in enumerate(ids.tolist()):
-        if i:
-            area = int(rows[k].sum())
-            xs, ys = np.flatnonzero(columns[k]), np.flatnonzero(rows[k])
-            centre = (float(columns[k] @ np.arange(width) / area), float(rows[k] @ np.arange(height) / area))
-            box = (int(xs[0]), int(ys[0]), int(xs[-1] - xs[0]) + 1, int(ys[-1] - ys[0]) + 1)
-            shapes[i] = (area, centre, box)
-    return shapes

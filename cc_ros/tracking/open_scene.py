@@ -1,0 +1,97 @@
+"""Following everything in view: regions are proposed, carried, known again, and judged to be objects or background."""
+
+from __future__ import annotations
+
+import math
+
+import cv2
+import numpy as np
+
+from cc_ros.tracking.association import owners, paint
+from cc_ros.tracking.label_maps import compact
+from cc_ros.tracking.propagation import Propagator, warp
+from cc_ros.tracking.proposals import RegionProposer, Regions
+from cc_ros.tracking.recovery import Recovery
+from cc_ros.tracking.tracks import TrackBook
+
+_SURE = 4.0  # log odds; one look cannot say more
+
+
+class OpenScene:
+    """Tracks of whatever is there, in images of one working size.
+
+    :param book: where the tracks are kept.
+    :param every: seconds between two looks for objects; in between, the flow carries the map.
+    :param min_area: share of the image below which nothing new is followed.
+    :param judge_time: seconds over which the looks of an object are averaged.
+    """
+
+    def __init__(
+        self,
+        book: TrackBook,
+        propagator: Propagator,
+        proposer: RegionProposer,
+        recovery: Recovery,
+        *,
+        every: float,
+        min_area: float,
+        judge_time: float,
+    ) -> None:
+        self._book = book
+        self._propagator = propagator
+        self._proposer = proposer
+        self._recovery = recovery
+        self._every = every
+        self._min_area = min_area
+        self._judge_time = judge_time
+        self._keys: np.ndarray | None = None  # HxW int32
+        self._grey: np.ndarray | None = None
+        self._looked = -math.inf
+
+    def step(self, image: np.ndarray, stamp: float) -> np.ndarray:
+        """Return the ids (HxW uint16) in the next image (HxWx3 uint8 BGR)."""
+        grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+        look = stamp - self._looked >= self._every - 1e-3
+        keys = self._carried(grey, outside=not look)
+        if look:
+            keys = self._look(image, grey, keys, stamp)
+            self._looked = stamp
+        self._keys, self._grey = keys, grey
+        return self._book.ids(keys)
+
+    def _carried(self, grey: np.ndarray, outside: bool) -> np.ndarray:
+        """Return the keys that the last map gives this image; ``outside``: also for what came in over the border."""
+        if self._keys is None or self._grey is None:
+            return np.zeros(grey.shape, np.int32)
+        if grey.shape != self._grey.shape:
+            return cv2.resize(self._keys, grey.shape[::-1], interpolation=cv2.INTER_NEAREST)
+        return warp(self._keys, self._propagator.motion(self._grey, grey).flow, replicate=outside)
+
+    def _look(self, image: np.ndarray, grey: np.ndarray, carried: np.ndarray, stamp: float) -> np.ndarray:
+        recalled = self._recovery.recall(grey)
+        known = np.isin(recalled, list(self._book.tracks))
+        prior = np.where(carried > 0, carried, np.where(known, recalled, 0))
+        regions = self._proposer.propose(image, prior)
+        owner = owners(regions)
+        large = regions.area >= self._min_area * prior.size
+        for region in np.flatnonzero((owner == 0) & large):
+            owner[region] = self._book.open(stamp).key
+        self._judge(regions, owner, stamp)
+        keys = paint(regions, owner, prior)
+        self._recovery.remember(keys)
+        self._book.prune(set(compact(keys)[0].tolist()))
+        return keys
+
+    def _judge(self, regions: Regions, owner: np.ndarray, stamp: float) -> None:
+        """Average over time how much each track looks like an object, and how well it is held."""
+        size = regions.votes.sum(axis=0)
+        for key in np.unique(owner[owner > 0]).tolist():
+            mine = owner == key
+            area = regions.area[mine]
+            looks = float(np.clip(regions.objectness[mine], -_SURE, _SURE) @ area / area.sum())
+            column = np.flatnonzero(regions.ids == key)
+            held = 0.0
+            if len(column):
+                both = float(regions.votes[mine, column[0]].sum())
+                held = both / float(area.sum() + size[column[0]] - both)
+            self._book.judge(self._book.tracks[key], looks, held, stamp, self._judge_time)
