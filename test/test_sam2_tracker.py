@@ -211,7 +211,7 @@ def test_the_memory_for_lost_objects_is_bounded():
             gallery.look([i], view)
         gallery.lose([i])
     assert gallery.lost == tuple(range(195, 200))
-    assert gallery.bytes() <= 5 * 4 * 2 * 16 * 4
+    assert gallery.state_bytes() <= 5 * 4 * 2 * 16 * 4
 
 
 @given(st.data())

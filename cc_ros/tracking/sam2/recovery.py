@@ -117,7 +117,7 @@ class Gallery:
         self._lost.clear()
         self._same = self._different = None
 
-    def bytes(self) -> int:
+    def state_bytes(self) -> int:
         """Return the bytes that the remembered looks hold."""
         return sum(v.nbytes for v in self._views.values())
 

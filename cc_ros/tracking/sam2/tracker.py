@@ -97,7 +97,7 @@ class Sam2Tracker(Tracker):
         return tracked
 
     def health(self) -> Mapping[str, str | int | float]:
-        """Return counters, the megabytes of the objects' memories, and under ``degraded`` what was cut down."""
+        """Return counters, the megabytes held for objects, and under ``degraded`` what was cut down."""
         return self._health
 
     def close(self) -> None:
@@ -205,7 +205,7 @@ class Sam2Tracker(Tracker):
     def _report(self) -> None:
         """Renew what ``health`` returns as a whole: it is read by other threads."""
         if self._index % WEIGH_EVERY == 1:
-            self._megabytes = round(self._predictor.state_bytes() / 2**20, 1)
+            self._megabytes = round((self._predictor.state_bytes() + self._gallery.state_bytes()) / 2**20, 1)
         health: dict[str, str | int | float] = {
             "device": str(self._predictor.device),
             "objects": self._next_id - 1,
