@@ -74,6 +74,7 @@ def test_a_mark_that_does_not_exist_is_named_with_those_that_do() -> None:
         ("how far is 5 from 6?", "marks 5, 6 is not known"),
         ("you are standing at mark 5 facing mark 6: is mark 7 on your left?", "place of marks"),
         ("is 5 left of 5?", "both are mark 5"),
+        ("is mark 7 on my left?", "mark 7 and straight ahead"),
     ],
 )
 def test_what_the_measurements_do_not_tell_is_not_answered(text: str, reason: str) -> None:

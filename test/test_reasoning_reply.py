@@ -79,26 +79,27 @@ def test_a_choice_is_read_by_letter_or_text(said: str, index: int) -> None:
     assert checked(said, Kind.CHOICE).choice == index
 
 
-@pytest.mark.parametrize("said", ["D", "both", "Because", "a chair or two sofas", "A table"])
+@pytest.mark.parametrize("said", ["D", "both", "Because", "a chair or two sofas", "A table", "not two sofas"])
 def test_what_is_none_of_the_choices_is_refused(said: str) -> None:
     with pytest.raises(Unusable, match="none of A, B, C"):
         checked(said, Kind.CHOICE)
 
 
 @pytest.mark.parametrize(
-    ("said", "number"), [("4", "4"), ("There are four chairs", "4"), ("marks 1, 2 and 3 are chairs: 3 chairs", "3")]
+    ("said", "number"),
+    [("4", "4"), ("There are four chairs", "4"), ("marks 1, 2 and 3 are chairs: 3 chairs", "3"), ("None", "0")],
 )
 def test_a_count_is_one_number(said: str, number: str) -> None:
     assert checked(said, Kind.COUNT).text == number
 
 
-@pytest.mark.parametrize("said", ["two or three", "4.5", "many", "3 or 4"])
+@pytest.mark.parametrize("said", ["two or three", "4.5", "many", "3 or 4", "-3"])
 def test_a_count_of_no_one_number_is_refused(said: str) -> None:
     with pytest.raises(Unusable):
         checked(said, Kind.COUNT)
 
 
-@pytest.mark.parametrize("said", ["left or right", "both", "in front"])
+@pytest.mark.parametrize("said", ["left or right", "both", "in front", "it is not left", "it isn't on the right"])
 def test_a_side_is_left_or_right(said: str) -> None:
     with pytest.raises(Unusable):
         checked(said, Kind.LEFT_RIGHT)
@@ -119,7 +120,7 @@ def test_which_mark_is_one_mark(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ['{"answer": "the chair"}', '{"answer": "marks 1 and 2"}', '{"answer": "x", "marks": [1, 2]}']
+    "text", ["not mark 2", '{"answer": "the chair"}', '{"answer": "marks 1 and 2"}', '{"answer": "x", "marks": [1, 2]}']
 )
 def test_which_mark_is_refused_with_none_or_several(text: str) -> None:
     with pytest.raises(Unusable):
@@ -152,7 +153,10 @@ def test_raw_pictures_have_no_marks_to_name() -> None:
         ('{"action": "FORWARD", "value": 0.5}', Move.FORWARD, 0.5),
         ('{"action": {"kind": "TURN_LEFT", "value": 30}}', Move.TURN_LEFT, 30),
         ("TURN-RIGHT(45)", Move.TURN_RIGHT, 45),
-        ("I would turn left 90 degrees", Move.TURN_LEFT, 90),
+        ("turn left 90 degrees.", Move.TURN_LEFT, 90),
+        ("I see the door on my left, so: TURN_LEFT(90)", Move.TURN_LEFT, 90),
+        ("Stop.", Move.STOP, 0),
+        ("FORWARD(1.5 m)", Move.FORWARD, 1.5),
         ('{"action": "STOP", "value": 0}', Move.STOP, 0),
     ],
 )
@@ -172,6 +176,10 @@ def test_a_move_is_read(text: str, move: Move, value: float) -> None:
         '{"action": "FLY", "value": 1}',
         '{"action": "FORWARD", "value": 1e400}',
         "FORWARD(1) then TURN_LEFT(30)",
+        "I would go forward 1 metre",
+        "I cannot go FORWARD(1)",
+        "do not stop",
+        "Stop at the door",
         "nothing",
     ],
 )

@@ -102,4 +102,3 @@ def test_pictures_know_their_marks() -> None:
     assert scene.ids == (1, 2)
     assert scene.pictures_with(1) == [0, 1]
     assert scene.pictures_with(1, 2) == [1]
-    assert scene.mark_in(1, 1).x == 7

@@ -14,11 +14,18 @@ _NUMBER_WORDS = (
     *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"),
     *("eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty"),
 )
-_NUMBERS = {word: value for value, word in enumerate(_NUMBER_WORDS)}
+_NUMBERS = {word: value for value, word in enumerate(_NUMBER_WORDS)} | {"none": 0}
 _UNKNOWN = re.compile(
-    r"\b(?:unknown|unclear|cannot (?:tell|determine)|can't (?:tell|determine)|not (?:visible|sure))\b|^none$"
+    r"\b(?:unknown|unclear|cannot (?:tell|determine)|can't (?:tell|determine)|not (?:visible|sure))\b"
 )
-_MOVE = re.compile(r"\b(FORWARD|TURN[ _-]?LEFT|TURN[ _-]?RIGHT|STOP)\b(?:\s*[(:]?\s*(-?\d+(?:\.\d+)?))?", re.IGNORECASE)
+_NOT = re.compile(r"\b(?:not|never|neither|nor|cannot|without)\b|n't\b", re.IGNORECASE)
+# A robot moves by this: a move alone, in any spelling, or one written as a command among other words.
+_VERB = r"FORWARD|TURN[ _-]?LEFT|TURN[ _-]?RIGHT|STOP"
+_MOVE_ALONE = re.compile(
+    rf"({_VERB})(?:\s*[(:]?\s*(-?\d+(?:\.\d+)?)\s*(?:m|metres?|meters?|degrees?|°)?\s*\)?)?(?:\(\))?\s*\.?",
+    re.IGNORECASE,
+)
+_COMMAND = re.compile(rf"\b({_VERB})\(\s*(-?\d+(?:\.\d+)?)?\s*(?:m|metres?|meters?|degrees?|°)?\s*\)")
 MAX_TURN = 180.0
 
 
@@ -57,7 +64,7 @@ def check(
         text = lettered(choices)[choice]
     elif not text:
         raise Unusable("it holds no answer")
-    elif _UNKNOWN.search(text.lower()) and kind in (Kind.LEFT_RIGHT, Kind.WHICH_MARK, Kind.COUNT):
+    elif _says_unknown(text, kind):
         return Answer(Status.CANNOT_TELL, f"the model cannot tell: {reply.reason or text}", kind=kind.value)
     elif kind is Kind.LEFT_RIGHT:
         text = _side(text)
@@ -77,6 +84,13 @@ def check(
         action=action,
         kind=kind.value,
     )
+
+
+def _says_unknown(text: str, kind: Kind) -> bool:
+    if kind is Kind.COUNT:
+        return bool(_UNKNOWN.search(text.lower()))
+    closed = kind in (Kind.LEFT_RIGHT, Kind.WHICH_MARK)
+    return closed and bool(_UNKNOWN.search(text.lower()) or text.lower().strip(" .") in ("none", "neither"))
 
 
 def _marks(reply: Reply, style: Style, ids: Collection[int]) -> tuple[int, ...]:
@@ -102,21 +116,21 @@ def _choice(reply: Reply, choices: Sequence[str]) -> int:
     if letter:
         return letters.index(letter[1].upper())
     within = [i for i, choice in enumerate(choices) if re.search(rf"\b{re.escape(choice)}(?!\w)", said, re.IGNORECASE)]
-    if len(within) == 1:
+    if len(within) == 1 and not _NOT.search(said):
         return within[0]
     raise Unusable(f"it chooses none of {', '.join(letters)}")
 
 
 def _side(text: str) -> str:
     sides = set(re.findall(r"\b(left|right)\b", text.lower()))
-    if len(sides) != 1:
+    if len(sides) != 1 or _NOT.search(text):
         raise Unusable("the answer must be left or right")
     return str(sides.pop())
 
 
 def _count(text: str) -> int:
     words = re.sub(r"\bmarks?\s*#?\d+(?:\s*(?:,|and)\s*#?\d+)*", " ", text.lower())
-    numbers = {int(digits) for digits in re.findall(r"(?<![\d.])\d{1,6}(?![\d.]*\d)", words)}
+    numbers = {int(digits) for digits in re.findall(r"(?<![\d.-])\d{1,6}(?![\d.]*\d)", words)}
     numbers |= {_NUMBERS[word] for word in re.findall(r"[a-z]+", words) if word in _NUMBERS and not numbers}
     if len(numbers) != 1:
         raise Unusable("the answer must be one number")
@@ -130,21 +144,22 @@ def _which(text: str, marks: tuple[int, ...], ids: Collection[int]) -> tuple[int
     if invented:
         raise Invented(invented)
     meant = named or marks
-    if len(meant) != 1:
+    if len(meant) != 1 or _NOT.search(text):
         raise Unusable("the answer must be exactly one mark")
     return meant
 
 
 def _action(reply: Reply, max_forward: float) -> Action:
-    said = reply.action or reply.answer
-    found = {(m[1].upper().replace(" ", "_").replace("-", "_"), m[2]) for m in _MOVE.finditer(said)}
-    if len(found) != 1:
+    said = (reply.action or reply.answer).strip()
+    alone = _MOVE_ALONE.fullmatch(said)
+    found = {alone.groups()} if alone else set(_COMMAND.findall(said))
+    if len(found) != 1 or _NOT.search(said):
         raise Unusable("it must name exactly one move: FORWARD, TURN_LEFT, TURN_RIGHT or STOP")
-    name, digits = found.pop()
-    move = Move(name if "_" in name or not name.startswith("TURN") else name.replace("TURN", "TURN_"))
+    verb, digits = found.pop()
+    move = next(move for move in Move if move.value.replace("_", "") == re.sub("[ _-]", "", verb).upper())
     if move is Move.STOP:
         return Action(move)
-    value = float(digits) if digits is not None else reply.value
+    value = float(digits) if digits else reply.value
     limit, unit = (max_forward, "metres") if move is Move.FORWARD else (MAX_TURN, "degrees")
     if not (math.isfinite(value) and 0 < value <= limit):
         raise Unusable(f"{move.value} needs a number of {unit} above 0 and at most {limit:g}")

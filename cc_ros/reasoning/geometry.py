@@ -97,7 +97,7 @@ def _relation(a: int, b: int | None, view: wording.View | None, scene: SceneMap)
         return Unknown(f"both are mark {a}")
     if view is not None:
         return relations.side_from(scene, a, b, view.at, view.facing)
-    return relations.side_of_robot(scene, a) if b is None else relations.side(scene, a, b)
+    return relations.side(scene, a, b)
 
 
 def _nearest(asked: wording.AsksNearest, scene: SceneMap) -> Answer:
@@ -135,7 +135,7 @@ def _gap(scene: SceneMap, a: int, b: int | None) -> Measured | Unknown:
 
 
 def _where(id: int, scene: SceneMap) -> Answer:
-    side, gap = relations.side_of_robot(scene, id), relations.distance_from_robot(scene, id)
+    side, gap = relations.direction(scene, id), relations.distance_from_robot(scene, id)
     parts = [] if isinstance(gap, Unknown) else [f"{gap.value:.1f} m away"]
     if isinstance(side, Measured):
         parts.append(_direction(side.value))

@@ -57,7 +57,9 @@ class Reply(BaseModel):
     @field_validator("marks", mode="before")
     @classmethod
     def _marks(cls, value: Any) -> list[int]:
-        if value is None or value == "":
+        if isinstance(value, str):
+            value = [part for part in value.split(",") if part.strip()]
+        if value is None:
             return []
         ids = []
         for item in value if isinstance(value, list) else [value]:

@@ -44,8 +44,3 @@ def back_project(pixels: np.ndarray, depths: np.ndarray, intrinsics: np.ndarray)
     """
     rays = bearings(pixels, intrinsics)
     return rays / rays[:, 2:] * np.asarray(depths, dtype=np.float64).reshape(-1, 1)
-
-
-def focal_pixels(intrinsics: np.ndarray) -> float:
-    """Return one focal length in pixels, the geometric mean of both axes."""
-    return float(np.sqrt(intrinsics[0, 0] * intrinsics[1, 1]))

@@ -1,4 +1,4 @@
-"""Which of two marks is further left, how far apart, how far away: measured, or None with the reason.
+"""Which of two marks is further left, how far apart, how far away: measured, or unknown for a reason.
 
 Left and right are those of somebody who stands at the camera's newest place, or at a mark and faces another.
 """
@@ -45,8 +45,11 @@ class Unknown:
     reason: str
 
 
-def side(scene: SceneMap, a: int, b: int) -> Measured | Unknown:
-    """Tell how far mark ``a`` is to the left of mark ``b`` from where the robot is now (value in radians)."""
+def side(scene: SceneMap, a: int, b: int | None) -> Measured | Unknown:
+    """Tell how far mark ``a`` is left of mark ``b`` (None: straight ahead) from where the robot is now, in radians."""
+    if b is None:
+        ahead = direction(scene, a)
+        return ahead if isinstance(ahead, Unknown) else _decided(ahead, f"mark {a} and straight ahead")
     if scene.here is not None:
         origin = scene.here[:3, 3]
         first, second = scene.azimuth(a, origin), scene.azimuth(b, origin)
@@ -57,12 +60,12 @@ def side(scene: SceneMap, a: int, b: int) -> Measured | Unknown:
                 return Unknown(f"marks {a} and {b} lie on opposite sides of the robot, neither left nor right")
             if _swept_the_other_way(scene, a, b, turn):
                 return Unknown(f"the camera turned more than half way round between marks {a} and {b}")
-            return _decided(Measured(turn, sigma, "their directions from the robot's place"), a, b)
+            return _decided(Measured(turn, sigma, "their directions from the robot's place"), _both(a, b))
     return _side_in_pictures(scene, a, b)
 
 
-def side_of_robot(scene: SceneMap, a: int) -> Measured | Unknown:
-    """Tell how far mark ``a`` is to the left of where the camera looks now (value in radians)."""
+def direction(scene: SceneMap, a: int) -> Measured | Unknown:
+    """Tell how far mark ``a`` is to the left of where the camera looks now, in radians; 0 = straight ahead."""
     if scene.here is not None:
         azimuth = scene.azimuth(a, scene.here[:3, 3])
         if azimuth is not None:
@@ -96,7 +99,9 @@ def side_from(scene: SceneMap, a: int, b: int | None, at: int, facing: int) -> M
     if max(map(abs, ahead)) > BEHIND:
         return Unknown("one of them is right behind the observer, neither left nor right")
     sigma = math.hypot(first[1], second[1])
-    return _decided(Measured(ahead[0] - ahead[1], sigma, "their places in the world"), a, facing if b is None else b)
+    return _decided(
+        Measured(ahead[0] - ahead[1], sigma, "their places in the world"), _both(a, facing if b is None else b)
+    )
 
 
 def distance(scene: SceneMap, a: int, b: int) -> Measured | Unknown:
@@ -132,10 +137,10 @@ def _azimuth_from(scene: SceneMap, id: int, origin: Point) -> tuple[float, float
     return azimuth.angle, math.hypot(azimuth.sigma, math.atan2(math.hypot(origin.sigma, BODY), gap))
 
 
-def _decided(relation: Measured, a: int, b: int) -> Measured | Unknown:
-    if abs(relation.value) < SURE * relation.sigma:
+def _decided(relation: Measured, which: str) -> Measured | Unknown:
+    if not abs(relation.value) >= SURE * relation.sigma:  # so written, NaN is unknown as well
         return Unknown(
-            f"marks {a} and {b} are {math.degrees(abs(relation.value)):.0f}° apart, "
+            f"{which} are {math.degrees(abs(relation.value)):.0f}° apart, "
             f"within what can be told ({math.degrees(SURE * relation.sigma):.0f}°)"
         )
     return relation
@@ -169,21 +174,14 @@ def _side_in_pictures(scene: SceneMap, a: int, b: int) -> Measured | Unknown:
     if turns:
         if min(turns) < 0 < max(turns):
             return Unknown(f"some pictures show mark {a} to the left of mark {b} and some to the right")
-        return _decided(Measured(float(np.median(turns)), MARK_NOISE, "pictures that show both"), a, b)
-    along = {} if scene.here is not None else pan_order(scene)
+        return _decided(Measured(float(np.median(turns)), MARK_NOISE, "pictures that show both"), _both(a, b))
+    along = pan_order(scene) if scene.here is None or scene.stands_still else {}
     if a in along and b in along:
         turn = along[a].angle - along[b].angle
         if abs(turn) > BEHIND:
             return Unknown(f"the camera turned about half way round between marks {a} and {b}")
-        return _decided(
-            Measured(
-                turn,
-                math.hypot(along[a].sigma, along[b].sigma),
-                "the camera's turn, from marks in neighbouring pictures",
-            ),
-            a,
-            b,
-        )
+        sigma = math.hypot(along[a].sigma, along[b].sigma)
+        return _decided(Measured(turn, sigma, "the camera's turn, from marks in neighbouring pictures"), _both(a, b))
     return Unknown(f"no picture shows marks {a} and {b} together, and the camera's turn between them is not known")
 
 
@@ -193,6 +191,10 @@ def _elsewhere(scene: SceneMap, picture: int) -> bool:
     if scene.here is None or pose is None:
         return False
     return float(np.linalg.norm(pose[:3, 3] - scene.here[:3, 3])) > SAME_PLACE
+
+
+def _both(a: int, b: int) -> str:
+    return f"marks {a} and {b}"
 
 
 def _marks(ids: list[int]) -> str:

@@ -29,7 +29,7 @@ class Sighting:
     :param ray: unit vector in the optical frame, None without intrinsics.
     :param origin: camera centre in the world, metres, None without a pose.
     :param direction: unit vector in the world, None without a pose or intrinsics.
-    :param point: measured with depth: in the world, or, where there is no pose, None.
+    :param point: place in the world by its depth, metres, None without depth, pose or intrinsics.
     """
 
     picture: int
@@ -134,10 +134,6 @@ class SceneMap:
         """Return the positions of the keyframes that show all of ``ids``, oldest first."""
         sets = [{s.picture for s in self.places[id].sightings} for id in ids]
         return sorted(set.intersection(*sets)) if sets else []
-
-    def mark_in(self, picture: int, id: int) -> Mark:
-        """Return the mark ``id`` of keyframe ``picture``, which must show it."""
-        return next(s.mark for s in self.places[id].sightings if s.picture == picture)
 
 
 def azimuth_of_point(point: Point, origin: np.ndarray) -> Azimuth | None:
