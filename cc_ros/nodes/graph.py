@@ -54,6 +54,8 @@ def explain_silence(node: Node, topics: Iterable[tuple[str, str]], qos: QoSProfi
 
 def _publisher(info: TopicEndpointInfo, kind: str, qos: QoSProfile) -> str:
     who = f"{info.node_namespace.rstrip('/')}/{info.node_name}"
+    if info.node_name == "_NODE_NAME_UNKNOWN_":
+        who = "a program whose node is not known (yet)"
     if info.topic_type != kind:
         return f"published by {who} as {info.topic_type}, wanted {kind}"
     compatible, reason = qos_check_compatible(info.qos_profile, qos)

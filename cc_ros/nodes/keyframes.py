@@ -116,6 +116,7 @@ class KeyframesNode(StepNode):
                 self._drop(next(iter(self._images)))  # older than what the tracker is at
             self._header = message.header
         if image is None:
+            self._input.listen()  # they may come on the other topic now
             self.fault("unmatched_masks", "masks came for an image that was not received: is the network too slow?")
             return
         try:

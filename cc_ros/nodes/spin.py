@@ -38,8 +38,8 @@ def main_of(kinds: Sequence[Callable[[], StepNode]], args: Sequence[str] | None 
         init(args)
         for kind in kinds:
             node = kind()
-            executor = _executor(node)
-            thread = threading.Thread(target=_spin, args=(node, executor, stop), name=f"{node.get_name()}_executor")
+            executor = executor_of(node)
+            thread = threading.Thread(target=spin, args=(node, executor, stop), name=f"{node.get_name()}_executor")
             running.append((node, executor, thread))
         for _, _, thread in running:
             thread.start()
@@ -80,13 +80,18 @@ def _end(running: Sequence[Running]) -> None:
     rclpy.try_shutdown()
 
 
-def _executor(node: StepNode) -> Executor:
-    executor: Executor = MultiThreadedExecutor(node.threads) if node.threads > 1 else SingleThreadedExecutor()
+def executor_of(node: StepNode) -> Executor:
+    """Return an executor with the threads that the node needs."""
+    context, threads = node.context, node.threads
+    executor: Executor = (
+        MultiThreadedExecutor(threads, context=context) if threads > 1 else SingleThreadedExecutor(context=context)
+    )
     executor.add_node(node)
     return executor
 
 
-def _spin(node: StepNode, executor: Executor, stop: threading.Event) -> None:
+def spin(node: StepNode, executor: Executor, stop: threading.Event) -> None:
+    """Run the node's callbacks until ``stop`` is set."""
     while not stop.is_set():
         try:
             executor.spin_once(timeout_sec=0.2)

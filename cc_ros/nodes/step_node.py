@@ -46,13 +46,13 @@ class StepNode(LifecycleNode):
     threads: int = 1
 
     def __init__(self, **node_options: Any) -> None:
-        super().__init__(self.name, **node_options)
-        self.parameters = NodeParameters(self, self.all_groups())
         self.counters: Counter[str] = Counter()
         self._warned: dict[str, float] = {}
         self._count_lock = threading.Lock()
         self._state_lock = threading.Lock()
         self.active = False
+        super().__init__(self.name, **node_options)  # from here on it may be destroyed
+        self.parameters = NodeParameters(self, self.all_groups())
         self.background = MutuallyExclusiveCallbackGroup()
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         period = self.parameters.read(NodeSettings).diagnostics_period
