@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from cc_ros.tracking.proposals import Regions
 
 # Differences of mean colour (CIE Lab) beyond which two regions apart from each other are two objects.
-_UNLIKE_L, _UNLIKE_AB = 12.0, 10.0
+_UNLIKE_L, _UNLIKE_AB = 9.0, 8.0
+_MAIN = 0.25  # share of the largest region below which a region cannot be the main one
 
 
-def owners(regions: Regions) -> np.ndarray:
+def owners(regions: Regions, colours: Mapping[int, np.ndarray]) -> np.ndarray:
     """Return the id in ``regions.ids`` that each region continues, 0 where it continues none (n int64).
 
     A region continues the track with most pixels in it, if these are most of the region or most of the track.
+
+    :param colours: mean CIE Lab (3 float64) of tracks as they were so far.
     """
     if len(regions.ids) == 1:
         return np.zeros(len(regions.area), np.int64)
@@ -22,15 +27,24 @@ def owners(regions: Regions) -> np.ndarray:
     shared = regions.votes[np.arange(len(best)), best]
     accepted = (shared > 0.5 * regions.area) | ((shared > 0.5 * size[best]) & (shared > 0.15 * regions.area))
     owner = np.where(accepted, regions.ids[best], 0)
-    _release_pieces(regions, owner, shared)
+    _release_pieces(regions, owner, shared, colours)
     return owner
 
 
-def _release_pieces(regions: Regions, owner: np.ndarray, shared: np.ndarray) -> None:
-    """Take from a track the regions that look unlike its main region: two objects were taken for one."""
-    for key in np.unique(owner[owner > 0]):
+def _release_pieces(regions: Regions, owner: np.ndarray, shared: np.ndarray, colours: Mapping[int, np.ndarray]) -> None:
+    """Take from a track the regions that look unlike its main region: two objects were taken for one.
+
+    The main region is the one that looks most like the track did so far, of those that are not small parts of it.
+    """
+    for key in np.unique(owner[owner > 0]).tolist():
         mine = np.flatnonzero(owner == key)
+        if len(mine) == 1:
+            continue
+        likely = mine[shared[mine] > _MAIN * shared[mine].max()]
+        known = colours.get(key)
         main = mine[shared[mine].argmax()]
+        if known is not None:
+            main = likely[np.linalg.norm(regions.colour[likely] - known, axis=1).argmin()]
         difference = np.abs(regions.colour[mine] - regions.colour[main])
         unlike = (difference[:, 0] > _UNLIKE_L) | (np.hypot(difference[:, 1], difference[:, 2]) > _UNLIKE_AB)
         owner[mine[unlike & (mine != main)]] = 0

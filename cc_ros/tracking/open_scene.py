@@ -14,6 +14,7 @@ from cc_ros.tracking.proposals import RegionProposer, Regions
 from cc_ros.tracking.recovery import Recovery
 from cc_ros.tracking.tracks import TrackBook
 
+_COLOUR_RATE = 0.1  # how much of a track's colour one look replaces
 _SURE = 4.0  # log odds; one look cannot say more
 
 
@@ -72,7 +73,9 @@ class OpenScene:
         known = np.isin(recalled, list(self._book.tracks))
         prior = np.where(carried > 0, carried, np.where(known, recalled, 0))
         regions = self._proposer.propose(image, prior)
-        owner = owners(regions)
+        owner = owners(
+            regions, {key: track.colour for key, track in self._book.tracks.items() if not np.isnan(track.colour[0])}
+        )
         large = regions.area >= self._min_area * prior.size
         for region in np.flatnonzero((owner == 0) & large):
             owner[region] = self._book.open(stamp).key
@@ -94,4 +97,9 @@ class OpenScene:
             if len(column):
                 both = float(regions.votes[mine, column[0]].sum())
                 held = both / float(area.sum() + size[column[0]] - both)
-            self._book.judge(self._book.tracks[key], looks, held, stamp, self._judge_time)
+            track = self._book.tracks[key]
+            self._book.judge(track, looks, held, stamp, self._judge_time)
+            colour = area @ regions.colour[mine] / area.sum()
+            track.colour = (
+                colour if np.isnan(track.colour[0]) else track.colour + _COLOUR_RATE * (colour - track.colour)
+            )

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from cc_ros.tracking.base import MAX_ID, Track, TrackStatus
 from cc_ros.tracking.label_maps import compact, shapes
+
+_DOUBT = -1.0  # log odds; what once looked like an object is shown until it looks this little like one
+_SLIVER, _SLIVER_OF_PEAK = 0.001, 0.02  # shares of the image and of the largest size below which nothing is shown
 
 
 @dataclass(slots=True)
@@ -18,6 +21,8 @@ class TrackState:
     :param key: number within the tracker's maps, never used again.
     :param id: the id that the outside sees; 0 while the region has only ever looked like background.
     :param objectness: log odds of being an object, averaged over time.
+    :param colour: 3 float64, mean CIE Lab, averaged over time; NaN before the first look.
+    :param peak: share of the image, the largest that it was.
     :param held: 0..1, how well the carried mask agrees with the image, averaged over time.
     """
 
@@ -26,6 +31,8 @@ class TrackState:
     last_seen: float
     id: int = 0
     objectness: float = 0.0
+    colour: np.ndarray = field(default_factory=lambda: np.full(3, np.nan))
+    peak: float = 0.0
     held: float = 0.0
     judged: float = -math.inf
     status: TrackStatus = TrackStatus.LOST
@@ -89,11 +96,16 @@ class TrackBook:
             self._next_id += 1
 
     def ids(self, keys: np.ndarray) -> np.ndarray:
-        """Return the map of ids (uint16) for a map of keys (int32): only what now looks like an object."""
+        """Return the map of ids (uint16) for a map of keys (int32): no background, and no last slivers of objects."""
         distinct, index = compact(keys)
-        found = [self.tracks.get(key) for key in distinct.tolist()]
-        ids = [track.id if track and track.objectness > 0 else 0 for track in found]
-        return np.array(ids, np.uint16)[index]
+        shares = np.bincount(index.ravel(), minlength=len(distinct)) / keys.size
+        ids = np.zeros(len(distinct), np.uint16)
+        for position, (key, share) in enumerate(zip(distinct.tolist(), shares.tolist(), strict=True)):
+            track = self.tracks.get(key)
+            if track is not None and track.id and track.objectness > _DOUBT:
+                track.peak = max(track.peak, share)
+                ids[position] = track.id if share > max(_SLIVER, _SLIVER_OF_PEAK * track.peak) else 0
+        return ids[index]
 
     def measure(self, labels: np.ndarray, stamp: float) -> None:
         """Note size and place of every object in the frame's map of ids (HxW uint16)."""
