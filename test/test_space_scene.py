@@ -90,6 +90,16 @@ def test_one_cut_off_sighting_does_not_spoil_a_point() -> None:
     assert np.linalg.norm(found.xyz - (4, 0.5, 1.2)) < 0.1
 
 
+@pytest.mark.parametrize("depth", [False, True])
+def test_a_corner_of_an_object_is_not_its_place(depth: bool) -> None:
+    frames = see(WALK, {1: (4, 0.5, 1.2)}, depth=depth)
+    last = frames[-1]
+    frames[-1] = dataclasses.replace(last, marks=(dataclasses.replace(last.marks[0], x=0.0, y=0.0, area=20),))
+    found = SceneMap.from_keyframes(frames).places[1].point
+    assert found is not None
+    assert np.linalg.norm(found.xyz - (4, 0.5, 1.2)) < 0.05
+
+
 def test_keyframes_come_in_any_order() -> None:
     frames = see(WALK, ROOM, depth=True)
     scene = SceneMap.from_keyframes(reversed(frames))

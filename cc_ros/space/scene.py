@@ -18,6 +18,8 @@ from cc_ros.space.triangulate import MARK_NOISE, Point, merge, triangulate
 
 # Closer together than this, camera positions count as one place: a panning camera on a stand or in a hand.
 SAME_PLACE = 0.25
+# A sighting so much smaller than the largest shows a corner of the object, whose middle is elsewhere.
+CUT_OFF = 1 / 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,11 +175,13 @@ def _centre(frame: MarkedKeyframe) -> np.ndarray | None:
 
 
 def _place(id: int, sightings: list[Sighting]) -> Place:
-    measured = [s.point for s in sightings if s.point is not None]
+    whole = max(s.mark.area for s in sightings) * CUT_OFF
+    full = [s for s in sightings if s.mark.area >= whole]
+    measured = [s.point for s in full if s.point is not None]
     if measured:
         point, source = merge(np.array(measured)), "depth"
     else:
-        rays = [(s.origin, s.direction) for s in sightings if s.origin is not None and s.direction is not None]
+        rays = [(s.origin, s.direction) for s in full if s.origin is not None and s.direction is not None]
         point = triangulate(np.array([o for o, _ in rays]), np.array([d for _, d in rays])) if rays else None
         source = "parallax"
     return Place(id, tuple(sightings), point, source if point is not None else "")
