@@ -167,6 +167,8 @@ def test_a_conversation_keeps_its_budget_and_its_order(count: int, budget: int) 
     for number, view in enumerate(views[:-1]):
         episode.add(view, f"turn {number}", Action(Move.TURN_LEFT, 30.0))
     turns, pictures, texts = episode.write(writer, "opening", views[-1], "now", budget)
+    assert episode.write(writer, "opening", views[-1], "now", budget) == (turns, pictures, texts)
+    assert episode.next_turn == count + 1
     least = writer.tokens(views[-1:], "opening", "now")
     assert writer.tokens(pictures, *texts) <= max(budget, least)
     assert pictures == views[len(views) - len(pictures) :]  # what the robot sees now is always among them

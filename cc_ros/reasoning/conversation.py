@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -75,9 +76,9 @@ def assistant(text: str) -> Message:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One turn of navigation: what was seen and what was done."""
+    """One turn of navigation: what was seen, as long as it is kept, and what was done."""
 
-    picture: Picture
+    picture: Picture | None
     text: str
     action: Action
 
@@ -85,8 +86,8 @@ class Turn:
 class Episode:
     """The conversation of one navigation episode: a picture and a move each turn (paper, section 5; after NavGPT).
 
-    It is kept within a token budget: the oldest pictures are dropped first, and only when words alone are too many, the
-    oldest turns.
+    It is kept within a token budget: the oldest pictures are forgotten first, and only when words alone are too many,
+    the oldest turns.
 
     :param instruction: what the robot is to do.
     """
@@ -94,16 +95,13 @@ class Episode:
     def __init__(self, instruction: str) -> None:
         self.instruction = instruction
         self.marks: set[int] = set()
+        self.next_turn = 1
         self._turns: list[Turn] = []
-
-    @property
-    def next_turn(self) -> int:
-        """The number of the turn to come, from 1."""
-        return len(self._turns) + 1
 
     def add(self, picture: Picture, text: str, action: Action) -> None:
         """Note a turn that was answered."""
         self._turns.append(Turn(picture, text, action))
+        self.next_turn += 1
 
     def write(
         self, writer: Writer, opening: str, picture: Picture, text: str, budget: int
@@ -113,17 +111,12 @@ class Episode:
         :param opening: what starts the conversation.
         :param budget: tokens for all of it; the newest picture is sent in any case.
         """
-        left = budget - writer.tokens([picture], opening, text)
-        words = [writer.tokens([], turn.text, _said(turn.action)) + 1 for turn in self._turns]
-        kept = _fitting(words, left)
-        turns = self._turns[len(self._turns) - kept :]
-        left -= sum(words[len(words) - kept :])
-        shown = _fitting([writer.tokens([turn.picture]) for turn in turns], left)
+        self._forget(writer, budget - writer.tokens([picture], opening, text))
         messages: list[Message] = []
         pictures: list[Picture] = []
         texts = [opening, text]
-        for number, turn in enumerate(turns):
-            seen = [turn.picture] if number >= len(turns) - shown else []
+        for turn in self._turns:
+            seen = [turn.picture] if turn.picture is not None else []
             said = _said(turn.action)
             messages += [writer.user(seen, turn.text), assistant(said)]
             pictures += seen
@@ -132,6 +125,16 @@ class Episode:
         first = messages[0]["content"][-1]
         first["text"] = f"{opening}\n\n{first['text']}"
         return messages, [*pictures, picture], texts
+
+    def _forget(self, writer: Writer, budget: int) -> None:
+        """Drop what goes over the budget: it will not fit later either, since the conversation only grows."""
+        words = [writer.tokens([], turn.text, _said(turn.action)) + 1 for turn in self._turns]
+        kept = _fitting(words, budget)
+        self._turns = self._turns[len(words) - kept :]
+        budget -= sum(words[len(words) - kept :])
+        costs = [writer.tokens([turn.picture]) if turn.picture is not None else budget + 1 for turn in self._turns]
+        for number in range(kept - _fitting(costs, budget)):
+            self._turns[number] = dataclasses.replace(self._turns[number], picture=None)
 
 
 def _fitting(costs: Sequence[int], budget: int) -> int:
