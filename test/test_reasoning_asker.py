@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from email.utils import formatdate
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -366,6 +367,12 @@ def test_a_stream_without_done_is_complete_and_one_held_open_is_not_waited_for(
     assert time.monotonic() - start < 3
 
 
+@pytest.mark.parametrize("said", ["soon", "-5", "nan", "Mon, 99 Foo"])
+def test_a_retry_after_that_says_nothing_is_no_obstacle(server: ModelServer, make: MakeAsker, said: str) -> None:
+    server.script(HttpStatus(429, retry_after=said))
+    assert ask(make()).ok
+
+
 def test_retry_after_is_waited_for(server: ModelServer, make: MakeAsker) -> None:
     server.script(HttpStatus(429, retry_after="0.5"))
     start = time.monotonic()
@@ -374,8 +381,9 @@ def test_retry_after_is_waited_for(server: ModelServer, make: MakeAsker) -> None
     assert time.monotonic() - start < 3
 
 
-def test_a_retry_after_past_the_deadline_is_not_waited_for(server: ModelServer, make: MakeAsker) -> None:
-    server.script(HttpStatus(503, retry_after="60"))
+@pytest.mark.parametrize("until", ["60", formatdate(time.time() + 3600, usegmt=True)])
+def test_a_retry_after_past_the_deadline_is_not_waited_for(server: ModelServer, make: MakeAsker, until: str) -> None:
+    server.script(HttpStatus(503, retry_after=until))
     start = time.monotonic()
     answer = ask(make())
     assert answer.status is Status.SERVER_ERROR and "past the deadline" in answer.message
