@@ -59,10 +59,7 @@ def encoded(encoding: str) -> tuple[np.ndarray, np.ndarray]:
     if base in TO:
         code = TO[base]
         pixels = flat() if code is None else cv2.cvtColor(flat(), code)
-        if pixels.ndim == 2:
-            expected = cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR)
-        else:
-            expected = flat()
+        expected = cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR) if pixels.ndim == 2 else flat()
         return (pixels.astype(np.uint16) * 257 if encoding in WIDER else pixels), expected
     if encoding.startswith("bayer"):
         pattern = encoding.removeprefix("bayer_")[:4]

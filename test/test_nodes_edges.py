@@ -14,6 +14,8 @@ pytest.importorskip("rclpy")
 
 import numpy as np
 import rclpy
+from cc_ros.msg import TrackedMasks
+from cc_ros.srv import GetKeyframes, SpatialQuery
 from geometry_msgs.msg import Quaternion
 from lifecycle_msgs.msg import State, Transition
 from lifecycle_msgs.srv import ChangeState, GetState
@@ -28,14 +30,12 @@ from std_srvs.srv import Trigger
 
 from cc_ros.dds import prepare
 from cc_ros.errors import SettingsError
-from cc_ros.msg import TrackedMasks
 from cc_ros.nodes.graph import explain_silence
 from cc_ros.nodes.keyframes import KeyframesNode
 from cc_ros.nodes.reasoner import ReasonerNode
 from cc_ros.nodes.spin import executor_of, spin
 from cc_ros.nodes.step_node import StepNode
 from cc_ros.nodes.tracker import TrackerNode
-from cc_ros.srv import GetKeyframes, SpatialQuery
 
 SECOND = 10**9
 T0 = 1_700_000_000 * SECOND
@@ -152,7 +152,7 @@ def test_time_that_stands_still_runs_late_or_jumps_back(start: Start) -> None:
 
 
 def test_reset_begins_a_new_episode_also_with_images_under_way(start: Start) -> None:
-    node, look = start(TrackerNode, "-p", "queue:=100")
+    _node, look = start(TrackerNode, "-p", "queue:=100")
     masks = look.listen(TrackedMasks, "cc/masks")
     camera = matched(look.publisher(Image, "image", reliable=True))
     for i in range(30):
@@ -161,12 +161,12 @@ def test_reset_begins_a_new_episode_also_with_images_under_way(start: Start) -> 
     assert look.call(Trigger, "cc/reset", Trigger.Request()).success
     heard = len(masks)
     send(camera, small(31, T0 + 31 * SECOND // 15), lambda: masks[-1].episode != masks[0].episode)
-    assert [m.index for m in masks if m.episode == masks[-1].episode][0] == 0
+    assert next(m.index for m in masks if m.episode == masks[-1].episode) == 0
     assert sum(m.episode == masks[0].episode for m in masks) <= heard + 1  # one may be in the tester's queue
 
 
 def test_lifecycle_by_its_services_over_and_over(start: Start) -> None:
-    node, look = start(TrackerNode, "-p", "autostart:=false")
+    _node, look = start(TrackerNode, "-p", "autostart:=false")
     masks = look.listen(TrackedMasks, "cc/masks")
     camera = look.publisher(Image, "image")
 

@@ -18,7 +18,7 @@ import numpy as np
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from model_server import Hang, ModelServer, Say, reply
-from nodes_rig import START, Program, Onlooker, cc_ros, environment, isolated, until
+from nodes_rig import START, Onlooker, Program, cc_ros, environment, isolated, until
 from sensor_msgs.msg import CompressedImage, Image
 from std_srvs.srv import Trigger
 
@@ -151,9 +151,8 @@ def test_a_question_is_answered_by_the_model(rig: Rig) -> None:
 
 
 def test_a_question_can_be_watched_and_cancelled(rig: Rig) -> None:
-    from rclpy.action.client import ActionClient
-
     from cc_ros.action import SpatialQuery
+    from rclpy.action.client import ActionClient
 
     client = ActionClient(rig.look.node, SpatialQuery, "cc/ask_with_feedback")
     assert client.wait_for_server(START)

@@ -31,7 +31,9 @@ if TYPE_CHECKING:
 BAG = Path(__file__).resolve().parents[1] / "data" / "room102_pan"
 BAG_REMAPS = ("image:=/camera/image_raw", "camera_info:=/camera/camera_info", "odom:=/odom")
 START_LIMIT = 60.0  # seconds until the nodes must be there
+TRACK_LIMIT = 180.0
 ANSWER_LIMIT = 120.0
+QUIET = 2.0  # seconds without masks after which all have come
 BAR = "{desc}: {percentage:3.0f}%|{bar}| {n:.1f}/{total:.1f} s{postfix}"
 
 
@@ -71,7 +73,8 @@ def main(options: argparse.Namespace) -> int:
 @contextmanager
 def _nodes(options: argparse.Namespace, remaps: list[str]) -> Iterator[subprocess.Popen]:
     """Run ``cc-ros up`` beside us, its words going to nodes.log."""
-    command = [sys.executable, "-m", "cc_ros.cli", "up"]
+    # A demo shows every frame, also on a machine where the tracker cannot keep up with the camera.
+    command = [sys.executable, "-m", "cc_ros.cli", "up", "--param", "cc_tracker:queue:=100"]
     for remap in remaps:
         command += ["--remap", remap]
     for flag, value in (("--base-url", options.base_url), ("--model", options.model)):
@@ -107,6 +110,7 @@ class _Demo:
         self._history = TrackHistory()
         self._arrived = time.monotonic()
         self._frames = 0
+        self._failed_answers = 0
         self._node = rclpy.create_node("cc_demo")
         self._node.create_subscription(TrackedMasks, "cc/masks", self._on_masks, QoSProfile(depth=50))
         self._ask: Any = self._node.create_client(SpatialQuery, "cc/ask")
@@ -122,14 +126,15 @@ class _Demo:
         self._until(self._ready, START_LIMIT, "the nodes did not start")
         with tqdm(total=1.0, desc="playing", bar_format=BAR) as bar:
             self._play(bar)
-        self._until(lambda: time.monotonic() - self._arrived > 1.0, 30.0, "masks keep coming")
+        print("tracking what is left ...")
+        self._until(lambda: time.monotonic() - self._arrived > QUIET, TRACK_LIMIT, "the tracker did not come to an end")
         if not len(self._history):
             raise CCError(self._failed("no masks came: does the bag hold images, and does --remap name their topic?"))
         keyframes = self._keyframes()
         print("asking ...\n")
         answers = [self._answer(question) for question in self._options.ask or _questions(keyframes)]
         self._report(keyframes, answers)
-        return 0 if all(not answer.error for answer in answers) else 1
+        return 1 if self._failed_answers else 0
 
     def _ready(self) -> bool:
         return self._ask.service_is_ready() and self._get.service_is_ready()
@@ -185,6 +190,8 @@ class _Demo:
 
         response = self._call(self._ask, SpatialQuery.Request(question=question), ANSWER_LIMIT)
         answered = from_response(question, response)
+        # that the measurements do not tell is an answer
+        self._failed_answers += response.status not in (response.OK, response.CANNOT_TELL)
         print(f"  {question}\n    {answered.answer or answered.error}")
         print(f"    ({answered.source or 'no answer'}, {response.usage.seconds:.2f} s)\n")
         return answered

@@ -14,9 +14,15 @@ import argparse
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from pathlib import Path
+from typing import Any
+
+import yaml
 
 from cc_ros.commands.ros import need_ros
+from cc_ros.errors import SettingsError
 
 NODES = ("tracker", "keyframes", "reasoner")
 # option -> (node, parameter)
@@ -45,8 +51,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--base-url", metavar="URL", help="OpenAI-compatible endpoint of the model")
     parser.add_argument("--model", metavar="NAME", help="the model's name; the key comes from the environment")
     parser.add_argument("--preset", metavar="NAME", help="kind of server: openai, gemini, claude, vllm, ollama, ...")
-    parser.add_argument("--frames", metavar="M", help="keyframes of an episode")
-    parser.add_argument("--marks", metavar="K", help="objects that get a mark")
+    parser.add_argument("--frames", type=int, metavar="M", help="keyframes of an episode")
+    parser.add_argument("--marks", type=int, metavar="K", help="objects that get a mark")
     parser.add_argument(
         "--nodes",
         nargs="+",
@@ -58,8 +64,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--processes", action="store_true", help="one process a node, instead of one for all")
 
 
-def ros_arguments(options: argparse.Namespace) -> list[str]:
-    """Return the options as ROS arguments."""
+def ros_arguments(options: argparse.Namespace, folder: Path) -> list[str]:
+    """Return the options as ROS arguments.
+
+    :param folder: where to put a parameter file; ``-p NODE:NAME:=VALUE`` would miss nodes in a namespace.
+    :raises SettingsError: a ``--param`` that is none.
+    """
     arguments = ["--ros-args"]
     if options.params_file:
         arguments += ["--params-file", options.params_file]
@@ -67,23 +77,42 @@ def ros_arguments(options: argparse.Namespace) -> list[str]:
         arguments += ["-r", rule]
     if options.namespace:
         arguments += ["-r", f"__ns:=/{options.namespace.strip('/')}"]
-    for option, (node, parameter) in SHORTCUTS.items():
-        value = getattr(options, option)
-        if value is not None:
-            # quoted, or YAML would take a model called "4" for a number
-            text = value if option in ("frames", "marks") else f'"{value}"'
-            arguments += ["-p", f"{node}:{parameter}:={text}"]
-    for rule in options.param:
-        arguments += ["-p", rule]
+    given = _parameters(options)
+    if given:
+        path = folder / "given.yaml"
+        path.write_text(yaml.safe_dump({f"/**/{node}": {"ros__parameters": values} for node, values in given.items()}))
+        arguments += ["--params-file", str(path)]
     if options.use_sim_time:
         arguments += ["-p", "use_sim_time:=true"]
     return arguments
 
 
+def _parameters(options: argparse.Namespace) -> dict[str, dict[str, Any]]:
+    given: dict[str, dict[str, Any]] = {}
+    for option, (node, parameter) in SHORTCUTS.items():
+        value = getattr(options, option)
+        if value is not None:
+            given.setdefault(node, {})[parameter] = value
+    for rule in options.param:
+        name, arrow, value = rule.partition(":=")
+        node, colon, parameter = name.partition(":")
+        if not (arrow and colon and node and parameter):
+            raise SettingsError(f"--param wants NODE:NAME:=VALUE, as in cc_tracker:flow.preset:=2; got {rule!r}")
+        try:
+            given.setdefault(node, {})[parameter] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise SettingsError(f"--param {rule!r}: the value is not YAML") from error
+    return given
+
+
 def main(options: argparse.Namespace) -> int:
     """Run the nodes until interrupted."""
     need_ros()
-    arguments = ros_arguments(options)
+    with tempfile.TemporaryDirectory(prefix="cc_ros_") as folder:
+        return _run(options, ros_arguments(options, Path(folder)))
+
+
+def _run(options: argparse.Namespace, arguments: list[str]) -> int:
     if options.processes:
         commands = [[sys.executable, "-m", f"cc_ros.nodes.{name}", *arguments] for name in options.nodes]
         return _run_processes(commands)

@@ -1,0 +1,174 @@
+"""The commands that use ROS, as programs of their own: up, play, ask, doctor, demo."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("rclpy")
+
+import psutil
+import rclpy
+from cc_ros.srv import GetKeyframes
+from model_server import Hang, ModelServer, reply
+from nodes_rig import BAG, START, Onlooker, Program, cc_ros, isolated, until
+from rosbags.rosbag2 import StoragePlugin
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import Image
+from sources_bags import image, write_bag
+
+from cc_ros.dds import prepare
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[ModelServer]:
+    with ModelServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def look() -> Iterator[Onlooker]:
+    with isolated():
+        prepare()
+        context = rclpy.Context()
+        rclpy.init(context=context)
+        look = Onlooker(context)
+        yield look
+        look.close()
+        rclpy.shutdown(context=context)
+
+
+@pytest.fixture(scope="module")
+def nodes(look: Onlooker, server: ModelServer) -> Iterator[Program]:
+    """Run three processes in a namespace, as `cc-ros up --processes` starts them."""
+    arguments = ["--processes", "--namespace", "robot1", "--base-url", server.base_url, "--model", "m", "--frames", "3"]
+    with cc_ros("up", *arguments, "--backend", "flow", "--remap", "image:=/camera/image_raw") as program:
+        until(lambda: running(look) == {"cc_tracker", "cc_keyframes", "cc_reasoner"}, START, program.text)
+        yield program
+        children = psutil.Process(program.process.pid).children(recursive=True)
+        assert len(children) == 3
+        program.signal(signal.SIGTERM)
+        assert program.end() == 0, program.text
+        assert not [child for child in children if child.is_running()]
+
+
+def running(look: Onlooker) -> set[str]:
+    names = {name for name, space in look.node.get_node_names_and_namespaces() if space == "/robot1"}
+    return names if look.node.count_publishers("/robot1/cc/keyframes") else set()
+
+
+def test_ask_before_there_are_nodes_says_how_to_start_them(look: Onlooker) -> None:
+    with cc_ros("ask", "Is 1 left of 2?", "--wait", "0.5") as program:
+        assert program.end() == 1
+    assert program.text.startswith("cc-ros ask: no cc_reasoner answers on /cc/ask_with_feedback")
+
+
+def test_a_bag_is_played_into_the_nodes_and_asked_about(look: Onlooker, nodes: Program, server: ModelServer) -> None:
+    remap = ["--topics", "/camera/image_raw/compressed", "--rate", "0.7", "--wait", "15"]
+    with cc_ros("play", str(BAG), *remap) as player:
+        assert player.end(60) == 0, player.text
+    assert "played 90 messages" in player.text
+    until(lambda: look.call(GetKeyframes, "/robot1/cc/get_keyframes", GetKeyframes.Request()).success, 20)
+
+    server.always(reply("by the sofa"))
+    with cc_ros("ask", "Where is the lamp?", "--namespace", "robot1") as ask:
+        assert ask.end(40) == 0, ask.text
+    assert "by the sofa" in ask.lines[0]
+    assert "by model" in ask.text
+    assert len(server.received[-1].images) == 3
+
+    with cc_ros("ask", "Where is the lamp, then?", "--namespace", "robot1", "--json") as ask:
+        assert ask.end(40) == 0, ask.text
+    answer = json.loads(ask.text)
+    assert (answer["status"], answer["answer"], answer["source"]) == (0, "by the sofa", "model")
+
+    with cc_ros("ask", "What?", "--namespace", "robot1", "--frames", "65") as ask:
+        assert ask.end(40) == 1
+    assert "64" in ask.text
+
+
+def test_control_c_cancels_the_question(nodes: Program, server: ModelServer) -> None:
+    server.always(Hang())
+    count, closed = len(server.received), server.closed_early
+    with cc_ros("ask", "Will this take long?", "--namespace", "robot1", "--timeout", "30") as ask:
+        until(lambda: len(server.received) > count or ask.process.poll() is not None, 40)
+        ask.signal(signal.SIGINT)
+        assert ask.end(20) == 130, ask.text
+    assert "cancel" in ask.text
+    until(lambda: server.closed_early > closed, 5, "the request to the model stayed open")
+
+
+def test_ask_ends_when_the_reasoner_goes_away(look: Onlooker, server: ModelServer) -> None:
+    server.always(Hang())
+    with cc_ros("up", "--nodes", "reasoner", "keyframes", "--namespace", "robot2") as up:
+        until(lambda: look.node.count_publishers("/robot2/cc/goal"), START, up.text)
+        with cc_ros("ask", "How many marked objects are there?", "--namespace", "robot2") as ask:
+            assert ask.end(40) == 1
+        assert "there are no keyframes" in ask.text or "no frames yet" in ask.text
+        up.process.kill()
+        up.end()
+
+
+@pytest.mark.parametrize("plugin", [StoragePlugin.MCAP, StoragePlugin.SQLITE3])
+def test_play_both_storages_with_a_clock(look: Onlooker, tmp_path: Path, plugin: StoragePlugin) -> None:
+    bag = write_bag(tmp_path / "bag", [("/image", i * 0.05, image(i * 0.05, i)) for i in range(10)], plugin)
+    images, clock = look.listen(Image, "/elsewhere"), look.listen(Clock, "/clock")
+    with cc_ros("play", str(bag), "--clock", "--wait", "10", "--remap", "/image:=/elsewhere") as player:
+        assert player.end(40) == 0, player.text
+    until(lambda: len(images) == 10 and clock, 5)
+    assert "played 10 messages" in player.text
+
+
+def test_play_says_what_it_cannot_play(tmp_path: Path) -> None:
+    for arguments, told in (([str(tmp_path)], str(tmp_path)), ([str(BAG), "--topics", "/none"], "/none")):
+        with cc_ros("play", *arguments) as player:
+            assert player.end(40) == 1
+        assert len(player.lines) == 1, player.text
+        assert told in player.text
+
+
+def test_doctor_tells_by_its_exit_status(server: ModelServer) -> None:
+    with cc_ros("doctor", "--remap", "image:=/nowhere") as lonely:
+        assert lonely.end(60) == 0, lonely.text
+    assert "ok    ROS 2" in lonely.text
+    assert "not running: cc_tracker, cc_keyframes, cc_reasoner" in lonely.text
+    assert "/nowhere" in lonely.text
+    with cc_ros("doctor", "--no-graph", "--base-url", "http://127.0.0.1:9/v1", "--model", "m") as sick:
+        assert sick.end(60) == 1, sick.text
+    assert "FAIL  model" in sick.text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--remap", "nonsense"], "remap"),
+        (["--params-file", "/nowhere.yaml"], "/nowhere.yaml"),
+        (["--param", "cc_tracker:queue:=0"], "queue"),
+        (["--backend", "magic"], "magic"),
+    ],
+)
+def test_up_refuses_what_it_cannot_use(arguments: list[str], told: str) -> None:
+    with cc_ros("up", *arguments) as up:
+        assert up.end(60) == 2
+    assert told in next(line for line in up.lines if line.startswith("cc_ros: "))
+    assert "Traceback" not in up.text
+
+
+def test_the_demo_goes_the_whole_way(tmp_path: Path, server: ModelServer) -> None:
+    out = tmp_path / "demo"
+    with cc_ros("demo", "--out", str(out)) as demo:
+        assert demo.end(100) == 0, demo.text
+    assert demo.text.count("geometry") >= 2
+    assert re.search(r"\n(8\d|90) frames tracked", demo.text), demo.text
+    assert "No model was asked" in demo.text
+    report = (out / "report.html").read_text()
+    assert report.count("data:image/jpeg;base64,") >= 4
+    assert "Traceback" not in (out / "nodes.log").read_text()
+    children = [p for p in psutil.Process(os.getpid()).children(recursive=True) if p.status() != psutil.STATUS_ZOMBIE]
+    assert not [p for p in children if str(out) in " ".join(p.cmdline())]
