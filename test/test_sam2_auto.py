@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from cc_ros.errors import BackendError, ImageError, SettingsError
 from cc_ros.frame import Frame
-from cc_ros.tracking import factory
+from cc_ros.tracking import auto, factory
 from cc_ros.tracking.auto import AutoTracker
 from cc_ros.tracking.base import Track, Tracked, Tracker, TrackStatus, check_image
 from cc_ros.tracking.carrying import Path
@@ -23,7 +23,7 @@ from cc_ros.tracking.propagation import DisPropagator, Motion
 from cc_ros.tracking.sam2.settings import Sam2Settings
 
 WIDTH, HEIGHT, SPEED = 200, 120, 3
-FPS = 5  # slow, so that a busy machine can answer within a period
+FPS = 0.2  # so slow that also a busy machine can answer within a period
 
 
 def scene(t: int, boxes: int = 4) -> np.ndarray:
@@ -102,7 +102,7 @@ def make():
     made: list[AutoTracker] = []
     gates: list[threading.Semaphore] = []
 
-    def auto(fast: Tracker, slow: Scripted | Callable[[], Tracker], wait: bool = False) -> AutoTracker:
+    def make_auto(fast: Tracker, slow: Scripted | Callable[[], Tracker], wait: bool = False) -> AutoTracker:
         if isinstance(slow, Scripted) and slow.gate is not None:
             gates.append(slow.gate)
         tracker = AutoTracker(
@@ -113,7 +113,7 @@ def make():
             until(lambda: tracker._lane.tracker)
         return tracker
 
-    yield auto
+    yield make_auto
     for gate in gates:
         gate.release(100)
     for tracker in made:
@@ -155,7 +155,8 @@ def test_the_newest_frame_wins_and_none_is_queued(make):
     assert slow.seen == [0.0, 10 / FPS]
 
 
-def test_with_a_gpu_every_frame_is_answered_in_time(make):
+def test_with_a_gpu_every_frame_is_answered_in_time(make, monkeypatch):
+    monkeypatch.setattr(auto, "LONGEST_WAIT", 5.0)
     slow = Scripted((5, 6))
     tracker = make(Scripted(()), slow, wait=True)
     tracker.step(frame(0))

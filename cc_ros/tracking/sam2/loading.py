@@ -36,6 +36,13 @@ def has_bf16(device: torch.device) -> bool:
     return bool(found.get("avx512_bf16") or found.get("amx_bf16"))
 
 
+def batch_size(device: torch.device) -> int:
+    """Return how many objects are stepped together: a batch saves launches on a GPU, and nothing on a CPU."""
+    if device.type != "cuda":
+        return 4
+    return int(min(max(torch.cuda.get_device_properties(device).total_memory >> 30, 1), 32))
+
+
 def load_predictor(settings: Sam2Settings) -> StreamingPredictor:
     """Return SAM 2.1 as ``settings`` ask for it, with its weights.
 
@@ -55,6 +62,5 @@ def load_predictor(settings: Sam2Settings) -> StreamingPredictor:
             "check that the weights are of that size and that the device has memory free"
         ) from error
     bf16 = has_bf16(device) if settings.precision == "auto" else settings.precision == "bf16"
-    return StreamingPredictor(
-        model, bf16=bf16, batch_objects=settings.batch_objects, prompted_frames=settings.prompted_frames
-    )
+    batch = settings.batch_objects or batch_size(device)
+    return StreamingPredictor(model, bf16=bf16, batch_objects=batch, prompted_frames=settings.prompted_frames)

@@ -28,7 +28,9 @@ class Sam2Settings:
         "auto", "arithmetic: auto = bf16 where the hardware has it, else fp32", choices=("auto", "fp32", "bf16")
     )
     compile: bool = knob(False, "torch.compile the encoder and the memory attention: slow first frames, then faster")
-    batch_objects: int = knob(32, "objects stepped together; fewer need less device memory", ge=1, le=1024)
+    batch_objects: int = knob(
+        0, "objects stepped together; 0 = one a GiB of the GPU's memory up to 32, on a CPU 4", ge=0, le=1024
+    )
     max_objects: int = knob(40, "objects tracked at the same time", ge=1, le=1024)
     prompted_frames: int = knob(
         4, "frames with a given mask that an object remembers; the first always stays", ge=2, le=64
