@@ -11,6 +11,7 @@ from typing import Any
 
 import anyio
 import openai
+from anyio.lowlevel import checkpoint
 
 from cc_ros.reasoning.endpoint import Endpoint
 from cc_ros.reasoning.faults import ModelFault
@@ -148,6 +149,7 @@ class ChatClient:
             async for chunk in stream:
                 if _take_chunk(chunk, done):
                     on_text(done)
+                await checkpoint()  # events that came in one packet would keep deadlines and other questions waiting
                 if done.finish:
                     patience.deadline = min(patience.deadline, anyio.current_time() + GRACE_SECONDS)
         if not done.finish:

@@ -15,7 +15,7 @@ from cc_ros.reasoning.request import Status
 
 T = TypeVar("T")
 LOOK_SECONDS = 0.05  # how often a waiting thread looks whether its question was cancelled
-LATE_SECONDS = 0.5  # after the deadline, what the loop may need to close a connection
+LATE_SECONDS = 0.25  # after the deadline, what the loop may need on a busy machine to notice it
 CLOSE_SECONDS = 2.0
 _END = object()
 
@@ -65,11 +65,11 @@ class Runner:
         try:
             while True:
                 stop()
+                if time.monotonic() > deadline + LATE_SECONDS:
+                    raise ModelFault(Status.TIMEOUT, "the model did not answer in time")
                 try:
                     event = events.get(timeout=LOOK_SECONDS)
                 except queue.Empty:
-                    if time.monotonic() > deadline + LATE_SECONDS:
-                        raise ModelFault(Status.TIMEOUT, "the model did not answer in time") from None
                     continue
                 if event is _END:
                     return future.result()
