@@ -6,9 +6,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from PIL import Image
 from sam2_scene import HEIGHT, WIDTH, disc, disc_mask, frames, random_model, torch, write_jpegs
 
+from cc_ros.tracking.sam2.model import CONFIGS
 from cc_ros.tracking.sam2.predictor import Prediction, StreamingPredictor, scale
 
 SIDE = 128  # of frames and model: nothing is scaled, so that equal means equal
@@ -107,6 +107,17 @@ def test_the_memory_stays_flat_over_300_frames():
     assert max(sizes[150:]) <= max(sizes[50:150])
 
 
+@pytest.mark.parametrize("size", CONFIGS)
+def test_all_sizes_remember_as_the_streaming_memory_assumes(size):
+    from hydra import compose
+
+    model = compose(config_name=f"configs/sam2.1/sam2.1_hiera_{CONFIGS[size]}.yaml").model
+    assert (model.num_maskmem, model.image_size) == (7, 1024)
+    assert model.use_obj_ptrs_in_encoder and model.proj_tpos_enc_in_obj_ptrs and model.add_tpos_enc_to_obj_ptrs
+    assert model.only_obj_ptrs_in_the_past_for_eval and model.use_signed_tpos_enc_to_obj_ptrs
+    assert "memory_temporal_stride_for_eval" not in model and "max_cond_frames_in_attn" not in model
+
+
 def test_a_frame_may_be_stepped_again():
     predictor = StreamingPredictor(random_model(64))
     encodings = [predictor.encode(image, 0) for image in frames(3)]
@@ -120,6 +131,8 @@ def test_a_frame_may_be_stepped_again():
 
 @pytest.mark.parametrize("size", [64, 256, 512])
 def test_images_are_scaled_as_stock_scales_them(size):
+    from PIL import Image
+
     generator = np.random.default_rng(size)
     image = cv2.resize(generator.integers(0, 255, (30, 40, 3), dtype=np.uint8), (320, 240))
     rgb = np.ascontiguousarray(image[..., ::-1])

@@ -54,9 +54,6 @@ class Prediction:
     iou: Tensor
     pointer: Tensor
 
-    def __len__(self) -> int:
-        return len(self.logits)
-
     def __getitem__(self, rows: Sequence[int]) -> Prediction:
         return Prediction(*(t[list(rows)] for t in (self.logits, self.score, self.iou, self.pointer)))
 

@@ -118,7 +118,7 @@ def fetch(release: Release) -> None:
 
 
 def _by_hand(release: Release) -> str:
-    return f"fetch {release.url} elsewhere and put it there, or name a file by the parameter 'weights', or use 'flow'"
+    return f"put {release.url} at {release.path} by hand, or name a file by the parameter 'weights', or use 'flow'"
 
 
 def _sha256(path: Path) -> str:
