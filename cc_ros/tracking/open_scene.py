@@ -71,7 +71,10 @@ class OpenScene:
     def _look(self, image: np.ndarray, grey: np.ndarray, carried: np.ndarray, stamp: float) -> np.ndarray:
         recalled = self._recovery.recall(grey)
         known = np.isin(recalled, list(self._book.tracks))
-        prior = np.where(carried > 0, carried, np.where(known, recalled, 0))
+        back = known & ~np.isin(
+            recalled, compact(carried)[0]
+        )  # out of view until now: its old place is better evidence
+        prior = np.where((carried > 0) & ~back, carried, np.where(known, recalled, 0))
         regions = self._proposer.propose(image, prior)
         owner = owners(
             regions, {key: track.colour for key, track in self._book.tracks.items() if not np.isnan(track.colour[0])}

@@ -9,7 +9,11 @@ from typing import Protocol
 import cv2
 import numpy as np
 
-_MIN_INLIERS = 12
+_MIN_INLIERS = 20  # features that must agree on one homography
+_MIN_AGREEING = 0.4  # share of the matches that must agree
+_NEAR = 60  # bits; descriptors that differ in more are not alike
+_STRONG = 120  # features of each view that choose the views to try
+_TRIED = 2  # views tried
 
 
 class Recovery(Protocol):
@@ -63,7 +67,8 @@ class ViewMemory:
         """Return the ids (HxW int32, 0 = unknown) that earlier frames suggest for a HxW uint8 image."""
         if not self._capacity:
             return np.zeros(grey.shape, np.int32)
-        keypoints, self._descriptors = self._orb.detectAndCompute(grey, None)
+        strongest = sorted(self._orb.detect(grey, None), key=lambda keypoint: -keypoint.response)
+        keypoints, self._descriptors = self._orb.compute(grey, strongest)
         self._points = np.array([keypoint.pt for keypoint in keypoints], np.float32).reshape(-1, 2)
         ids = np.zeros(grey.shape, np.int32)
         covered = np.zeros(grey.shape, bool)
@@ -89,21 +94,20 @@ class ViewMemory:
         """Return the best views with the homography from each into the current image, the surest first."""
         if not self._views or self._descriptors is None or len(self._points) < _MIN_INLIERS:
             return []
-        stacked = np.concatenate([view.descriptors for view in self._views])
-        owner = np.repeat(np.arange(len(self._views)), [len(view.descriptors) for view in self._views])
-        matches = [m for m in self._matcher.match(self._descriptors, stacked) if m.distance < 50]
-        votes = np.bincount(owner[[m.trainIdx for m in matches]], minlength=len(self._views))
+        strong = [view.descriptors[:_STRONG] for view in self._views]
+        owner = np.repeat(np.arange(len(strong)), [len(part) for part in strong])
+        matches = self._matcher.match(self._descriptors[:_STRONG], np.concatenate(strong))
+        votes = np.bincount(owner[[m.trainIdx for m in matches if m.distance < _NEAR]], minlength=len(strong))
         found = []
-        for index in np.argsort(-votes)[:3]:
+        for index in np.argsort(-votes)[:_TRIED]:
             view = self._views[index]
-            pairs = self._matcher.match(self._descriptors, view.descriptors) if votes[index] >= 6 else []
-            near = [m for m in pairs if m.distance < 64]
-            if len(near) < _MIN_INLIERS:
+            pairs = [m for m in self._matcher.match(self._descriptors, view.descriptors) if m.distance < _NEAR]
+            if len(pairs) < _MIN_INLIERS:
                 continue
-            old = view.points[[m.trainIdx for m in near]]
-            new = self._points[[m.queryIdx for m in near]]
-            homography, inliers = cv2.findHomography(old, new, cv2.RANSAC, 2.5, maxIters=500)
-            if homography is not None and inliers.sum() >= max(_MIN_INLIERS, 0.25 * len(near)):
+            old = view.points[[m.trainIdx for m in pairs]]
+            new = self._points[[m.queryIdx for m in pairs]]
+            homography, inliers = cv2.findHomography(old, new, cv2.USAC_DEFAULT, 2.5, maxIters=1000)
+            if homography is not None and inliers.sum() >= max(_MIN_INLIERS, _MIN_AGREEING * len(pairs)):
                 found.append((int(inliers.sum()), index, homography))
         found.sort(key=lambda item: -item[0])
         views = [(self._views[index], homography) for _, index, homography in found]

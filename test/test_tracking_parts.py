@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+import math
+
+import cv2
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from cc_ros.tracking.base import TrackStatus
+from cc_ros.tracking.label_maps import compact, shapes
+from cc_ros.tracking.mask_follower import MaskFollower
+from cc_ros.tracking.propagation import DisPropagator, warp
+from cc_ros.tracking.proposals import RegionProposer
+from cc_ros.tracking.recovery import ViewMemory
+from cc_ros.tracking.region_graph import COUNT, LENGTH, merge, region_graph
+from cc_ros.tracking.superpixels import superpixels
+from cc_ros.tracking.tracks import TrackBook
+
+maps = arrays(np.int32, st.tuples(st.integers(1, 12), st.integers(1, 12)), elements=st.integers(0, 5))
+
+
+@given(maps)
+def test_compact_numbers_the_labels_without_gaps(labels: np.ndarray) -> None:
+    distinct, index = compact(labels)
+    assert np.array_equal(distinct[index], labels)
+    assert np.array_equal(distinct, np.unique(labels))
+
+
+@given(maps)
+def test_shapes_are_those_of_the_pixels(labels: np.ndarray) -> None:
+    found = shapes(labels)
+    assert set(found) == set(np.unique(labels).tolist()) - {0}
+    for label, shape in found.items():
+        y, x = np.nonzero(labels == label)
+        assert shape.area == len(x)
+        assert np.allclose(shape.centre, (x.mean(), y.mean()))
+        assert shape.box == (x.min(), y.min(), np.ptp(x) + 1, np.ptp(y) + 1)
+
+
+def blocks(seed: int) -> np.ndarray:
+    """Coloured blocks with grain, 96x128."""
+    rng = np.random.default_rng(seed)
+    image = cv2.resize(rng.integers(0, 255, (4, 5, 3), np.uint8), (128, 96), interpolation=cv2.INTER_NEAREST)
+    return np.clip(image.astype(int) + rng.integers(-5, 6, image.shape), 0, 255).astype(np.uint8)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 1000))
+def test_merging_keeps_every_sum(seed: int) -> None:
+    image = blocks(seed)
+    labels, gradient = superpixels(image)
+    graph = region_graph(image, labels, gradient)
+    assert np.array_equal(np.unique(labels), np.arange(len(graph.regions)))
+    merged = merge(graph, lambda now: now.borders[:, LENGTH], 10.0)
+    assert len(merged.regions) <= len(graph.regions)
+    assert np.allclose(merged.regions.sum(axis=0), graph.regions.sum(axis=0))
+    assert np.array_equal(np.bincount(merged.labels.ravel()), merged.regions[:, COUNT])
+    again = region_graph(image, merged.labels, gradient)
+    assert np.allclose(again.regions, merged.regions)
+    assert np.allclose(again.borders, merged.borders)
+
+
+def test_what_was_two_objects_stays_two_and_what_was_one_stays_one() -> None:
+    image = np.full((240, 320, 3), 200, np.uint8)
+    image[80:160, 60:260] = (40, 60, 190)
+    nothing = np.zeros(image.shape[:2], np.int32)
+    alone = RegionProposer(memory=50.0).propose(image, nothing)
+    assert alone.labels[120, 100] == alone.labels[120, 220] != alone.labels[20, 20]
+    image[80:160, 158:162] = (50, 70, 180)  # a faint seam
+    prior = nothing.copy()
+    prior[80:160, 60:160], prior[80:160, 160:260] = 4, 9
+    split = RegionProposer(memory=50.0).propose(image, prior)
+    assert split.labels[120, 100] != split.labels[120, 220]
+
+
+def test_flow_carries_a_map_along() -> None:
+    image = cv2.GaussianBlur(np.random.default_rng(3).integers(0, 255, (240, 320), np.uint8), (0, 0), 2)
+    labels = np.zeros(image.shape, np.int32)
+    labels[100:140, 100:160] = 70000  # more than 16 bits
+    motion = DisPropagator(1).motion(image, np.roll(image, 6, axis=1))
+    moved = warp(labels, motion.flow)
+    truth = np.roll(labels, 6, axis=1) > 0
+    assert (truth & (moved == 70000)).sum() / (truth | (moved > 0)).sum() > 0.9
+    assert motion.reliable[100:140, 100:160].mean() > 0.9
+
+
+def wall(offset: int) -> np.ndarray:
+    """A view of 320x240 out of a wide wall of coarse texture."""
+    wide = cv2.resize(np.random.default_rng(5).integers(0, 255, (30, 250), np.uint8), (2000, 240))
+    return np.ascontiguousarray(wide[:, offset : offset + 320])
+
+
+def test_a_view_is_known_again_after_others() -> None:
+    memory = ViewMemory(capacity=4, features=400)
+    labels = np.zeros((240, 320), np.int32)
+    labels[60:180, 100:200] = 3
+    assert not memory.recall(wall(0)).any()
+    memory.remember(labels)
+    for offset in (600, 1000, 1400):
+        assert not memory.recall(wall(offset)).any()
+        memory.remember(np.zeros_like(labels))
+    found = memory.recall(wall(40)) == 3
+    truth = np.roll(labels, -40, axis=1) == 3
+    assert (found & truth).sum() / (found | truth).sum() > 0.9
+    memory.forget()
+    assert not memory.recall(wall(0)).any()
+
+
+def test_a_mask_follows_its_object_behind_a_pole() -> None:
+    ground = cv2.GaussianBlur(np.random.default_rng(1).integers(60, 200, (240, 320, 3), np.uint8), (0, 0), 3)
+
+    def scene(x: int) -> tuple[np.ndarray, np.ndarray]:
+        image, mask = ground.copy(), np.zeros((240, 320), np.float32)
+        cv2.ellipse(image, (x, 120), (34, 22), 0, 0, 360, (30, 40, 220), -1)
+        cv2.ellipse(mask, (x, 120), (34, 22), 0, 0, 360, 1, -1)
+        image[:, 150:158], mask[:, 150:158] = (90, 20, 20), 0
+        return image, mask
+
+    image, mask = scene(70)
+    follower, propagator = MaskFollower(image, mask), DisPropagator(2)
+    before = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+    for x in range(74, 240, 4):
+        image, truth = scene(x)
+        grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+        follower.step(image, propagator.motion(before, grey).flow)
+        before = grey
+    found = follower.mask > 0.5
+    assert (found & (truth > 0)).sum() / (found | (truth > 0)).sum() > 0.8
+
+
+def test_ids_are_given_once_and_statuses_tell_what_happened() -> None:
+    book = TrackBook(max_lost=1)
+    keys = np.zeros((40, 40), np.int32)
+    track = book.open(0.0)
+    book.judge(track, objectness=3.0, held=1.0, stamp=0.0, average=0.5)
+    keys[:20] = track.key
+    seen = []
+    for stamp, shown in enumerate((keys, keys, keys * 0, keys)):
+        book.measure(book.ids(shown), float(stamp))
+        seen.append(book.report()[0].status)
+    assert seen == [TrackStatus.NEW, TrackStatus.VISIBLE, TrackStatus.LOST, TrackStatus.RECOVERED]
+    assert math.isclose(book.report()[0].confidence, 1 / (1 + math.exp(-3.0)))
+    other = book.open(5.0)
+    book.judge(other, objectness=3.0, held=1.0, stamp=5.0, average=0.5)
+    assert (track.id, other.id) == (1, 2)
+    book.prune(present=set())
+    assert list(book.tracks) == [other.key]  # of two as long unseen the newer one
