@@ -109,6 +109,7 @@ setup(
     install_requires=[
         "jinja2>=3.1",
         "numpy>=1.24",
+        "anyio>=4",
         "openai>=3",
         "opencv-python-headless>=4.6",  # the same OpenCV as opencv-python, without the GUI that needs libGL
         "psutil>=5.9",

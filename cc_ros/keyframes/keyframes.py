@@ -5,7 +5,11 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Mapping, Sequence
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,6 +63,8 @@ class Keyframes:
         for name in (style.fill, style.text):
             colour(name)
         self._by_hand = read_marks(Path(settings.marks_file)) if settings.marks_file else {}
+        self._drawn: OrderedDict[tuple, tuple[KeptFrame, MarkedKeyframe]] = OrderedDict()
+        self._drawn_lock = threading.Lock()
         self.store = KeyframeStore(2 * MAX_FRAMES, settings.recent_seconds, pinned=frozenset(self._by_hand))
 
     def marked(
@@ -80,13 +86,33 @@ class Keyframes:
         kept = self.store.choose(frames, request.last_seconds)
         k = request.marks or self.settings.marks
         together = top_k([frame.areas for frame in kept], k)
-        return [
-            self._draw(frame, top_k([frame.areas], k) if kind == SET_OF_MARK else together, kind, request, style)
-            for frame in kept
-        ]
+        look = style or self.style
+
+        def draw(frame: KeptFrame) -> MarkedKeyframe:
+            ids = top_k([frame.areas], k) if kind == SET_OF_MARK else together
+            return self._draw_once(frame, tuple(i for i in ids if i in frame.areas), kind, look, request.blur)
+
+        with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:  # OpenCV lets go of the GIL
+            return list(pool.map(draw, kept))
+
+    def _draw_once(
+        self, frame: KeptFrame, ids: tuple[int, ...], kind: str, style: MarkSettings, blur: tuple[int, ...]
+    ) -> MarkedKeyframe:
+        """Draw a frame, or return it as drawn before: from question to question most frames stay the same."""
+        key = (frame.index, ids, kind, style, blur)
+        with self._drawn_lock:
+            known = self._drawn.get(key)
+        if known is not None and known[0] is frame:  # and not one of an earlier episode
+            return known[1]
+        drawn = self._draw(frame, ids, kind, style, blur)
+        with self._drawn_lock:
+            self._drawn[key] = frame, drawn
+            while len(self._drawn) > MAX_FRAMES:
+                self._drawn.popitem(last=False)
+        return drawn
 
     def _draw(
-        self, frame: KeptFrame, ids: Sequence[int], kind: str, request: KeyframeRequest, style: MarkSettings | None
+        self, frame: KeptFrame, ids: tuple[int, ...], kind: str, style: MarkSettings, blur: tuple[int, ...]
     ) -> MarkedKeyframe:
         image, labels = frame.image(), frame.labels()
         height, width = image.shape[:2]
@@ -96,19 +122,17 @@ class Keyframes:
             marks = tuple(by_hand)
         elif kind != RAW:
             marks = tuple(
-                Mark(i, *mask_centre(labels == i), frame.areas[i], frame.depths.get(i, math.nan))
-                for i in sorted(ids)
-                if i in frame.areas
+                Mark(i, *mask_centre(labels == i), frame.areas[i], frame.depths.get(i, math.nan)) for i in sorted(ids)
             )
-        if request.blur:
-            blur_objects(image, labels, request.blur)
+        if blur:
+            blur_objects(image, labels, blur)
         numbers: dict[int, int] = {}
         if kind == SET_OF_MARK:  # each image on its own: the largest object is 1, whatever it is elsewhere
             numbers = {i: n for n, i in enumerate(ids, 1)}
-        draw_marks(image, marks, None if by_hand is not None else labels, style or self.style, numbers)
+        draw_marks(image, marks, None if by_hand is not None else labels, style, numbers)
         if numbers:
             marks = tuple(dataclasses.replace(mark, id=numbers[mark.id]) for mark in marks)
-        jpeg = encode_jpeg(image, JPEG_QUALITY) if marks or request.blur else frame.jpeg
+        jpeg = encode_jpeg(image, JPEG_QUALITY) if marks or blur else frame.jpeg
         return MarkedKeyframe(frame.index, frame.stamp, jpeg, width, height, marks, frame.intrinsics, frame.pose)
 
 

@@ -155,8 +155,9 @@ def _draw_mask(image: np.ndarray, labels: np.ndarray, instance: int, settings: M
         blend = cv2.addWeighted(part, 0.55, np.full_like(part, fill), 0.45, 0)
         np.copyto(part, blend, where=inside[..., None].astype(bool))
     if settings.outline:
-        contours, _ = cv2.findContours(inside, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-        cv2.drawContours(image, contours, -1, fill, thickness, cv2.LINE_AA, offset=(x, y))
+        # Without anti-aliasing, which takes ten times as long along the many short pieces of a mask's border.
+        contours, _ = cv2.findContours(inside, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+        cv2.drawContours(image, contours, -1, fill, thickness, cv2.LINE_8, offset=(x, y))
 
 
 def _draw_number(image: np.ndarray, number: str, centre: tuple[float, float], diameter: int, text: tuple) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import zlib
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -44,13 +45,15 @@ class KeptFrame:
 
     :param areas: instance id -> pixels.
     :param depths: instance id -> metres, median over the mask; only ids with a depth.
-    :param labels_png: the map, HxW uint16 as PNG.
+    :param packed_labels: the map's rows, HxW uint16, by zlib: several times faster than PNG both ways.
+    :param size: (width, height) in pixels.
     """
 
     index: int
     stamp: float
     jpeg: bytes
-    labels_png: bytes
+    packed_labels: bytes
+    size: tuple[int, int]
     areas: dict[int, int]
     depths: dict[int, float]
     intrinsics: np.ndarray | None
@@ -58,11 +61,15 @@ class KeptFrame:
 
     def image(self) -> np.ndarray:
         """Return HxWx3 uint8 BGR."""
-        return _decoded(self.jpeg, cv2.IMREAD_COLOR)
+        image = cv2.imdecode(np.frombuffer(self.jpeg, np.uint8), cv2.IMREAD_COLOR)
+        if image is None:
+            raise ImageError("a kept frame could not be decoded")
+        return image
 
     def labels(self) -> np.ndarray:
         """Return the HxW uint16 instance map."""
-        return _decoded(self.labels_png, cv2.IMREAD_UNCHANGED)
+        width, height = self.size
+        return np.frombuffer(zlib.decompress(self.packed_labels), np.uint16).reshape(height, width)
 
 
 @dataclass
@@ -85,15 +92,13 @@ class Candidate:
     def keep(self) -> KeptFrame:
         """Compress the frame once; later calls return the same object."""
         if self._kept is None:
-            ok, png = cv2.imencode(".png", self.labels, [cv2.IMWRITE_PNG_COMPRESSION, 1])
-            if not ok:
-                raise ImageError(f"the instance map {self.labels.shape} {self.labels.dtype} could not be encoded")
             sizes = areas(self.labels)
             self._kept = KeptFrame(
                 self.index,
                 self.stamp,
                 self.picture.jpeg(),
-                png.tobytes(),
+                zlib.compress(np.ascontiguousarray(self.labels).data, 1),
+                self.labels.shape[::-1],
                 sizes,
                 median_depths(self.labels, self.depth, sizes) if self.depth is not None else {},
                 self.intrinsics,
@@ -213,12 +218,13 @@ def evenly_spaced(pool: Sequence[KeptFrame], frames: int) -> list[KeptFrame]:
     if frames == 1:
         return [pool[-1]]
     stamps = np.array([kept.stamp for kept in pool])
-    chosen: list[int] = []
-    for k, instant in enumerate(np.linspace(stamps[0], stamps[-1], frames)):
-        first = chosen[-1] + 1 if chosen else 0  # never one frame twice, and enough left for the rest
+    instants = np.linspace(stamps[0], stamps[-1], frames)
+    chosen = [0]
+    for k in range(1, frames - 1):
+        first = chosen[-1] + 1  # never one frame twice, and enough left for the rest
         last = len(pool) - (frames - k)
-        chosen.append(first + int(np.argmin(np.abs(stamps[first : last + 1] - instant))))
-    return [pool[i] for i in chosen]
+        chosen.append(first + int(np.argmin(np.abs(stamps[first : last + 1] - instants[k]))))
+    return [pool[i] for i in (*chosen, len(pool) - 1)]
 
 
 def median_depths(labels: np.ndarray, depth: np.ndarray, ids: dict[int, int]) -> dict[int, float]:
@@ -251,10 +257,3 @@ def encode_jpeg(image: np.ndarray, quality: int) -> bytes:
     if not ok:
         raise ImageError(f"an image of shape {image.shape}, {image.dtype} could not be encoded")
     return data.tobytes()
-
-
-def _decoded(data: bytes, flags: int) -> np.ndarray:
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
-    if image is None:
-        raise ImageError("a kept frame could not be decoded")
-    return image
