@@ -109,8 +109,8 @@ def now(device: torch.device) -> float:
     return time.perf_counter()
 
 
-def device_megabytes(device: torch.device) -> float:
-    return torch.cuda.memory_allocated(device) / 2**20 if device.type == "cuda" else float("nan")
+def device_megabytes(device: torch.device) -> str:
+    return f"{torch.cuda.memory_allocated(device) / 2**20:.1f}" if device.type == "cuda" else ""
 
 
 def peak_megabytes(device: torch.device) -> str:
@@ -143,6 +143,18 @@ def compare(predictor: StreamingPredictor, scene: Scene, options: argparse.Names
     predictor.batch_objects = options.batch
 
 
+def ask(predictor: StreamingPredictor, scene: Scene, prompts: int = 16) -> None:
+    """Print what one piece of the search for objects costs, which runs between two frames."""
+    encoding = predictor.encode(scene.image(0), 0)
+    points, kinds = torch.rand(prompts, 1, 2), torch.ones(prompts, 1, dtype=torch.int32)
+    seconds = []
+    for _ in range(10):
+        began = now(predictor.device)
+        predictor.ask(encoding, points, kinds)
+        seconds.append(now(predictor.device) - began)
+    print(f"asking at {prompts} points: {1e3 * statistics.median(seconds):.1f} ms", flush=True)
+
+
 def long_run(predictor: StreamingPredictor, scene: Scene, options: argparse.Namespace) -> None:
     """Print time and memory along many frames."""
     objects = options.objects[-1]
@@ -156,7 +168,7 @@ def long_run(predictor: StreamingPredictor, scene: Scene, options: argparse.Name
         if (t + 1) % every == 0:
             state = predictor.state_bytes() / 2**20
             device = device_megabytes(predictor.device)
-            print(f"| {t + 1} | {statistics.median(window):.2f} | {state:.1f} | {device:.1f} |", flush=True)
+            print(f"| {t + 1} | {statistics.median(window):.2f} | {state:.1f} | {device} |", flush=True)
             window.clear()
 
     run(predictor, scene, objects, options.long, note)
@@ -189,6 +201,7 @@ def main() -> None:
             print(f"\n{precision}{', torch.compile' if compiled else ''}\n", flush=True)
             predictor = StreamingPredictor(model, bf16=precision == "bf16", batch_objects=options.batch)
             compare(predictor, scene, options)
+            ask(predictor, scene)
     if options.long and predictor is not None:
         long_run(predictor, scene, options)
 
