@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 _MIN_INLIERS = 20  # features that must agree on one homography
-_MIN_AGREEING = 0.4  # share of the matches that must agree
+_MIN_AGREEING = 0.6  # share of the matches that must agree
 _NEAR = 60  # bits; descriptors that differ in more are not alike
 _STRONG = 120  # features of each view that choose the views to try
 _TRIED = 2  # views tried
