@@ -132,7 +132,7 @@ setup(
         "ros-kilted-std-srvs",
     ],
     extras_require={
-        "sam2": ["sam2==1.1.0", "torch>=2.5", "huggingface-hub>=0.25"],
+        "sam2": ["sam2==1.1.0", "torch>=2.5"],
         "test": ["hypothesis>=6.90", "pytest>=8", "pytest-timeout>=2.2"],
         "lint": ["mypy>=1.11", "ruff>=0.6"],
     },
