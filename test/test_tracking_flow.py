@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 
 from cc_ros.errors import ImageError
 from cc_ros.frame import Frame
 from cc_ros.tracking.base import TrackStatus
-from cc_ros.tracking.flow import FlowTracker
+from cc_ros.tracking.flow import FlowSettings, FlowTracker
 
 
 def picture(x: int, width: int = 320, height: int = 240) -> np.ndarray:
@@ -28,6 +29,53 @@ def test_a_moving_box_is_one_object_with_one_id() -> None:
     found = tracked.labels == min(centres)
     assert (truth & found).sum() / (truth | found).sum() > 0.8
     assert next(t for t in tracked.tracks if t.id in centres).status is TrackStatus.VISIBLE
+
+
+def wide_scene() -> np.ndarray:
+    """A wall 1430x240 with pictures on it, and two equal red boxes."""
+    rng = np.random.default_rng(2)
+    scene = np.full((240, 1430, 3), 190, np.uint8)
+    for x in range(20, 1370, 90):
+        spots = rng.integers(40, 220, (6, 8, 3), np.uint8)
+        scene[20:62, x : x + 56] = cv2.resize(spots, (56, 42), interpolation=cv2.INTER_NEAREST)
+    scene[110:180, 120:200] = scene[110:180, 1020:1100] = (30, 40, 200)
+    return scene
+
+
+def test_an_object_that_returns_gets_its_id_back_and_its_double_does_not() -> None:
+    scene, tracker = wide_scene(), FlowTracker()
+    there = list(range(0, 1000, 12))
+    at: dict[str, list[int]] = {"box": [], "double": []}
+    for i, x in enumerate(there + there[::-1]):
+        labels = tracker.step(Frame(scene[:, x : x + 320], i / 30)).labels
+        for name, column in (("box", 160 - x), ("double", 1060 - x)):
+            if 60 < column < 260:
+                at[name].append(int(labels[145, column]))
+    assert len(set(at["box"])) == 1 and len(set(at["double"])) == 1
+    assert 0 not in at["box"] + at["double"] and at["box"][0] != at["double"][0]
+
+
+def test_a_seeded_object_survives_another_picture_size() -> None:
+    tracker = FlowTracker()
+    labels = np.zeros((240, 320), np.uint16)
+    labels[80:160, 40:100] = 2
+    tracker.seed(labels)
+    for i in range(6):
+        image = picture(40)
+        if i > 2:
+            image = cv2.resize(image, (200, 150))
+        tracked = tracker.step(Frame(image, i / 30))
+    assert tracked.labels.shape == (150, 200) and tracked.labels[75, 44] == 2
+
+
+def test_what_is_lost_is_remembered_up_to_a_bound() -> None:
+    tracker = FlowTracker(FlowSettings(max_lost=5, views=4))
+    rng = np.random.default_rng(0)
+    for i in range(60):  # each picture is new
+        image = cv2.resize(rng.integers(0, 255, (6, 8, 3), np.uint8), (160, 120), interpolation=cv2.INTER_NEAREST)
+        tracked = tracker.step(Frame(image, i / 2))
+        in_view = 6 * 8  # of these some may not be shown, such as those that look like background
+        assert sum(t.status is TrackStatus.LOST for t in tracked.tracks) <= 5 + in_view
 
 
 def test_seeded_objects_keep_their_ids_and_no_others_appear() -> None:

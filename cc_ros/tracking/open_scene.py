@@ -14,6 +14,7 @@ from cc_ros.tracking.proposals import RegionProposer, Regions
 from cc_ros.tracking.recovery import Recovery
 from cc_ros.tracking.tracks import TrackBook
 
+_UNPROVEN = 0.8  # how well a new track is held: about as often new tracks are right
 _COLOUR_RATE = 0.1  # how much of a track's colour one look replaces
 _SURE = 4.0  # log odds; one look cannot say more
 
@@ -96,7 +97,7 @@ class OpenScene:
             area = regions.area[mine]
             looks = float(np.clip(regions.objectness[mine], -_SURE, _SURE) @ area / area.sum())
             column = np.flatnonzero(regions.ids == key)
-            held = 0.0
+            held = _UNPROVEN
             if len(column):
                 both = float(regions.votes[mine, column[0]].sum())
                 held = both / float(area.sum() + size[column[0]] - both)

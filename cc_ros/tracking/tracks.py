@@ -42,8 +42,11 @@ class TrackState:
 
     @property
     def confidence(self) -> float:
-        """How sure the tracker is that the mask is this object: it looks like one and is held well."""
-        return self.held / (1 + math.exp(-self.objectness)) if self.area else 0.0
+        """How sure the tracker is that the mask is this object: it looks like one and is held well.
+
+        The square root of both chances, since they mostly fail together.
+        """
+        return math.sqrt(self.held / (1 + math.exp(-self.objectness))) if self.area else 0.0
 
 
 class TrackBook:
