@@ -164,12 +164,10 @@ class Onlooker:
         while not self._stop.is_set():
             self._executor.spin_once(timeout_sec=0.1)
 
-    def listen(self, kind: Any, topic: str, depth: int = 200) -> list[Any]:
-        """Return a list that grows with the messages of a topic."""
-        from rclpy.qos import QoSProfile
-
+    def listen(self, kind: Any, topic: str, qos: Any = 200) -> list[Any]:
+        """Return a list that grows with the messages of a topic; reliable unless said otherwise."""
         heard: list[Any] = []
-        self.node.create_subscription(kind, topic, heard.append, QoSProfile(depth=depth))
+        self.node.create_subscription(kind, topic, heard.append, qos)
         return heard
 
     def publisher(self, kind: Any, topic: str, reliable: bool = False) -> Any:

@@ -207,7 +207,7 @@ def test_reset_reaches_all_nodes_and_begins_a_new_episode(rig: Rig) -> None:
 
 def test_diagnostics_and_overlay(rig: Rig) -> None:
     diagnostics = rig.look.listen(DiagnosticArray, "/diagnostics")
-    overlay = rig.look.listen(Image, "cc/overlay", depth=1)
+    overlay = rig.look.listen(Image, "cc/overlay", qos=1)
     rig.camera("jpeg", 8)
     until(lambda: overlay, 10)
     assert (overlay[0].encoding, overlay[0].width) == ("bgr8", 640)

@@ -33,7 +33,7 @@ BAG_REMAPS = ("image:=/camera/image_raw", "camera_info:=/camera/camera_info", "o
 START_LIMIT = 60.0  # seconds until the nodes must be there
 TRACK_LIMIT = 180.0
 ANSWER_LIMIT = 120.0
-QUIET = 2.0  # seconds without masks after which all have come
+QUIET = 3.0  # seconds without masks after which all have come
 BAR = "{desc}: {percentage:3.0f}%|{bar}| {n:.1f}/{total:.1f} s{postfix}"
 
 
@@ -123,10 +123,11 @@ class _Demo:
         from tqdm import tqdm
 
         print("starting cc_tracker, cc_keyframes and cc_reasoner ...")
-        self._until(self._ready, START_LIMIT, "the nodes did not start")
+        self._wait_until_active()
         with tqdm(total=1.0, desc="playing", bar_format=BAR) as bar:
             self._play(bar)
         print("tracking what is left ...")
+        self._arrived = time.monotonic()
         self._until(lambda: time.monotonic() - self._arrived > QUIET, TRACK_LIMIT, "the tracker did not come to an end")
         if not len(self._history):
             raise CCError(self._failed("no masks came: does the bag hold images, and does --remap name their topic?"))
@@ -136,8 +137,19 @@ class _Demo:
         self._report(keyframes, answers)
         return 1 if self._failed_answers else 0
 
-    def _ready(self) -> bool:
-        return self._ask.service_is_ready() and self._get.service_is_ready()
+    def _wait_until_active(self) -> None:
+        """Wait for all three: a tracker that loads its model for some seconds would miss the bag."""
+        from lifecycle_msgs.msg import State
+        from lifecycle_msgs.srv import GetState
+
+        for name in ("cc_tracker", "cc_keyframes", "cc_reasoner"):
+            client = self._node.create_client(GetState, f"{name}/get_state")
+            self._until(client.service_is_ready, START_LIMIT, f"{name} did not start")
+            deadline = time.monotonic() + START_LIMIT
+            while self._call(client, GetState.Request(), START_LIMIT).current_state.id != State.PRIMARY_STATE_ACTIVE:
+                if time.monotonic() > deadline:
+                    raise CCError(self._failed(f"{name} did not become active within {START_LIMIT:.0f} s"))
+                self._executor.spin_once(timeout_sec=0.1)
 
     def _play(self, bar: Any) -> None:
         from cc_ros.sources.player import Played, PlaySettings, play

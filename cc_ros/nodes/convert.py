@@ -95,15 +95,24 @@ def to_labels(message: Image) -> np.ndarray:
     return np.ascontiguousarray(rows).view(">u2" if message.is_bigendian else "<u2").astype(np.uint16, copy=False)
 
 
-def image_message(header: Header, pixels: np.ndarray, encoding: str) -> Image:
+def image_message(header: Header, pixels: np.ndarray, encoding: str, buffer: array.array | None = None) -> Image:
     """Return an array as a message; one copy, through ``array.array``, the one way that rclpy takes fast.
 
     :param pixels: HxW or HxWxC, uint8 or uint16, as ``encoding`` says.
+    :param buffer: an ``array("B")`` to copy into, instead of fresh memory, whose first touch costs more than the copy;
+        the message is good until the buffer is used again.
     """
     pixels = np.ascontiguousarray(pixels)
     message = Image(header=header, height=pixels.shape[0], width=pixels.shape[1], encoding=encoding)
     message.step = pixels.strides[0]
-    message.data = _byte_array(pixels.data.cast("B"))
+    raw = pixels.data.cast("B")
+    if buffer is None or len(buffer) != len(raw):
+        buffer = buffer if buffer is not None else array.array("B")
+        del buffer[:]
+        buffer.frombytes(raw)
+    else:
+        memoryview(buffer)[:] = raw
+    message.data = buffer
     return message
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import array
 import threading
 import time
 import traceback
@@ -38,7 +39,7 @@ class TrackerSettings:
     """Settings of the tracker node."""
 
     backend: str = knob("auto", "auto: SAM 2 where it can run, flow otherwise", choices=BACKENDS)
-    queue: int = knob(4, "images that may wait; when more come, the oldest is skipped and counted", ge=1, le=100)
+    queue: int = knob(10, "images that may wait; when more come, the oldest is skipped and counted", ge=1, le=100)
     silence: float = knob(5.0, "without images for so long, say what may be wrong, in s", ge=0.5, le=3600.0)
 
 
@@ -67,6 +68,7 @@ class TrackerNode(StepNode):
         self._stopping = self._restart = False
         self._order = StampOrder()
         self._new_episode()
+        self._buffer = array.array("B")
         self._durations: deque[float] = deque(maxlen=300)
         self._last_image = time.monotonic()
         self._warned_at: float | None = None
@@ -188,7 +190,7 @@ class TrackerNode(StepNode):
 
     def _publish(self, header: Header, image: np.ndarray, tracked: Tracked, took: float, begin: int) -> None:
         message = TrackedMasks(header=header, episode=self._episode, index=self._index, seconds=took)
-        message.labels = image_message(header, tracked.labels, "16UC1")
+        message.labels = image_message(header, tracked.labels, "16UC1", self._buffer)
         message.tracks = [track_message(track, begin) for track in tracked.tracks]
         self._masks.publish(message)
         self._index += 1
