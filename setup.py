@@ -62,9 +62,9 @@ class BuildInterfaces(Command):
         self.distribution.data_files.extend(sorted(data.items()))
 
     def _cmake(self, work: Path, stage: Path) -> None:
-        import rosidl_cmake  # from the wheels of build-system.requires
+        import rosidl_pycommon  # from the wheels of build-system.requires
 
-        prefix = Path(rosidl_cmake.__file__).resolve().parents[4]
+        prefix = Path(rosidl_pycommon.__file__).resolve().parents[4]
         path = [str(prefix / SITE), *filter(None, [os.environ.get("PYTHONPATH")])]
         env = os.environ | {
             "AMENT_PREFIX_PATH": str(prefix),

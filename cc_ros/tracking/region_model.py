@@ -57,52 +57,64 @@ def _squash(value: np.ndarray, scale: np.ndarray | float) -> np.ndarray:
     return value / (value + scale)
 
 
+# Rows of _traits: what the features of a pair are made of.
+_LIGHT, _GREEN_RED, _BLUE_YELLOW, _RED, _GREEN, _TEXTURE, _HEIGHT, _SPREAD_L = range(8)
+_SPREAD_AB, _SPREAD_C, _CHROMA, _SIZE, _PERIMETER, _PIXELS, _CUT, _ROUND = range(8, 16)
+
+
+def _traits(graph: RegionGraph) -> np.ndarray:
+    """Return what is known of each region by itself (16 x n float64)."""
+    count, perimeter = graph.regions[:, COUNT], graph.perimeter
+    mean = graph.regions.T / count
+    variance = np.maximum(mean[[L2, A2, B2, RED2, GREEN2]] - mean[[L, A, B, RED, GREEN]] ** 2, 0)
+    traits = np.empty((16, len(count)))
+    traits[:_TEXTURE] = mean[[L, A, B, RED, GREEN]]
+    traits[_TEXTURE], traits[_HEIGHT] = np.log1p(mean[GRADIENT]), mean[Y] / graph.labels.shape[0]
+    traits[_SPREAD_L:_CHROMA] = np.sqrt([variance[0], variance[1] + variance[2], variance[3] + variance[4]])
+    traits[_CHROMA], traits[_SIZE] = np.hypot(mean[A], mean[B]), np.log(count / graph.labels.size * 1000) / 5
+    traits[_PERIMETER], traits[_PIXELS] = perimeter, count
+    traits[_CUT] = graph.regions[:, LEFT : BOTTOM + 1].sum(axis=1) / perimeter
+    traits[_ROUND] = np.log(count / perimeter**2 * 16)
+    return traits
+
+
 def pair_features(graph: RegionGraph) -> np.ndarray:
     """Return what speaks for or against merging the two sides of each border (e x 35 float64)."""
-    count, perimeter = graph.regions[:, COUNT], graph.perimeters()
-    mean = graph.regions / count[:, None]
-    spread_l = np.sqrt(np.maximum(mean[:, L2] - mean[:, L] ** 2, 0))
-    spread_ab = np.sqrt(np.maximum(mean[:, A2] - mean[:, A] ** 2 + mean[:, B2] - mean[:, B] ** 2, 0))
-    spread_c = np.sqrt(np.maximum(mean[:, RED2] - mean[:, RED] ** 2 + mean[:, GREEN2] - mean[:, GREEN] ** 2, 0))
-    i, j = graph.first, graph.second
-    a, b = mean[i], mean[j]
-    d_l = np.abs(a[:, L] - b[:, L])
-    d_ab = np.hypot(a[:, A] - b[:, A], a[:, B] - b[:, B])
-    d_c = np.hypot(a[:, RED] - b[:, RED], a[:, GREEN] - b[:, GREEN])
-    sum_l, sum_ab, sum_c = spread_l[i] + spread_l[j], spread_ab[i] + spread_ab[j], spread_c[i] + spread_c[j]
+    traits = _traits(graph)
+    a, b = traits[:, graph.first], traits[:, graph.second]
+    apart, low, high, both = np.abs(a - b), np.minimum(a, b), np.maximum(a, b), a + b
     length = graph.borders[:, LENGTH]
-    edge = graph.borders / length[:, None]
-    small, large = np.minimum(count[i], count[j]), np.maximum(count[i], count[j])
-    smaller = np.where(count[i] < count[j], i, j)
-    outline = perimeter[smaller]
-    chroma = np.hypot(mean[:, A], mean[:, B])
-    height = graph.labels.shape[0]
-    columns = [
-        np.ones_like(d_l),
-        *(_squash(d_l, 20), _squash(d_l, 5), _squash(d_ab, 20), _squash(d_ab, 5), _squash(d_c, 8), _squash(d_c, 2)),
-        *(_squash(d_l, sum_l + 2), _squash(d_ab, sum_ab + 2), _squash(d_c, sum_c + 0.5)),
-        *(_squash(edge[:, STEP_L], 20), _squash(edge[:, STEP_L], 5)),
-        *(_squash(edge[:, STEP_AB], 20), _squash(edge[:, STEP_AB], 5)),
-        *(_squash(edge[:, STEP_CHROMATICITY], 3), _squash(edge[:, STEEP], 5)),
-        *(edge[:, SOFT_L], edge[:, SOFT_AB], edge[:, HARD_L], edge[:, HARD_AB]),
-        np.abs(np.log1p(a[:, GRADIENT]) - np.log1p(b[:, GRADIENT])),
-        np.log1p(np.minimum(a[:, GRADIENT], b[:, GRADIENT])),
-        *(length / np.minimum(perimeter[i], perimeter[j]), length / np.maximum(perimeter[i], perimeter[j])),
-        *(np.log(small / graph.labels.size * 1000) / 5, np.log(large / graph.labels.size * 1000) / 5),
-        *(_squash(sum_l, 10), _squash(sum_ab, 10)),
-        graph.regions[smaller, LEFT : BOTTOM + 1].sum(axis=1) / outline,
-        np.log(small / outline**2 * 16),
-        *(_squash(np.minimum(chroma[i], chroma[j]), 10), _squash(np.maximum(chroma[i], chroma[j]), 10)),
-        np.minimum(a[:, L], b[:, L]) / 100,
-        *((a[:, Y] + b[:, Y]) / 2 / height, np.abs(a[:, Y] - b[:, Y]) / height),
-    ]
-    return np.stack(columns, axis=1)
+    edge = graph.borders.T / length
+    d_l, d_ab = apart[_LIGHT], np.hypot(apart[_GREEN_RED], apart[_BLUE_YELLOW])
+    d_c = np.hypot(apart[_RED], apart[_GREEN])
+    features = np.empty((35, len(length)))
+    features[0] = 1
+    features[1:10] = d_l, d_l, d_ab, d_ab, d_c, d_c, d_l, d_ab, d_c
+    features[10:16] = edge[[STEP_L, STEP_L, STEP_AB, STEP_AB, STEP_CHROMATICITY, STEEP]]
+    features[1:7] /= features[1:7] + _SCALES[:6]
+    features[7:10] /= features[7:10] + both[_SPREAD_L:_CHROMA] + _NOISE
+    features[10:16] /= features[10:16] + _SCALES[6:]
+    features[16:20] = edge[[SOFT_L, SOFT_AB, HARD_L, HARD_AB]]
+    features[20], features[21] = apart[_TEXTURE], low[_TEXTURE]
+    features[22], features[23] = length / low[_PERIMETER], length / high[_PERIMETER]
+    features[24], features[25] = low[_SIZE], high[_SIZE]
+    features[26:28] = _squash(both[_SPREAD_L:_SPREAD_C], 10)
+    features[28:30] = np.where(a[_PIXELS] < b[_PIXELS], a[_CUT:], b[_CUT:])
+    features[30], features[31] = _squash(low[_CHROMA], 10), _squash(high[_CHROMA], 10)
+    features[32] = low[_LIGHT] / 100
+    features[33], features[34] = both[_HEIGHT] / 2, apart[_HEIGHT]
+    return features.T
+
+
+# Differences that count half, by the features that they scale.
+_SCALES = np.array([[20], [5], [20], [5], [8], [2], [20], [5], [20], [5], [3], [5]])
+_NOISE = np.array([[2], [2], [0.5]])
 
 
 def object_features(graph: RegionGraph) -> np.ndarray:
     """Return what speaks for or against each region being an object (n x 28 float64)."""
     height, width = graph.labels.shape
-    count, perimeter = graph.regions[:, COUNT], graph.perimeters()
+    count, perimeter = graph.regions[:, COUNT], graph.perimeter
     mean = graph.regions / count[:, None]
     sides = graph.regions[:, LEFT : BOTTOM + 1]
     inner = np.maximum(perimeter - sides.sum(axis=1), 1)
