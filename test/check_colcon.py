@@ -24,7 +24,13 @@ def main() -> int:
         "AMENT_PREFIX_PATH": os.pathsep.join([str(prefix), str(Path(sys.prefix).resolve())]),
     }
     ran = subprocess.run(
-        [sys.executable, "-c", PROGRAM], env=environment, capture_output=True, text=True, timeout=60, cwd="/"
+        check=False,
+        args=[sys.executable, "-c", PROGRAM],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd="/",
     )
     assert ran.returncode == 0, ran.stderr
     for line in ran.stdout.split():
@@ -32,7 +38,7 @@ def main() -> int:
     for name in ("cc_tracker", "cc_keyframes", "cc_reasoner", "cc-ros"):
         assert os.access(prefix / "lib" / "cc_ros" / name, os.X_OK), f"lib/cc_ros/{name} is missing"
     command = [sys.executable, str(prefix / "lib" / "cc_ros" / "cc-ros"), "--version"]
-    ran = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, cwd="/")
+    ran = subprocess.run(command, check=False, env=environment, capture_output=True, text=True, timeout=60, cwd="/")
     assert ran.returncode == 0 and ran.stdout.startswith("cc_ros "), ran.stderr
     for file in ("package.xml", "launch/cc.launch.py", "config/cc.yaml", "srv/SpatialQuery.srv"):
         assert (prefix / "share" / "cc_ros" / file).is_file(), f"share/cc_ros/{file} is missing"

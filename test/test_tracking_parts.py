@@ -66,12 +66,13 @@ def test_what_was_two_objects_stays_two_and_what_was_one_stays_one() -> None:
     image = np.full((240, 320, 3), 200, np.uint8)
     image[80:160, 60:260] = (40, 60, 190)
     nothing = np.zeros(image.shape[:2], np.int32)
-    alone = RegionProposer(memory=50.0).propose(image, nothing)
+    proposer = RegionProposer(memory=50.0)
+    alone = proposer.propose(proposer.grains(image), nothing)
     assert alone.labels[120, 100] == alone.labels[120, 220] != alone.labels[20, 20]
     image[80:160, 158:162] = (50, 70, 180)  # a faint seam
     prior = nothing.copy()
     prior[80:160, 60:160], prior[80:160, 160:260] = 4, 9
-    split = RegionProposer(memory=50.0).propose(image, prior)
+    split = proposer.propose(proposer.grains(image), prior)
     assert split.labels[120, 100] != split.labels[120, 220]
 
 

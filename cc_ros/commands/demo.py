@@ -143,7 +143,7 @@ class _Demo:
         from lifecycle_msgs.srv import GetState
 
         for name in ("cc_tracker", "cc_keyframes", "cc_reasoner"):
-            client = self._node.create_client(GetState, f"{name}/get_state")
+            client: Any = self._node.create_client(GetState, f"{name}/get_state")
             self._until(client.service_is_ready, START_LIMIT, f"{name} did not start")
             deadline = time.monotonic() + START_LIMIT
             while self._call(client, GetState.Request(), START_LIMIT).current_state.id != State.PRIMARY_STATE_ACTIVE:

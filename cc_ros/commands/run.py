@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cc_ros.commands.options import add_settings, list_settings, parse_assignments, settings_of
-from cc_ros.errors import SettingsError
+from cc_ros.errors import SettingsError, SourceError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from cc_ros.sources.run_files import RunWriter
     from cc_ros.sources.track_history import TrackHistory
     from cc_ros.tracking import Tracker
+
+INTERRUPTED = "stopped early"
 
 
 def groups() -> dict[str, type]:
@@ -100,20 +102,20 @@ def main(options: argparse.Namespace) -> int:
         ):
             if options.init_mask:
                 tracker.seed(read_mask(options.init_mask))
-            done = _follow(options, source, tracker, keyframes, writer, history)
+            ended = _follow(options, source, tracker, keyframes, writer, history)
             marked = keyframes.marked()
             writer.keyframes(marked)
             timing = writer.finish()
             answers = _ask(options.ask, settings, keyframes)
-            _report(options, out, source, settings, tracker, keyframes, history, timing, answers)
+            _report(options, out, source, settings, tracker, keyframes, history, timing, answers, ended)
     finally:
         tracker.close()
     marks = len({mark.id for keyframe in marked for mark in keyframe.marks})
     print(
-        f"{timing.frames} frames{'' if done else ' (stopped early)'}, {len(history)} tracks, {len(marked)} keyframes "
+        f"{timing.frames} frames{f' ({ended})' if ended else ''}, {len(history)} tracks, {len(marked)} keyframes "
         f"with {marks} marks, median {timing.median or 0:.1f} ms a frame -> {out}/report.html"
     )
-    return 0 if done else 130
+    return {"": 0, INTERRUPTED: 130}.get(ended, 1)
 
 
 def _settings(options: argparse.Namespace) -> dict[str, Any]:
@@ -123,6 +125,8 @@ def _settings(options: argparse.Namespace) -> dict[str, Any]:
         ("reasoner", ("base_url", "model", "preset")),
     ):
         given[group] |= {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+    # A file waits: SAM 2 searches within a frame's turn, so that the same file always gives the same result.
+    given["sam2"].setdefault("discover", "inline")
     return {group: settings_of(cls, argparse.Namespace(), given[group]) for group, cls in groups().items()}
 
 
@@ -155,8 +159,11 @@ def _follow(
     keyframes: Keyframes,
     writer: RunWriter,
     history: TrackHistory,
-) -> bool:
-    """Step through the source; return False where it was interrupted."""
+) -> str:
+    """Step through the source; return why it ended early, or "".
+
+    :raises SourceError: the source is damaged before its first frame.
+    """
     from itertools import islice
 
     from tqdm import tqdm
@@ -165,29 +172,35 @@ def _follow(
     from cc_ros.sources.player import stop_on_signals
 
     last = float("-inf")
+    index = -1
     total = min(filter(None, (source.length, options.max_frames)), default=None)
-    with stop_on_signals() as stop, tqdm(total=total, unit="frame", disable=True if options.quiet else None) as bar:
-        for index, frame in enumerate(islice(source, options.max_frames or None)):
-            if stop.is_set():
-                return False
-            begun = time.perf_counter()
-            if frame.stamp < last:  # a recording of a bag that looped
-                tracker.reset()
-                keyframes.store.clear()
-            last = frame.stamp
-            tracked = tracker.step(frame)
-            keyframes.store.offer(
-                Candidate(
-                    *(index, frame.stamp, ArrayPicture(frame.image), tracked.labels),
-                    *(frame.depth, frame.intrinsics, frame.pose),
+    try:
+        with stop_on_signals() as stop, tqdm(total=total, unit="frame", disable=True if options.quiet else None) as bar:
+            for index, frame in enumerate(islice(source, options.max_frames or None)):
+                if stop.is_set():
+                    return INTERRUPTED
+                begun = time.perf_counter()
+                if frame.stamp < last:  # a recording of a bag that looped
+                    tracker.reset()
+                    keyframes.store.clear()
+                last = frame.stamp
+                tracked = tracker.step(frame)
+                keyframes.store.offer(
+                    Candidate(
+                        *(index, frame.stamp, ArrayPicture(frame.image), tracked.labels),
+                        *(frame.depth, frame.intrinsics, frame.pose),
+                    )
                 )
-            )
-            writer.frame(index, tracked.labels, time.perf_counter() - begun)
-            history.add(frame.stamp, [track.id for track in tracked.tracks if track.area])
-            bar.update()
+                writer.frame(index, tracked.labels, time.perf_counter() - begun)
+                history.add(frame.stamp, [track.id for track in tracked.tracks if track.area])
+                bar.update()
+    except SourceError as error:
+        if index < 0:
+            raise
+        return f"damaged after frame {index}: {error}"  # what came before the damage is kept
     for reason, count in source.skipped.items():
         print(f"left out: {reason} ({count})", file=sys.stderr)
-    return True
+    return ""
 
 
 def _ask(questions: list[str], settings: dict[str, Any], keyframes: Keyframes) -> list[Any]:
@@ -219,6 +232,7 @@ def _report(
     history: TrackHistory,
     timing: Any,
     answers: list[Any],
+    ended: str,
 ) -> None:
     from cc_ros.sources.report import Report, write_report
 
@@ -235,7 +249,7 @@ def _report(
             answers=answers,
             settings={group: dataclasses.asdict(values) for group, values in settings.items()},
             skipped=source.skipped,
-            notes=[str(degraded)] if degraded else [],
+            notes=[str(note) for note in (ended, degraded) if note],
             mark_fill=settings["mark"].fill,
         ),
     )

@@ -26,7 +26,7 @@ from cc_ros.nodes.spin import main_of
 from cc_ros.nodes.stamps import Order, StampOrder
 from cc_ros.nodes.step_node import STEADY, StepNode
 from cc_ros.settings import knob
-from cc_ros.tracking import Tracked
+from cc_ros.tracking import Tracked, TrackStatus
 from cc_ros.tracking.factory import BACKENDS, make_tracker
 from cc_ros.tracking.flow import FlowSettings
 from cc_ros.tracking.sam2.settings import Sam2Settings
@@ -161,6 +161,7 @@ class TrackerNode(StepNode):
         self._tracker.reset()
         self._episode = time.time_ns()
         self._index = 0
+        self._in_view: set[int] = set()
         self._begin: int | None = None  # nanoseconds; exact as float seconds only when counted from here
 
     def _step(self, message: ImageMessage) -> None:
@@ -191,7 +192,10 @@ class TrackerNode(StepNode):
     def _publish(self, header: Header, image: np.ndarray, tracked: Tracked, took: float, begin: int) -> None:
         message = TrackedMasks(header=header, episode=self._episode, index=self._index, seconds=took)
         message.labels = image_message(header, tracked.labels, "16UC1", self._buffer)
-        message.tracks = [track_message(track, begin) for track in tracked.tracks]
+        # A lost track is told once: there may be hundreds that could return, and each costs time in every frame.
+        told = [t for t in tracked.tracks if t.status is not TrackStatus.LOST or t.id in self._in_view]
+        self._in_view = {t.id for t in tracked.tracks if t.status is not TrackStatus.LOST}
+        message.tracks = [track_message(track, begin) for track in told]
         self._masks.publish(message)
         self._index += 1
         self.count("masks")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from concurrent.futures import ThreadPoolExecutor
 
 import cv2
 import numpy as np
@@ -54,10 +55,11 @@ class OpenScene:
         """Return the ids (HxW uint16) in the next image (HxWx3 uint8 BGR)."""
         grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
         look = stamp - self._looked >= self._every - 1e-3
-        keys = self._carried(grey, outside=not look)
         if look:
-            keys = self._look(image, grey, keys, stamp)
+            keys = self._look(image, grey, stamp)
             self._looked = stamp
+        else:
+            keys = self._carried(grey, outside=True)
         self._keys, self._grey = keys, grey
         return self._book.ids(keys)
 
@@ -69,14 +71,13 @@ class OpenScene:
             return cv2.resize(self._keys, grey.shape[::-1], interpolation=cv2.INTER_NEAREST)
         return warp(self._keys, self._propagator.motion(self._grey, grey).flow, replicate=outside)
 
-    def _look(self, image: np.ndarray, grey: np.ndarray, carried: np.ndarray, stamp: float) -> np.ndarray:
-        recalled = self._recovery.recall(grey)
-        known = np.isin(recalled, list(self._book.tracks))
-        back = known & ~np.isin(
-            recalled, compact(carried)[0]
-        )  # out of view until now: its old place is better evidence
-        prior = np.where((carried > 0) & ~back, carried, np.where(known, recalled, 0))
-        regions = self._proposer.propose(image, prior)
+    def _look(self, image: np.ndarray, grey: np.ndarray, stamp: float) -> np.ndarray:
+        with ThreadPoolExecutor(max_workers=1) as pool:  # OpenCV works outside the interpreter lock
+            grains = pool.submit(self._proposer.grains, image)
+            carried = self._carried(grey, outside=False)
+            recalled = self._recovery.recall(grey)
+        prior = self._prior(carried, recalled)
+        regions = self._proposer.propose(grains.result(), prior)
         owner = owners(
             regions, {key: track.colour for key, track in self._book.tracks.items() if not np.isnan(track.colour[0])}
         )
@@ -88,6 +89,16 @@ class OpenScene:
         self._recovery.remember(keys)
         self._book.prune(set(compact(keys)[0].tolist()))
         return keys
+
+    def _prior(self, carried: np.ndarray, recalled: np.ndarray) -> np.ndarray:
+        """Return the keys (HxW int32) that are known so far: carried ones, recalled ones where nothing was carried.
+
+        A track that was out of view until now is taken from its old place: that is better evidence.
+        """
+        distinct, index = compact(recalled)
+        known = np.where(np.isin(distinct, list(self._book.tracks)), distinct, 0)
+        back = (known > 0) & ~np.isin(distinct, compact(carried)[0])
+        return np.where((carried > 0) & ~back[index], carried, known[index])
 
     def _judge(self, regions: Regions, owner: np.ndarray, stamp: float) -> None:
         """Average over time how much each track looks like an object, and how well it is held."""

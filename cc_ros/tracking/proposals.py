@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import cv2
@@ -61,23 +61,28 @@ class RegionProposer:
         height, width = image.shape[:2]
         size = (min(_WIDTH, width), max(round(height * min(_WIDTH, width) / width), 1))
         small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-        found = self.propose(small, np.zeros(small.shape[:2], np.int32))
+        found = self.propose(self.grains(small), np.zeros(small.shape[:2], np.int32))
         numbers = np.where(found.objectness > 0, np.cumsum(found.objectness > 0), 0).astype(np.int32)
         return cv2.resize(numbers[found.labels], (width, height), interpolation=cv2.INTER_NEAREST)
 
-    def propose(self, image: np.ndarray, prior: np.ndarray) -> Regions:
-        """Split an HxWx3 uint8 BGR image about 320 pixels wide, the size that the affinity was fitted on.
+    def grains(self, image: np.ndarray) -> RegionGraph:
+        """Return the small regions that ``propose`` merges.
+
+        :param image: HxWx3 uint8 BGR, about 320 pixels wide, the size that the affinity was fitted on.
+        """
+        return region_graph(image, *superpixels(image))
+
+    def propose(self, grains: RegionGraph, prior: np.ndarray) -> Regions:
+        """Merge the small regions of an image.
 
         :param prior: HxW int32, what is known of the image already: an id, or 0 for nothing.
         """
-        labels, gradient = superpixels(image)
-        graph = region_graph(image, labels, gradient)
         ids, index = compact(prior)
         if not ids.size or ids[0] != 0:
             ids, index = np.append(0, ids), index + 1
-        cell = (graph.labels * np.int32(len(ids)) + index).ravel()
-        graph.votes = np.bincount(cell, minlength=len(graph.regions) * len(ids)).reshape(-1, len(ids)).astype(float)
-        graph = merge(graph, self._affinity, self._threshold)
+        cell = (grains.labels * np.int32(len(ids)) + index).ravel()
+        votes = np.bincount(cell, minlength=len(grains.regions) * len(ids)).reshape(-1, len(ids)).astype(float)
+        graph = merge(replace(grains, votes=votes), self._affinity, self._threshold)
         area = graph.regions[:, COUNT]
         colour = graph.regions[:, L : B + 1] / area[:, None]
         return Regions(graph.labels, area, colour, OBJECT(object_features(graph)), ids, graph.votes)

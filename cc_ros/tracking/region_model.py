@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cc_ros.tracking.label_maps import shapes
 from cc_ros.tracking.region_graph import (
     A2,
     B2,
@@ -146,8 +147,5 @@ def object_features(graph: RegionGraph) -> np.ndarray:
 def _boxes(labels: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Return x, y, width and height of each region (n each)."""
     height, width = labels.shape
-    rows, columns = np.zeros((count, height), bool), np.zeros((count, width), bool)
-    rows[labels, np.arange(height)[:, None]] = True
-    columns[labels, np.arange(width)] = True
-    x, y = columns.argmax(axis=1), rows.argmax(axis=1)
-    return x, y, width - columns[:, ::-1].argmax(axis=1) - x, height - rows[:, ::-1].argmax(axis=1) - y
+    x, y, width, height = np.array([shape.box for shape in shapes(labels + 1).values()]).reshape(-1, 4).T
+    return x, y, width, height
