@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -72,6 +73,32 @@ class ViewMemory:
         self._points = np.array([keypoint.pt for keypoint in keypoints], np.float32).reshape(-1, 2)
         ids = np.zeros(grey.shape, np.int32)
         covered = np.zeros(grey.shape, bool)
+        useful = []
+        for view, homography in self._matching_views():
+            size = grey.shape[::-1]
+            flags = cv2.INTER_NEAREST
+            seen = cv2.warpPerspective(np.full(view.labels.shape, 1, np.uint8), homography, size, flags=flags) > 0
+            known = cv2.warpPerspective(view.labels.astype(np.float32), homography, size, flags=flags)
+            ids = np.where(covered, ids, known.astype(np.int32))
+            covered |= seen
+            useful.append(view)
+            if covered.mean() > self._overlap:
+                break
+        for view in reversed(useful):
+            position = next(i for i, kept in enumerate(self._views) if kept is view)
+            del self._views[position]
+            self._views.append(view)
+        self._explained = 0.0
+
+    def recall(self, grey: np.ndarray) -> np.ndarray:
+        """Return the ids (HxW int32, 0 = unknown) that earlier frames suggest for a HxW uint8 image."""
+        if not self._capacity:
+            return np.zeros(grey.shape, np.int32)
+        strongest = sorted(self._orb.detect(grey, None), key=lambda keypoint: -keypoint.response)
+        keypoints, self._descriptors = self._orb.compute(grey, strongest)
+        self._points = np.array([keypoint.pt for keypoint in keypoints], np.float32).reshape(-1, 2)
+        ids = np.zeros(grey.shape, np.int32)
+        covered = np.zeros(grey.shape, bool)
         for view, homography in self._matching_views():
             size = grey.shape[::-1]
             flags = cv2.INTER_NEAREST
@@ -90,17 +117,15 @@ class ViewMemory:
             self._views.popleft()
         self._views.append(_View(self._points, self._descriptors, labels))
 
-    def _matching_views(self) -> list[tuple[_View, np.ndarray]]:
-        """Return the best views with the homography from each into the current image, the surest first."""
+    def _matching_views(self) -> Iterator[tuple[_View, np.ndarray]]:
+        """Yield the best views with the homography from each into the current image, the most alike first."""
         if not self._views or self._descriptors is None or len(self._points) < _MIN_INLIERS:
-            return []
+            return
         strong = [view.descriptors[:_STRONG] for view in self._views]
         owner = np.repeat(np.arange(len(strong)), [len(part) for part in strong])
         matches = self._matcher.match(self._descriptors[:_STRONG], np.concatenate(strong))
         votes = np.bincount(owner[[m.trainIdx for m in matches if m.distance < _NEAR]], minlength=len(strong))
-        found = []
-        for index in np.argsort(-votes)[:_TRIED]:
-            view = self._views[index]
+        for view in [self._views[index] for index in np.argsort(-votes, kind="stable")[:_TRIED]]:
             pairs = [m for m in self._matcher.match(self._descriptors, view.descriptors) if m.distance < _NEAR]
             if len(pairs) < _MIN_INLIERS:
                 continue
@@ -108,11 +133,4 @@ class ViewMemory:
             new = self._points[[m.queryIdx for m in pairs]]
             homography, inliers = cv2.findHomography(old, new, cv2.USAC_DEFAULT, 2.5, maxIters=1000)
             if homography is not None and inliers.sum() >= max(_MIN_INLIERS, _MIN_AGREEING * len(pairs)):
-                found.append((int(inliers.sum()), index, homography))
-        found.sort(key=lambda item: -item[0])
-        views = [(self._views[index], homography) for _, index, homography in found]
-        for view, _ in reversed(views):  # of use: to the end of the queue
-            position = next(i for i, kept in enumerate(self._views) if kept is view)
-            del self._views[position]
-            self._views.append(view)
-        return views
+                yield view, homography

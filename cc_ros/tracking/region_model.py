@@ -122,7 +122,8 @@ def object_features(graph: RegionGraph) -> np.ndarray:
     spread_l = np.sqrt(np.maximum(mean[:, L2] - mean[:, L] ** 2, 0))
     spread_ab = np.sqrt(np.maximum(mean[:, A2] - mean[:, A] ** 2 + mean[:, B2] - mean[:, B] ** 2, 0))
     chroma = np.hypot(mean[:, A], mean[:, B])
-    _, y0, box_width, box_height = _boxes(graph.labels, len(count))
+    boxes = [shape.box for shape in shapes(graph.labels + 1).values()]
+    _, y0, box_width, box_height = np.array(boxes).reshape(-1, 4).T
     size = np.log(count / graph.labels.size * 1000) / 5
 
     ends = np.concatenate([graph.first, graph.second])
@@ -142,10 +143,3 @@ def object_features(graph: RegionGraph) -> np.ndarray:
         *(_squash(contrast(STEP_L), 20), _squash(contrast(STEP_AB), 20)),
     ]
     return np.stack(columns, axis=1)
-
-
-def _boxes(labels: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Return x, y, width and height of each region (n each)."""
-    height, width = labels.shape
-    x, y, width, height = np.array([shape.box for shape in shapes(labels + 1).values()]).reshape(-1, 4).T
-    return x, y, width, height
