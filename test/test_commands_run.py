@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,9 @@ from nodes_rig import Program, cc_ros, scene
 from sources_bags import image, write_bag
 
 from cc_ros import cli
+from cc_ros.errors import SourceError
+from cc_ros.frame import Frame
+from cc_ros.sources.base import Source
 
 FRAMES = 6
 SIZE = (320, 240)
@@ -172,3 +176,23 @@ def test_wrong_use_is_told_from_failure(capsys: pytest.CaptureFixture[str]) -> N
         cli.main(["walk"])
     assert ended.value.code == 2
     assert "invalid choice" in capsys.readouterr().err
+
+
+class Breaking(Source):
+    """A recording that is damaged after its fifth frame."""
+
+    def __iter__(self) -> Iterator[Frame]:
+        for i in range(5):
+            yield Frame(np.full((48, 64, 3), 40 * i, np.uint8), i / 10)
+        raise SourceError("the chunk at byte 1234 is damaged")
+
+    def close(self) -> None:
+        pass
+
+
+def test_what_came_before_the_damage_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cc_ros.sources.open.open_source", lambda path, **_: Breaking("broken"))
+    assert run("broken.mcap", "--out", tmp_path / "out") == 1
+    assert len(list((tmp_path / "out" / "labels").iterdir())) == 5
+    assert json.loads((tmp_path / "out" / "marks.json").read_text())["frames"] == 5
+    assert "damaged after frame 4" in (tmp_path / "out" / "report.html").read_text()
