@@ -88,24 +88,6 @@ class ViewMemory:
             position = next(i for i, kept in enumerate(self._views) if kept is view)
             del self._views[position]
             self._views.append(view)
-        self._explained = 0.0
-
-    def recall(self, grey: np.ndarray) -> np.ndarray:
-        """Return the ids (HxW int32, 0 = unknown) that earlier frames suggest for a HxW uint8 image."""
-        if not self._capacity:
-            return np.zeros(grey.shape, np.int32)
-        strongest = sorted(self._orb.detect(grey, None), key=lambda keypoint: -keypoint.response)
-        keypoints, self._descriptors = self._orb.compute(grey, strongest)
-        self._points = np.array([keypoint.pt for keypoint in keypoints], np.float32).reshape(-1, 2)
-        ids = np.zeros(grey.shape, np.int32)
-        covered = np.zeros(grey.shape, bool)
-        for view, homography in self._matching_views():
-            size = grey.shape[::-1]
-            flags = cv2.INTER_NEAREST
-            seen = cv2.warpPerspective(np.full(view.labels.shape, 1, np.uint8), homography, size, flags=flags) > 0
-            known = cv2.warpPerspective(view.labels.astype(np.float32), homography, size, flags=flags)
-            ids = np.where(covered, ids, known.astype(np.int32))
-            covered |= seen
         self._explained = float(covered.mean())
         return ids
 
