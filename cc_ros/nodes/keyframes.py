@@ -83,6 +83,10 @@ class KeyframesNode(StepNode):
         self._keyframes.store.clear()
         self._camera.clear()
 
+    def doing(self) -> str:
+        """Return how many frames and marks there will be."""
+        return f"{self._keyframes.settings.frames} keyframes with {self._keyframes.settings.marks} marks"
+
     def health(self) -> tuple[str, Mapping[str, object]]:
         """Return figures on what is kept."""
         with self._lock:

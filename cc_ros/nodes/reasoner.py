@@ -79,6 +79,13 @@ class ReasonerNode(StepNode):
         """Forget kept answers and the navigation so far."""
         self._asker.reset()
 
+    def doing(self) -> str:
+        """Return who answers."""
+        status = self._asker.status()
+        if "endpoint" not in status:
+            return "answers from geometry, without a model"
+        return f"asks {status['model'] or 'the model'} at {status['endpoint']}"
+
     def health(self) -> tuple[str, Mapping[str, object]]:
         """Return the state of the model's endpoint; doing without one is no trouble."""
         status = self._asker.status()

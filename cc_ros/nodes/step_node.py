@@ -81,6 +81,10 @@ class StepNode(LifecycleNode):
         """Forget what was seen."""
         raise AssertionError("a subclass provides new_episode")
 
+    def doing(self) -> str:
+        """Return, for people, what the active node does or waits for."""
+        raise AssertionError("a subclass provides doing")
+
     def health(self) -> tuple[str, Mapping[str, object]]:
         """Return a trouble for people ("" = none) and figures for /diagnostics."""
         return "", {}
@@ -102,6 +106,7 @@ class StepNode(LifecycleNode):
             self.get_logger().error(str(error))
             return TransitionCallbackReturn.FAILURE
         self.active = True
+        self.get_logger().info(f"active: {self.doing()}")
         return super().on_activate(state)
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:

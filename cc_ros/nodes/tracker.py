@@ -95,6 +95,11 @@ class TrackerNode(StepNode):
             self._restart = True
             self._inbox.clear()
 
+    def doing(self) -> str:
+        """Return the backend and where images are waited for."""
+        topics = " or ".join(topic for topic, _ in self._images.topics())
+        return f"backend {self._settings.backend}, waiting for images on {topics}"
+
     def health(self) -> tuple[str, Mapping[str, object]]:
         """Return figures of the last seconds; a trouble when images are missing or the backend is degraded."""
         tracker = dict(self._tracker.health())

@@ -15,6 +15,7 @@ _MIN_AGREEING = 0.6  # share of the matches that must agree
 _NEAR = 60  # bits; descriptors that differ in more are not alike
 _STRONG = 120  # features of each view that choose the views to try
 _TRIED = 2  # views tried
+_ENOUGH = 0.95  # share of the image; where views explain that much, no other is tried
 
 
 class Recovery(Protocol):
@@ -82,7 +83,7 @@ class ViewMemory:
             ids = np.where(covered, ids, known.astype(np.int32))
             covered |= seen
             useful.append(view)
-            if covered.mean() > self._overlap:
+            if covered.mean() > _ENOUGH:
                 break
         for view in reversed(useful):
             position = next(i for i, kept in enumerate(self._views) if kept is view)
