@@ -5,7 +5,7 @@ import json
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cc_ros.errors import SettingsError
@@ -73,7 +73,6 @@ def test_outline_and_overlay_are_separate_switches():
     st.lists(st.tuples(st.floats(-50, 400), st.floats(-50, 300)), max_size=12),
     st.integers(10, 40),
 )
-@settings(deadline=None)
 def test_discs_stay_inside_the_picture(centres, diameter):
     discs = place_discs(centres, diameter, 320, 240)
     assert discs.shape == (len(centres), 2)

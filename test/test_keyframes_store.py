@@ -39,7 +39,7 @@ def test_kept_frames_are_spread_evenly_however_long_the_stream(frames, length):
 
 
 @given(st.lists(st.floats(0, 100), min_size=1, max_size=600), st.integers(1, 64))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_memory_is_bounded_and_order_kept_whatever_the_stamps(steps, frames):
     store = KeyframeStore(capacity=32, recent_seconds=10.0, recent_capacity=8)
     offer(store, itertools.accumulate(steps))

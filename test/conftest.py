@@ -1,0 +1,7 @@
+"""For all tests."""
+
+from hypothesis import settings
+
+# Machines that run tests are busy: how long one example takes says nothing.
+settings.register_profile("cc_ros", deadline=None)
+settings.load_profile("cc_ros")
