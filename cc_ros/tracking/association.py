@@ -16,14 +16,16 @@ _MAIN = 0.25  # share of the largest region below which a region cannot be the m
 def owners(regions: Regions, colours: Mapping[int, np.ndarray]) -> np.ndarray:
     """Return the id in ``regions.ids`` that each region continues, 0 where it continues none (n int64).
 
-    A region continues the track with most pixels in it, if these are most of the region or most of the track.
+    A region continues the track that it agrees with best (IoU), if what they share is most of the region or most of
+    the track. Counting pixels instead would let the leak of a large neighbour outvote a small object that enters.
 
     :param colours: mean CIE Lab (3 float64) of tracks as they were so far.
     """
     if len(regions.ids) == 1:
         return np.zeros(len(regions.area), np.int64)
     size = regions.votes.sum(axis=0)
-    best = regions.votes[:, 1:].argmax(axis=1) + 1
+    union = regions.area[:, None] + size - regions.votes
+    best = (regions.votes / union)[:, 1:].argmax(axis=1) + 1
     shared = regions.votes[np.arange(len(best)), best]
     accepted = (shared > 0.5 * regions.area) | ((shared > 0.5 * size[best]) & (shared > 0.15 * regions.area))
     owner = np.where(accepted, regions.ids[best], 0)

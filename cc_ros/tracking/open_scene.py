@@ -78,9 +78,9 @@ class OpenScene:
             recalled = self._recovery.recall(grey)
         prior = self._prior(carried, recalled)
         regions = self._proposer.propose(grains.result(), prior)
-        owner = owners(
-            regions, {key: track.colour for key, track in self._book.tracks.items() if not np.isnan(track.colour[0])}
-        )
+        tracks = self._book.tracks.items()
+        colours = {key: track.colour for key, track in tracks if not np.isnan(track.colour[0])}
+        owner = owners(regions, colours)
         large = regions.area >= self._min_area * prior.size
         for region in np.flatnonzero((owner == 0) & large):
             owner[region] = self._book.open(stamp).key
@@ -103,6 +103,7 @@ class OpenScene:
     def _judge(self, regions: Regions, owner: np.ndarray, stamp: float) -> None:
         """Average over time how much each track looks like an object, and how well it is held."""
         size = regions.votes.sum(axis=0)
+        first = self._keys is None
         for key in np.unique(owner[owner > 0]).tolist():
             mine = owner == key
             area = regions.area[mine]
@@ -113,6 +114,7 @@ class OpenScene:
                 both = float(regions.votes[mine, column[0]].sum())
                 held = both / float(area.sum() + size[column[0]] - both)
             track = self._book.tracks[key]
+            track.confirmed |= first or len(column) > 0
             self._book.judge(track, looks, held, stamp, self._judge_time)
             colour = area @ regions.colour[mine] / area.sum()
             track.colour = (

@@ -10,6 +10,7 @@ import numpy as np
 from cc_ros.tracking.base import MAX_ID, Track, TrackStatus
 from cc_ros.tracking.label_maps import compact, shapes
 
+_CLEAR = 2.0  # log odds that one look needs to give an id
 _DOUBT = -1.0  # log odds; what once looked like an object is shown until it looks this little like one
 _SLIVER, _SLIVER_OF_PEAK = 0.001, 0.02  # shares of the image and of the largest size below which nothing is shown
 
@@ -23,6 +24,7 @@ class TrackState:
     :param objectness: log odds of being an object, averaged over time.
     :param colour: 3 float64, mean CIE Lab, averaged over time; NaN before the first look.
     :param peak: share of the image, the largest that it was.
+    :param confirmed: a second look found it again, or it was there from the start.
     :param held: 0..1, how well the carried mask agrees with the image, averaged over time.
     """
 
@@ -33,6 +35,7 @@ class TrackState:
     objectness: float = 0.0
     colour: np.ndarray = field(default_factory=lambda: np.full(3, np.nan))
     peak: float = 0.0
+    confirmed: bool = False
     held: float = 0.0
     judged: float = -math.inf
     status: TrackStatus = TrackStatus.LOST
@@ -84,7 +87,9 @@ class TrackBook:
         return adopted
 
     def judge(self, track: TrackState, objectness: float, held: float, stamp: float, average: float) -> None:
-        """Take a new look at a track into account; it gets an id as soon as it is more likely an object than not.
+        """Take a new look at a track into account; it gets an id once it is more likely an object than not.
+
+        Before a second look has confirmed it, it must be clearly an object: ids are not for what comes and goes.
 
         :param average: seconds over which looks are averaged.
         """
@@ -94,7 +99,8 @@ class TrackBook:
             track.objectness += rate * (objectness - track.objectness)
         track.held += rate * (held - track.held)
         track.judged = stamp
-        if not track.id and track.objectness > 0 and self._next_id <= MAX_ID:
+        enough = track.objectness > (0 if track.confirmed else _CLEAR)
+        if not track.id and enough and self._next_id <= MAX_ID:
             track.id = self._next_id
             self._next_id += 1
 
