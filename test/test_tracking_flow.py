@@ -99,3 +99,14 @@ def test_the_picture_may_change_its_size() -> None:
 def test_what_is_not_a_colour_image_is_refused(image: np.ndarray) -> None:
     with pytest.raises(ImageError, match="uint8"):
         FlowTracker().step(Frame(image, 0.0))
+
+
+def test_health_is_that_of_the_last_frame_and_does_not_change_while_another_thread_reads_it() -> None:
+    tracker = FlowTracker()
+    assert tracker.health() == {"objects": 0, "visible": 0}
+    for i in range(4):
+        tracker.step(Frame(picture(40 + 4 * i), i / 30))
+    before = tracker.health()
+    assert before["visible"] >= 1
+    tracker.step(Frame(np.zeros((240, 320, 3), np.uint8), 5.0))
+    assert before["visible"] >= 1 and tracker.health()["visible"] == 0

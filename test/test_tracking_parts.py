@@ -8,11 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from cc_ros.tracking.association import owners
 from cc_ros.tracking.base import TrackStatus
 from cc_ros.tracking.label_maps import compact, shapes
 from cc_ros.tracking.mask_follower import MaskFollower
 from cc_ros.tracking.propagation import DisPropagator, warp
-from cc_ros.tracking.proposals import RegionProposer
+from cc_ros.tracking.proposals import RegionProposer, Regions
 from cc_ros.tracking.recovery import ViewMemory
 from cc_ros.tracking.region_graph import COUNT, LENGTH, merge, region_graph
 from cc_ros.tracking.superpixels import superpixels
@@ -148,3 +149,38 @@ def test_ids_are_given_once_and_statuses_tell_what_happened() -> None:
     assert (track.id, other.id) == (1, 2)
     book.prune(present=set())
     assert list(book.tracks) == [other.key]  # of two as long unseen the newer one
+
+
+def two_regions(colours: list[tuple[int, int, int]], votes: list[list[int]]) -> Regions:
+    """Two regions of 100 pixels, and the votes of nothing and of the tracks 4 and 9 for them."""
+    nothing = np.zeros(2)
+    return Regions(
+        np.zeros((10, 20), np.int32),
+        nothing + 100,
+        np.array(colours, float),
+        nothing,
+        np.array([0, 4, 9]),
+        np.array(votes),
+    )
+
+
+def test_a_small_object_that_grows_is_not_outvoted_by_the_leak_of_its_neighbour() -> None:
+    regions = two_regions([(50, 0, 0), (50, 0, 0)], [[35, 35, 30], [0, 2000, 0]])
+    assert owners(regions, {}).tolist() == [9, 4]
+
+
+def test_a_track_does_not_continue_on_what_looks_like_something_else() -> None:
+    regions = two_regions([(80, 0, 20), (70, 12, 54)], [[10, 90, 0], [10, 0, 90]])
+    orange = np.array([72.0, 12.0, 54.0])
+    assert owners(regions, {4: orange, 9: orange}).tolist() == [0, 9]
+
+
+def test_what_hardly_looks_like_an_object_gets_an_id_only_when_seen_again() -> None:
+    book = TrackBook(max_lost=5)
+    clear, doubtful = book.open(0.0), book.open(0.0)
+    book.judge(clear, objectness=4.0, held=0.8, stamp=0.0, average=0.5)
+    book.judge(doubtful, objectness=1.0, held=0.8, stamp=0.0, average=0.5)
+    assert (clear.id, doubtful.id) == (1, 0)
+    doubtful.confirmed = True
+    book.judge(doubtful, objectness=1.0, held=0.8, stamp=0.1, average=0.5)
+    assert doubtful.id == 2

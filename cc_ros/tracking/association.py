@@ -10,6 +10,7 @@ from cc_ros.tracking.proposals import Regions
 
 # Differences of mean colour (CIE Lab) beyond which two regions apart from each other are two objects.
 _UNLIKE_L, _UNLIKE_AB = 9.0, 8.0
+_CHANGE = 2.0  # how many times that far a track may be from how it looked so far
 _MAIN = 0.25  # share of the largest region below which a region cannot be the main one
 
 
@@ -17,7 +18,8 @@ def owners(regions: Regions, colours: Mapping[int, np.ndarray]) -> np.ndarray:
     """Return the id in ``regions.ids`` that each region continues, 0 where it continues none (n int64).
 
     A region continues the track that it agrees with best (IoU), if what they share is most of the region or most of
-    the track. Counting pixels instead would let the leak of a large neighbour outvote a small object that enters.
+    the track, and if the region still looks like the track: flow and recall may put a track onto what is behind it.
+    (Counting pixels instead of IoU would let the leak of a large neighbour outvote a small object that enters.)
 
     :param colours: mean CIE Lab (3 float64) of tracks as they were so far.
     """
@@ -27,7 +29,9 @@ def owners(regions: Regions, colours: Mapping[int, np.ndarray]) -> np.ndarray:
     union = regions.area[:, None] + size - regions.votes
     best = (regions.votes / union)[:, 1:].argmax(axis=1) + 1
     shared = regions.votes[np.arange(len(best)), best]
-    accepted = (shared > 0.5 * regions.area) | ((shared > 0.5 * size[best]) & (shared > 0.15 * regions.area))
+    known = np.array([colours.get(key, np.full(3, np.nan)) for key in regions.ids[best].tolist()])
+    most = (shared > 0.5 * regions.area) | ((shared > 0.5 * size[best]) & (shared > 0.15 * regions.area))
+    accepted = most & ~_unlike(regions.colour, known, _CHANGE)
     owner = np.where(accepted, regions.ids[best], 0)
     _release_pieces(regions, owner, shared, colours)
     return owner
@@ -47,9 +51,14 @@ def _release_pieces(regions: Regions, owner: np.ndarray, shared: np.ndarray, col
         main = mine[shared[mine].argmax()]
         if known is not None:
             main = likely[np.linalg.norm(regions.colour[likely] - known, axis=1).argmin()]
-        difference = np.abs(regions.colour[mine] - regions.colour[main])
-        unlike = (difference[:, 0] > _UNLIKE_L) | (np.hypot(difference[:, 1], difference[:, 2]) > _UNLIKE_AB)
+        unlike = _unlike(regions.colour[mine], regions.colour[main])
         owner[mine[unlike & (mine != main)]] = 0
+
+
+def _unlike(colour: np.ndarray, other: np.ndarray, scale: float = 1.0) -> np.ndarray:
+    """Return which colours (n x 3 CIE Lab) are too far from the other ones to be those of one object."""
+    difference = np.abs(colour - other) / scale
+    return (difference[:, 0] > _UNLIKE_L) | (np.hypot(difference[:, 1], difference[:, 2]) > _UNLIKE_AB)
 
 
 def paint(regions: Regions, owner: np.ndarray, prior: np.ndarray) -> np.ndarray:

@@ -63,6 +63,7 @@ class FlowTracker(Tracker):
             min_area=s.min_area,
             judge_time=s.judge_time,
         )
+        self._publish_health()
 
     def seed(self, labels: np.ndarray) -> None:
         """Start a new episode whose first frame has these objects (HxW uint16); find no others."""
@@ -82,11 +83,17 @@ class FlowTracker(Tracker):
             small = self._open.step(_shrunk(frame.image, self._settings.work_width), frame.stamp)
             labels = cv2.resize(small, (width, height), interpolation=cv2.INTER_NEAREST)
         self._book.measure(labels, frame.stamp)
+        self._publish_health()
         return Tracked(labels, self._book.report())
 
     def health(self) -> Mapping[str, str | int | float]:
         """Return counters: objects seen so far, and those in view now."""
-        return {"objects": self._book.ids_given, "visible": sum(t.area > 0 for t in self._book.tracks.values())}
+        return self._health
+
+    def _publish_health(self) -> None:
+        """Renew what ``health`` returns as a whole: it is read by other threads."""
+        visible = sum(track.area > 0 for track in self._book.tracks.values())
+        self._health = {"objects": self._book.ids_given, "visible": visible}
 
 
 def _shrunk(image: np.ndarray, width: int) -> np.ndarray:
