@@ -4,6 +4,7 @@ import math
 
 import cv2
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -12,10 +13,11 @@ from cc_ros.tracking.association import owners
 from cc_ros.tracking.base import TrackStatus
 from cc_ros.tracking.label_maps import compact, shapes
 from cc_ros.tracking.mask_follower import MaskFollower
+from cc_ros.tracking.open_scene import OpenScene
 from cc_ros.tracking.propagation import DisPropagator, warp
 from cc_ros.tracking.proposals import RegionProposer, Regions
 from cc_ros.tracking.recovery import ViewMemory
-from cc_ros.tracking.region_graph import COUNT, LENGTH, merge, region_graph
+from cc_ros.tracking.region_graph import COUNT, LENGTH, RegionGraph, merge, region_graph
 from cc_ros.tracking.superpixels import superpixels
 from cc_ros.tracking.tracks import TrackBook
 
@@ -184,3 +186,22 @@ def test_what_hardly_looks_like_an_object_gets_an_id_only_when_seen_again() -> N
     doubtful.confirmed = True
     book.judge(doubtful, objectness=1.0, held=0.8, stamp=0.1, average=0.5)
     assert doubtful.id == 2
+
+
+class CountingProposer(RegionProposer):
+    looks = 0
+
+    def grains(self, image: np.ndarray) -> RegionGraph:
+        self.looks += 1
+        return super().grains(image)
+
+
+@pytest.mark.parametrize(("fps", "frames", "looks"), [(30, 31, 11), (10, 11, 6), (5, 6, 6)])
+def test_looks_leave_time_to_the_frames_between_unless_frames_are_rare(fps: int, frames: int, looks: int) -> None:
+    proposer = CountingProposer()
+    scene = OpenScene(
+        TrackBook(5), DisPropagator(0), proposer, ViewMemory(0, 50), every=0.1, min_area=0.01, judge_time=0.5
+    )
+    for i in range(frames):
+        scene.step(blocks(0), i / fps)
+    assert proposer.looks == looks

@@ -24,7 +24,8 @@ class OpenScene:
     """Tracks of whatever is there, in images of one working size.
 
     :param book: where the tracks are kept.
-    :param every: seconds between two looks for objects; in between, the flow carries the map.
+    :param every: seconds between two looks for objects; in between, the flow carries the map. Between two looks at
+        least one frame is only carried, unless that would take twice as long.
     :param min_area: share of the image below which nothing new is followed.
     :param judge_time: seconds over which the looks of an object are averaged.
     """
@@ -50,18 +51,24 @@ class OpenScene:
         self._keys: np.ndarray | None = None  # HxW int32
         self._grey: np.ndarray | None = None
         self._looked = -math.inf
+        self._fresh = False  # the last frame was looked at
 
     def step(self, image: np.ndarray, stamp: float) -> np.ndarray:
         """Return the ids (HxW uint16) in the next image (HxWx3 uint8 BGR)."""
         grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
-        look = stamp - self._looked >= self._every - 1e-3
-        if look:
+        self._fresh = self._due(stamp)
+        if self._fresh:
             keys = self._look(image, grey, stamp)
             self._looked = stamp
         else:
             keys = self._carried(grey, outside=True)
         self._keys, self._grey = keys, grey
         return self._book.ids(keys)
+
+    def _due(self, stamp: float) -> bool:
+        """Return whether to look for objects: not in two frames in a row, unless frames are rare."""
+        passed = stamp - self._looked + 1e-3
+        return passed >= self._every * (2 if self._fresh else 1)
 
     def _carried(self, grey: np.ndarray, outside: bool) -> np.ndarray:
         """Return the keys that the last map gives this image; ``outside``: also for what came in over the border."""
