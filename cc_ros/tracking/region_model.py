@@ -79,6 +79,11 @@ def _traits(graph: RegionGraph) -> np.ndarray:
     return traits
 
 
+# Differences that make a feature one half; those of the spreads are added to what the regions spread themselves.
+_SCALES = np.array([[20], [5], [20], [5], [8], [2], [20], [5], [20], [5], [3], [5]])
+_NOISE = np.array([[2], [2], [0.5]])
+
+
 def pair_features(graph: RegionGraph) -> np.ndarray:
     """Return what speaks for or against merging the two sides of each border (e x 35 float64)."""
     traits = _traits(graph)
@@ -105,11 +110,6 @@ def pair_features(graph: RegionGraph) -> np.ndarray:
     features[32] = low[_LIGHT] / 100
     features[33], features[34] = both[_HEIGHT] / 2, apart[_HEIGHT]
     return features.T
-
-
-# Differences that count half, by the features that they scale.
-_SCALES = np.array([[20], [5], [20], [5], [8], [2], [20], [5], [20], [5], [3], [5]])
-_NOISE = np.array([[2], [2], [0.5]])
 
 
 def object_features(graph: RegionGraph) -> np.ndarray:
