@@ -92,6 +92,8 @@ def executor_of(node: StepNode) -> Executor:
 
 def spin(node: StepNode, executor: Executor, stop: threading.Event) -> None:
     """Run the node's callbacks until ``stop`` is set."""
+    # A callback gives up the GIL while OpenCV works; by default it may wait 5 ms to have it back from the executor.
+    sys.setswitchinterval(5e-4)
     while not stop.is_set():
         try:
             executor.spin_once(timeout_sec=0.2)
