@@ -110,7 +110,11 @@ def _weights() -> Iterator[Finding]:
     from cc_ros.tracking.sam2.settings import Sam2Settings
 
     if importlib.util.find_spec("torch") is None or importlib.util.find_spec("sam2") is None:
-        yield Finding("note", "SAM 2 is not installed: tracking uses `flow`", "pip install sam2==1.1.0; README.md says how without a GPU")
+        yield Finding(
+            "note",
+            "SAM 2 is not installed: tracking uses `flow`",
+            "pip install sam2==1.1.0; README.md says how without a GPU",
+        )
         return
     import torch
 
