@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from cc_ros.errors import CCError
 from cc_ros.nodes.convert import nanoseconds, to_depth
+from cc_ros.nodes.stamps import Order, StampOrder
 from cc_ros.settings import knob
 from cc_ros.space.poses import OPTICAL_IN_BODY, PoseTrack, camera_pose
 
@@ -126,7 +128,9 @@ class CameraContext:
         self._base_to_camera = settings.base_to_camera()
         self.world_frame = ""
         self._info: CameraInfo | None = None
-        self.clear()
+        self._depths: deque[tuple[int, ImageMessage]] = deque(maxlen=10)
+        self._order = StampOrder()
+        self._poses = self._no_poses()
         self._subscriptions = [
             node.create_subscription(kind, topic, callback, SENSOR_QOS, callback_group=group)
             for kind, topic, callback in (
@@ -136,12 +140,6 @@ class CameraContext:
                 (Odometry, "odom", self._on_odom),
             )
         ]
-
-    def clear(self) -> None:
-        """Forget depth images and poses: a new episode."""
-        with self._lock:
-            self._depths: deque[tuple[int, ImageMessage]] = deque(maxlen=10)
-            self._poses = PoseTrack(size=2048, max_gap=self._settings.odom_tolerance)
 
     def at(self, stamp: int, width: int, height: int) -> View:
         """Return what is known about a picture of this size taken at ``stamp`` (nanoseconds)."""
@@ -179,9 +177,15 @@ class CameraContext:
         except CCError as error:
             self._count("bad_odom", str(error))
             return
+        stamp = nanoseconds(message.header.stamp)
         with self._lock:
+            if self._order.check(stamp, time.monotonic_ns())[0] is Order.JUMPED_BACK:
+                self._poses = self._no_poses()  # a bag that loops: the rest of the lap before is not to come
             self.world_frame = message.header.frame_id or "odom"
-            self._poses.add(nanoseconds(message.header.stamp) * 1e-9, pose)
+            self._poses.add(stamp * 1e-9, pose)
+
+    def _no_poses(self) -> PoseTrack:
+        return PoseTrack(size=2048, max_gap=self._settings.odom_tolerance)
 
     def close(self) -> None:
         """Stop listening."""

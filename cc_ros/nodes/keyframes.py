@@ -76,12 +76,7 @@ class KeyframesNode(StepNode):
 
     def new_episode(self) -> None:
         """Forget the frames; what is under way goes when the first masks of the tracker's new episode come."""
-        with self._lock:
-            self._clear()
-
-    def _clear(self) -> None:
         self._keyframes.store.clear()
-        self._camera.clear()
 
     def doing(self) -> str:
         """Return how many frames and marks there will be."""
@@ -114,7 +109,7 @@ class KeyframesNode(StepNode):
         with self._lock:
             if message.episode != self._episode:
                 self._episode, self._begin = message.episode, stamp
-                self._clear()
+                self._keyframes.store.clear()
             image = self._images.get(stamp)
             while self._images and next(iter(self._images)) != stamp and image is not None:
                 self._drop(next(iter(self._images)))  # older than what the tracker is at

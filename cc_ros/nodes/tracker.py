@@ -181,7 +181,6 @@ class TrackerNode(StepNode):
             self.fault("still_stamps", "stamps stand still; going by the time of arrival: does the driver set them?")
         if order is Order.JUMPED_BACK:
             self.get_logger().info("time ran backwards: a new episode begins")
-            self._camera.clear()
             self._new_episode()
         if self._begin is None:
             self._begin = instant

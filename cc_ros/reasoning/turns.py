@@ -65,7 +65,7 @@ class Turns:
                 stop()
                 if time.monotonic() >= deadline:
                     raise ModelFault(Status.TIMEOUT, "the question waited in the queue until its deadline")
-        except BaseException:
+        except BaseException:  # whatever ends the wait, the ticket must not keep a turn
             with self._lock:
                 given = ticket not in self._waiting
                 if not given:
