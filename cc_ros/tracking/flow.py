@@ -11,6 +11,7 @@ import numpy as np
 from cc_ros.frame import Frame
 from cc_ros.settings import knob
 from cc_ros.tracking.base import Tracked, Tracker, check_image
+from cc_ros.tracking.depth import depth_view
 from cc_ros.tracking.open_scene import OpenScene
 from cc_ros.tracking.propagation import DisPropagator
 from cc_ros.tracking.proposals import RegionProposer
@@ -80,7 +81,8 @@ class FlowTracker(Tracker):
         if self._seeded:
             labels = self._seeded.step(_shrunk(frame.image, self._settings.mask_width), frame.stamp, (width, height))
         else:
-            small = self._open.step(_shrunk(frame.image, self._settings.work_width), frame.stamp)
+            image = _shrunk(frame.image, self._settings.work_width)
+            small = self._open.step(image, frame.stamp, depth_view(frame, (image.shape[1], image.shape[0])))
             labels = cv2.resize(small, (width, height), interpolation=cv2.INTER_NEAREST)
         self._book.measure(labels, frame.stamp)
         self._publish_health()

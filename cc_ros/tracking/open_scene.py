@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from cc_ros.tracking.association import owners, paint
+from cc_ros.tracking.depth import DepthView
 from cc_ros.tracking.label_maps import compact
 from cc_ros.tracking.propagation import Propagator, warp
 from cc_ros.tracking.proposals import RegionProposer, Regions
@@ -53,12 +54,12 @@ class OpenScene:
         self._looked = -math.inf
         self._fresh = False  # the last frame was looked at
 
-    def step(self, image: np.ndarray, stamp: float) -> np.ndarray:
-        """Return the ids (HxW uint16) in the next image (HxWx3 uint8 BGR)."""
+    def step(self, image: np.ndarray, stamp: float, view: DepthView | None = None) -> np.ndarray:
+        """Return the ids (HxW uint16) in the next image (HxWx3 uint8 BGR); ``view``: its depth, where known."""
         grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
         self._fresh = self._due(stamp)
         if self._fresh:
-            keys = self._look(image, grey, stamp)
+            keys = self._look(image, grey, stamp, view)
             self._looked = stamp
         else:
             keys = self._carried(grey, outside=True)
@@ -78,9 +79,9 @@ class OpenScene:
             return cv2.resize(self._keys, grey.shape[::-1], interpolation=cv2.INTER_NEAREST)
         return warp(self._keys, self._propagator.motion(self._grey, grey).flow, replicate=outside)
 
-    def _look(self, image: np.ndarray, grey: np.ndarray, stamp: float) -> np.ndarray:
+    def _look(self, image: np.ndarray, grey: np.ndarray, stamp: float, view: DepthView | None) -> np.ndarray:
         with ThreadPoolExecutor(max_workers=1) as pool:  # OpenCV works outside the interpreter lock
-            grains = pool.submit(self._proposer.grains, image)
+            grains = pool.submit(self._proposer.grains, image, view)
             carried = self._carried(grey, outside=False)
             recalled = self._recovery.recall(grey)
         prior = self._prior(carried, recalled)

@@ -8,6 +8,7 @@ from typing import Protocol
 import cv2
 import numpy as np
 
+from cc_ros.tracking.depth import DepthView, depth_steps
 from cc_ros.tracking.label_maps import compact
 from cc_ros.tracking.region_graph import COUNT, B, L, RegionGraph, merge, region_graph
 from cc_ros.tracking.region_model import object_features, pair_features
@@ -65,12 +66,14 @@ class RegionProposer:
         numbers = np.where(found.objectness > 0, np.cumsum(found.objectness > 0), 0).astype(np.int32)
         return cv2.resize(numbers[found.labels], (width, height), interpolation=cv2.INTER_NEAREST)
 
-    def grains(self, image: np.ndarray) -> RegionGraph:
+    def grains(self, image: np.ndarray, view: DepthView | None = None) -> RegionGraph:
         """Return the small regions that ``propose`` merges.
 
         :param image: HxWx3 uint8 BGR, about 320 pixels wide, the size that the affinity was fitted on.
+        :param view: the depth of these pixels, where it is known.
         """
-        return region_graph(image, *superpixels(image))
+        cut = depth_steps(view.depth) if view else None
+        return region_graph(image, *superpixels(image, cut=cut))
 
     def propose(self, grains: RegionGraph, prior: np.ndarray) -> Regions:
         """Merge the small regions of an image.
