@@ -11,6 +11,7 @@ from hypothesis.extra.numpy import arrays
 
 from cc_ros.tracking.association import owners
 from cc_ros.tracking.base import TrackStatus
+from cc_ros.tracking.depth import DepthView
 from cc_ros.tracking.label_maps import compact, shapes
 from cc_ros.tracking.mask_follower import MaskFollower
 from cc_ros.tracking.open_scene import OpenScene
@@ -191,9 +192,9 @@ def test_what_hardly_looks_like_an_object_gets_an_id_only_when_seen_again() -> N
 class CountingProposer(RegionProposer):
     looks = 0
 
-    def grains(self, image: np.ndarray) -> RegionGraph:
+    def grains(self, image: np.ndarray, view: DepthView | None = None) -> RegionGraph:
         self.looks += 1
-        return super().grains(image)
+        return super().grains(image, view)
 
 
 @pytest.mark.parametrize(("fps", "frames", "looks"), [(30, 31, 11), (10, 11, 6), (5, 6, 6)])
