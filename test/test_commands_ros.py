@@ -6,7 +6,9 @@ import json
 import os
 import re
 import signal
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,9 +17,13 @@ pytest.importorskip("rclpy")
 
 import psutil
 import rclpy
+from cc_ros.action import SpatialQuery
 from cc_ros.srv import GetKeyframes
 from model_server import Hang, ModelServer, reply
 from nodes_rig import BAG, START, Onlooker, Program, cc_ros, isolated, until
+from rclpy.action.server import ActionServer, CancelResponse, GoalResponse, ServerGoalHandle
+from rclpy.callback_groups import ReentrantCallbackGroup
+from rclpy.executors import MultiThreadedExecutor
 from rosbags.rosbag2 import StoragePlugin
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image
@@ -54,8 +60,51 @@ def nodes(look: Onlooker, server: ModelServer) -> Iterator[Program]:
         children = psutil.Process(program.process.pid).children(recursive=True)
         assert len(children) == 3
         program.signal(signal.SIGTERM)
-        assert program.end() == 0, program.text
+        assert program.end(40) == 0, program.text
         assert not [child for child in children if child.is_running()]
+
+
+class SlowReasoner:
+    """Takes a question once ``take`` is set, and answers when it is cancelled."""
+
+    def __init__(self) -> None:
+        self.asked, self.take, self.cancelled = threading.Event(), threading.Event(), threading.Event()
+
+    @contextmanager
+    def running(self, context: rclpy.Context) -> Iterator[None]:
+        node = rclpy.create_node("cc_reasoner", namespace="slow", context=context)
+        executor = MultiThreadedExecutor(4, context=context)
+        server = ActionServer(
+            node,
+            SpatialQuery,
+            "cc/ask_with_feedback",
+            self._execute,
+            goal_callback=self._on_goal,
+            cancel_callback=lambda goal: CancelResponse.ACCEPT,
+            callback_group=ReentrantCallbackGroup(),
+        )
+        executor.add_node(node)
+        thread = threading.Thread(target=executor.spin)
+        thread.start()
+        try:
+            yield
+        finally:
+            self.take.set()
+            executor.shutdown(10)
+            thread.join(10)
+            server.destroy()
+            node.destroy_node()
+
+    def _on_goal(self, goal: SpatialQuery.Goal) -> GoalResponse:
+        self.asked.set()
+        self.take.wait(30)
+        return GoalResponse.ACCEPT
+
+    def _execute(self, handle: ServerGoalHandle) -> SpatialQuery.Result:
+        until(lambda: handle.is_cancel_requested, 20)
+        handle.canceled()
+        self.cancelled.set()
+        return SpatialQuery.Result(status=SpatialQuery.Result.CANCELLED)
 
 
 def running(look: Onlooker) -> set[str]:
@@ -102,6 +151,17 @@ def test_control_c_cancels_the_question(nodes: Program, server: ModelServer) -> 
         assert ask.end(20) == 130, ask.text
     assert "cancel" in ask.text
     until(lambda: server.closed_early > closed, 5, "the request to the model stayed open")
+
+
+def test_control_c_while_the_question_is_being_taken_cancels_it(look: Onlooker) -> None:
+    reasoner = SlowReasoner()
+    with reasoner.running(look.node.context), cc_ros("ask", "Now?", "--namespace", "slow") as ask:
+        assert reasoner.asked.wait(START)
+        ask.signal(signal.SIGINT)
+        reasoner.take.set()
+        assert ask.end(20) == 130, ask.text
+    assert "cancel" in ask.text
+    assert reasoner.cancelled.is_set()
 
 
 def test_ask_ends_when_the_reasoner_goes_away(look: Onlooker, server: ModelServer) -> None:

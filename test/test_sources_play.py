@@ -182,7 +182,8 @@ def test_waiting_for_subscribers_ends(tmp_path: Path) -> None:
 def test_signals_stop_it_cleanly(tmp_path: Path, number: str) -> None:
     program = (
         "import os, signal, sys, threading; from pathlib import Path\n"
-        "from cc_ros.sources.player import PlaySettings, play, stop_on_signals\n"
+        "from cc_ros.commands.signals import stop_on_signals\n"
+        "from cc_ros.sources.player import PlaySettings, play\n"
         f"send = lambda p: p.messages and os.kill(os.getpid(), signal.{number})\n"
         "with stop_on_signals() as stop:\n"
         "    print('messages', play(Path(sys.argv[1]), PlaySettings(loop=True), stop=stop, progress=send).messages)\n"

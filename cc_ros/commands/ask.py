@@ -12,10 +12,16 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import threading
+import time
 from typing import Any
 
 from cc_ros.commands.ros import need_ros
+from cc_ros.commands.signals import stop_on_signals
 from cc_ros.errors import CCError
+
+CANCEL_TIME = 5.0  # seconds that the reasoner has to end a question
+LOOK_PERIOD = 0.1  # seconds between two looks whether Ctrl-C was pressed
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -62,9 +68,12 @@ class _Asking:
 
     def __init__(self, node: Any, options: argparse.Namespace) -> None:
         from rclpy.action.client import ActionClient
+        from rclpy.executors import SingleThreadedExecutor
 
         from cc_ros.action import SpatialQuery
 
+        self._executor = SingleThreadedExecutor()
+        self._executor.add_node(node)
         self._node = node
         self._options = options
         self._client: Any = ActionClient(node, SpatialQuery, "cc/ask_with_feedback")
@@ -76,36 +85,38 @@ class _Asking:
 
         :raises CCError: no reasoner, or it does not take the question.
         """
-        from rclpy.executors import SingleThreadedExecutor
-
-        executor = SingleThreadedExecutor()
-        executor.add_node(self._node)
         if not self._client.wait_for_server(self._options.wait):
             raise CCError(
                 f"no cc_reasoner answers on {self._node.resolve_topic_name('cc/ask_with_feedback')}: "
                 "start it by `cc-ros up`, or see `cc-ros doctor`"
             )
-        sent = self._client.send_goal_async(self._goal(), feedback_callback=self._on_feedback)
-        executor.spin_until_future_complete(sent, self._options.wait)
-        handle = sent.result() if sent.done() else None
-        if handle is None or not handle.accepted:
-            raise CCError("cc_reasoner did not take the question: is it active?")
-        result = handle.get_result_async()
-        try:
-            while not result.done():
-                executor.spin_until_future_complete(result, 1.0)
-                if not result.done() and not self._client.server_is_ready():
+        # From here on Ctrl-C is a flag: an exception amid the executor's work could lose what it just received, and
+        # with it the way to cancel.
+        with stop_on_signals() as stop:
+            sent = self._client.send_goal_async(self._goal(), feedback_callback=self._on_feedback)
+            handle = sent.result() if self._done(sent, self._options.wait) else None
+            if handle is None or not handle.accepted:
+                raise CCError("cc_reasoner did not take the question: is it active?")
+            result = handle.get_result_async()
+            while not stop.is_set() and not self._done(result, 1.0, stop):
+                if not self._client.server_is_ready():
                     raise CCError("cc_reasoner went away before it answered; `cc-ros doctor` shows what is running")
-        except KeyboardInterrupt:
-            print("\ncancelling ...", file=sys.stderr)
-            handle.cancel_goal_async()
-            executor.spin_until_future_complete(result, 5.0)
             if not result.done():
-                raise
+                print("\ncancelling ...", file=sys.stderr)
+                handle.cancel_goal_async()
+                if not self._done(result, CANCEL_TIME):
+                    raise KeyboardInterrupt
         if self._shown:
             print(flush=True)
         answer: Any = result.result()
         return answer.result
+
+    def _done(self, future: Any, seconds: float, stop: threading.Event | None = None) -> bool:
+        """Return whether a future is done; wait for it so long, or until ``stop`` is set."""
+        deadline = time.monotonic() + seconds
+        while not future.done() and time.monotonic() < deadline and not (stop and stop.is_set()):
+            self._executor.spin_until_future_complete(future, LOOK_PERIOD)
+        return bool(future.done())
 
     def _goal(self) -> Any:
         from cc_ros.action import SpatialQuery

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from cc_ros.commands.options import add_settings, settings_of
 from cc_ros.commands.ros import need_ros
+from cc_ros.commands.signals import stop_on_signals
 from cc_ros.errors import CCError
 
 
@@ -38,7 +39,7 @@ def main(options: argparse.Namespace) -> int:
     need_ros()
     from tqdm import tqdm
 
-    from cc_ros.sources.player import Played, PlaySettings, play, stop_on_signals
+    from cc_ros.sources.player import Played, PlaySettings, play
 
     remap = {}
     for rule in options.remap:

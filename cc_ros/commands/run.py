@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cc_ros.commands.options import add_settings, list_settings, parse_assignments, settings_of
+from cc_ros.commands.signals import stop_on_signals
 from cc_ros.errors import SettingsError, SourceError
 
 if TYPE_CHECKING:
@@ -169,7 +170,6 @@ def _follow(
     from tqdm import tqdm
 
     from cc_ros.keyframes import ArrayPicture, Candidate
-    from cc_ros.sources.player import stop_on_signals
 
     last = float("-inf")
     index = -1

@@ -16,15 +16,18 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from cc_ros.commands.ros import need_ros
+from cc_ros.commands.signals import stop_on_signals
 from cc_ros.errors import SettingsError
 
 NODES = ("tracker", "keyframes", "reasoner")
+END_TIME = 20.0  # seconds; a node that is being told to end while it loads a model does that first
 # option -> (node, parameter)
 SHORTCUTS = {
     "backend": ("cc_tracker", "backend"),
@@ -114,7 +117,7 @@ def main(options: argparse.Namespace) -> int:
 
 def _run(options: argparse.Namespace, arguments: list[str]) -> int:
     if options.processes:
-        commands = [[sys.executable, "-m", f"cc_ros.nodes.{name}", *arguments] for name in options.nodes]
+        commands = {name: [sys.executable, "-m", f"cc_ros.nodes.{name}", *arguments] for name in options.nodes}
         return _run_processes(commands)
     from cc_ros.nodes.keyframes import KeyframesNode
     from cc_ros.nodes.reasoner import ReasonerNode
@@ -125,14 +128,12 @@ def _run(options: argparse.Namespace, arguments: list[str]) -> int:
     return main_of([kinds[name] for name in options.nodes], arguments)
 
 
-def _run_processes(commands: list[list[str]]) -> int:
+def _run_processes(commands: Mapping[str, list[str]]) -> int:
     """Run until a signal comes or one process ends; then stop the others and return the worst exit status."""
-    from cc_ros.sources.player import stop_on_signals
-
-    processes = []
+    processes: list[subprocess.Popen[bytes]] = []
     with stop_on_signals() as stop:
         try:
-            for command in commands:
+            for command in commands.values():
                 processes.append(subprocess.Popen(command))
             while not stop.wait(0.2) and all(process.poll() is None for process in processes):
                 pass
@@ -140,11 +141,14 @@ def _run_processes(commands: list[list[str]]) -> int:
             for process in processes:
                 if process.poll() is None:
                     process.send_signal(signal.SIGTERM)
-            deadline = time.monotonic() + 10
+            deadline = time.monotonic() + END_TIME
             for process in processes:
                 try:
                     process.wait(max(0.1, deadline - time.monotonic()))
                 except subprocess.TimeoutExpired:
                     process.kill()
                     process.wait()
+    for name, process in zip(commands, processes, strict=True):
+        if process.returncode:
+            print(f"cc-ros up: the {name} process ended with status {process.returncode}", file=sys.stderr)
     return max(abs(process.returncode) for process in processes)

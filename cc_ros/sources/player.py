@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import importlib
-import signal
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from rosbags.interfaces import Connection
@@ -56,22 +53,6 @@ class Played:
     passes: int = 0
     worst_delay: float = 0.0
     left_out: dict[str, str] = field(default_factory=dict)
-
-
-@contextmanager
-def stop_on_signals() -> Iterator[threading.Event]:
-    """Yield an event that SIGINT and SIGTERM set, and put the former handlers back afterwards (main thread only)."""
-    stop = threading.Event()
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        stop.set()
-
-    former = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stop
-    finally:
-        for number, handler in former.items():
-            signal.signal(number, handler)
 
 
 def play(
