@@ -164,9 +164,10 @@ def test_control_c_while_the_question_is_being_taken_cancels_it(look: Onlooker) 
     assert reasoner.cancelled.is_set()
 
 
-def test_ask_ends_when_the_reasoner_goes_away(look: Onlooker, server: ModelServer) -> None:
+def test_ask_ends_when_the_reasoner_goes_away(look: Onlooker, server: ModelServer, tmp_path: Path) -> None:
     server.always(Hang())
-    with cc_ros("up", "--nodes", "reasoner", "keyframes", "--namespace", "robot2") as up:
+    # What is killed cannot tidy up its temporary files.
+    with cc_ros("up", "--nodes", "reasoner", "keyframes", "--namespace", "robot2", TMPDIR=str(tmp_path)) as up:
         until(lambda: look.node.count_publishers("/robot2/cc/goal"), START, up.text)
         with cc_ros("ask", "How many marked objects are there?", "--namespace", "robot2") as ask:
             assert ask.end(40) == 1
