@@ -85,7 +85,8 @@ def run(
         encoding = predictor.encode(image, t)
         encoded = now(predictor.device)
         if t == 0:
-            predictor.add(range(1, objects + 1), encoding, predictor.from_masks(encoding, scene.masks(objects)))
+            given = predictor.from_masks(encoding, scene.masks(objects))
+            predictor.add(range(1, objects + 1), t, predictor.remember(encoding, given))
             continue
         ids, prediction = predictor.step(encoding)
         stepped = now(predictor.device)

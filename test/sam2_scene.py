@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import cv2
@@ -19,6 +19,7 @@ except ImportError:
     pytest.skip("torch and sam2 are not installed", allow_module_level=True)
 
 from cc_ros.tracking.sam2.model import build_model
+from cc_ros.tracking.sam2.predictor import Encoding, Prediction, StreamingPredictor
 
 WIDTH, HEIGHT = 160, 120
 
@@ -40,6 +41,13 @@ def random_model(image_size: int, seed: int = 0, shy: float = 0.0) -> SAM2VideoP
 def believe(model: SAM2VideoPredictor, *, present: bool) -> None:
     """Make the model say of every object that it is in the image, or that it is not."""
     model.sam_mask_decoder.pred_obj_score_head.layers[-1].bias.data.fill_(10.0 if present else -10.0)
+
+
+def give(predictor: StreamingPredictor, ids: Sequence[int], encoding: Encoding, masks: torch.Tensor) -> Prediction:
+    """Start objects with given masks (NxHxW bool; one for all, or one each)."""
+    prediction = predictor.from_masks(encoding, masks.expand(len(ids), -1, -1))
+    predictor.add(ids, encoding.index, predictor.remember(encoding, prediction))
+    return prediction
 
 
 def frames(count: int) -> Iterator[np.ndarray]:

@@ -6,10 +6,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from sam2_scene import HEIGHT, WIDTH, disc, disc_mask, frames, random_model, torch, write_jpegs
+from sam2_scene import HEIGHT, WIDTH, disc, disc_mask, frames, give, random_model, torch, write_jpegs
 
 from cc_ros.tracking.sam2.model import CONFIGS
-from cc_ros.tracking.sam2.predictor import Prediction, StreamingPredictor, scale
+from cc_ros.tracking.sam2.predictor import StreamingPredictor, scale
 
 SIDE = 128  # of frames and model: nothing is scaled, so that equal means equal
 FRAMES, JOIN, LEAVE = 30, 12, 20
@@ -58,7 +58,7 @@ def streamed_masks(predictor: StreamingPredictor, images: list[np.ndarray]) -> l
         if t == LEAVE:
             predictor.remove([2])
         for i, prediction in given.items():
-            predictor.add([i], encoding, prediction)
+            predictor.add([i], t, predictor.remember(encoding, prediction))
         ids, prediction = predictor.step(encoding)
         logits = {i: p.logits for i, p in given.items()}
         logits |= dict(zip(ids, prediction.logits.split(1), strict=True)) if prediction else {}
@@ -92,16 +92,15 @@ def test_the_memory_stays_flat_over_300_frames():
     predictor = StreamingPredictor(random_model(64))
     encodings = [predictor.encode(image, 0) for image in frames(4)]
     mask = torch.from_numpy(disc_mask(0, 0))[None]
-    predictor.add([1000], encodings[0], predictor.from_masks(encodings[0], mask))
+    give(predictor, [1000], encodings[0], mask)
     sizes = []
     for t in range(300):
         encoding = replace(encodings[t % 4], index=t)
         if t % 50 == 0:  # objects join and leave
             predictor.remove(predictor.ids[:1])
-            predictor.add([t + 1], encoding, predictor.from_masks(encoding, mask))
+            give(predictor, [t + 1], encoding, mask)
         if t % 10 == 0:  # masks given for known objects do not pile up
-            given = Prediction.cat([predictor.from_masks(encoding, mask)] * len(predictor.ids))
-            predictor.add(predictor.ids, encoding, given)
+            give(predictor, predictor.ids, encoding, mask)
         predictor.step(encoding)
         sizes.append(predictor.state_bytes())
     assert max(sizes[150:]) <= max(sizes[50:150])
@@ -121,7 +120,7 @@ def test_all_sizes_remember_as_the_streaming_memory_assumes(size):
 def test_a_frame_may_be_stepped_again():
     predictor = StreamingPredictor(random_model(64))
     encodings = [predictor.encode(image, 0) for image in frames(3)]
-    predictor.add([1], encodings[0], predictor.from_masks(encodings[0], torch.from_numpy(disc_mask(0, 0))[None]))
+    give(predictor, [1], encodings[0], torch.from_numpy(disc_mask(0, 0))[None])
     for t in range(1, 20):
         encoding = replace(encodings[t % 3], index=t)
         _, first = predictor.step(encoding)

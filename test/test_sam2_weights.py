@@ -15,7 +15,7 @@ from cc_ros.tracking.sam2.loading import choose_device, load_predictor
 from cc_ros.tracking.sam2.settings import Sam2Settings
 from cc_ros.tracking.sam2.weights import RELEASES, load_weights, weights_here
 
-SMALL = Sam2Settings(image_size=64, device="cpu", precision="fp32")
+SMALL = Sam2Settings(image_size=64, device="cpu", precision="fp32", threads=1)
 
 
 @pytest.fixture(scope="module")

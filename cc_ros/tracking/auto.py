@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -17,8 +16,6 @@ from cc_ros.tracking.label_maps import compact
 from cc_ros.tracking.lane import Job, SlowLane
 from cc_ros.tracking.propagation import Propagator
 from cc_ros.tracking.sam2.sightings import Sightings
-
-log = logging.getLogger(__name__)
 
 MATCH_IOU = 0.3  # from which a mask of SAM 2 and a region of the flow are one object
 UNCOVERED = 0.5  # share of a flow object that SAM 2 must leave open for it to be shown
@@ -44,7 +41,8 @@ class AutoTracker(Tracker):
     :param fast: takes every frame at camera rate.
     :param slow: makes the slow tracker; called in its thread.
     :param propagator: finds the motion between two frames.
-    :param wait: give the slow tracker the camera's period to answer: with a GPU it then labels every frame.
+    :param wait: give the slow tracker the camera's period to answer: with a GPU it then labels every frame. If not, it
+        shares the processor with the fast one, which goes first.
     :param width: pixels; images are shrunk to this to find the motion.
     """
 
@@ -55,10 +53,10 @@ class AutoTracker(Tracker):
         self._propagator = propagator
         self._wait = wait
         self._width = width
-        self._lane = SlowLane(slow)
+        self._lane = SlowLane(slow, modest=not wait)
+        self._failures = 0  # of the lane, as far as they are known here
         self._episode = 0
         self._skipped = self._answers = self._late = 0
-        self._failed = False
         self._start()
 
     def _start(self) -> None:
@@ -68,6 +66,7 @@ class AutoTracker(Tracker):
         self._grey: np.ndarray | None = None
         self._stamp: float | None = None
         self._seed: np.ndarray | None = None
+        self._seeded = self._resigned = False  # resigned: SAM 2 cannot know the seed any more
         self._asked: _Asked | None = None
         self._slow: Tracked | None = None
         self._path: Path | None = None  # from now to the frame of self._slow
@@ -81,7 +80,7 @@ class AutoTracker(Tracker):
         """Start a new episode whose first frame has these objects (HxW uint16); find no others."""
         self._fast.seed(labels)
         self._start()
-        self._seed = labels
+        self._seed, self._seeded = labels, True
         self._ids.keep(int(i) for i in np.unique(labels) if i)
 
     def step(self, frame: Frame) -> Tracked:
@@ -107,14 +106,16 @@ class AutoTracker(Tracker):
     def health(self) -> Mapping[str, str | int | float]:
         """Return both trackers' counters, frames that SAM 2 skipped, and under ``degraded`` why it is not in use."""
         health = dict(self._fast.health())
-        if self._lane.tracker is not None:
-            health |= {f"sam2_{k}": v for k, v in self._lane.tracker.health().items() if k != "degraded"}
-            health |= {k: v for k, v in self._lane.tracker.health().items() if k == "degraded"}
+        tracker, failure = self._lane.tracker, self._lane.failure
+        if tracker is not None:
+            health |= {k if k == "degraded" else f"sam2_{k}": v for k, v in tracker.health().items()}
         health |= {"sam2_answers": self._answers, "sam2_late": self._late, "sam2_skipped": self._skipped}
-        if self._lane.failure:
-            health["degraded"] = f"optical flow alone: {self._lane.failure}"
-        elif self._lane.tracker is None:
+        if failure:
+            health["degraded"] = f"optical flow alone, SAM 2 is tried again later: {failure}"
+        elif tracker is None:
             health["degraded"] = "optical flow alone until SAM 2 is loaded"
+        elif self._resigned:
+            health["degraded"] = "optical flow alone until the next episode: SAM 2 failed in this one"
         return health
 
     def close(self) -> None:
@@ -124,14 +125,17 @@ class AutoTracker(Tracker):
 
     def _ask(self, frame: Frame) -> Job | None:
         """Give the slow tracker this frame, unless it still works on another one."""
+        seed, self._seed = self._seed, None
+        if self._lane.failure:
+            self._resigned = self._seeded
+            return None
         loading = self._lane.tracker is None
         if self._asked is not None:
             self._skipped += not loading
             return None
-        if self._lane.failure or (loading and self._seed is None):  # only a seed is worth keeping until it is loaded
+        if self._resigned or (loading and seed is None):  # only a seed is worth keeping until it is loaded
             return None
-        job = Job(self._episode, frame, self._seed)
-        self._seed = None
+        job = Job(self._episode, frame, seed)
         self._lane.submit(job)
         return job
 
@@ -158,10 +162,11 @@ class AutoTracker(Tracker):
     def _listen(self, seconds: float) -> None:
         """Take over the slow tracker's answer if it has come."""
         answer = self._lane.take(seconds)
-        if self._lane.failure and not self._failed:
-            self._failed, self._slow, self._path = True, None, None
+        if self._failures != self._lane.failures:
+            self._failures = self._lane.failures
+            self._slow = self._path = self._asked = None
+            self._resigned = self._seeded and self._seed is None
             self._ids.slow.clear()
-            log.error("tracking by optical flow alone: %s", self._lane.failure)
         if answer is None or self._asked is None or answer[0] is not self._asked.job:  # of an episode that is over
             return
         slow, asked, self._asked = answer[1], self._asked, None

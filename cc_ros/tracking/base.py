@@ -88,6 +88,9 @@ class Tracker(ABC):
         """Return counters and states worth showing on /diagnostics; a key ``degraded`` holds a reason for people."""
         return {}
 
+    def stop(self) -> None:  # noqa: B027  (optional to override)
+        """Make a step under way in another thread end early, by a BackendError; only ``close`` comes after it."""
+
     def close(self) -> None:  # noqa: B027  (optional to override)
         """Release threads and device memory; the tracker is not used afterwards."""
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from importlib.util import find_spec
 
 from cc_ros.errors import BackendError, SettingsError
+from cc_ros.settings import checked
 from cc_ros.tracking.auto import AutoTracker
 from cc_ros.tracking.base import Tracker
 from cc_ros.tracking.fallback import Fallback
@@ -16,6 +17,7 @@ from cc_ros.tracking.sam2.settings import Sam2Settings
 from cc_ros.tracking.sam2.weights import RELEASES, weights_here
 
 BACKENDS = ("auto", "flow", "sam2")
+KEYFRAME_PATIENCE = 10  # keyframes out of sight after which an object is only looked for
 INSTALL = "pip install sam2==1.1.0 (README.md says how without a GPU)"
 
 
@@ -27,10 +29,11 @@ def make_tracker(backend: str = "auto", flow: FlowSettings | None = None, sam2: 
 
     :param flow: None = the defaults.
     :param sam2: None = the defaults.
-    :raises SettingsError: no such backend.
+    :raises SettingsError: no such backend, or a setting out of its range.
     :raises BackendError: ``sam2`` cannot run here; the text says what to do.
     """
-    flow, sam2 = flow or FlowSettings(), sam2 or Sam2Settings()
+    flow = checked(FlowSettings, asdict(flow or FlowSettings()))
+    sam2 = checked(Sam2Settings, asdict(sam2 or Sam2Settings()))
     if backend not in BACKENDS:
         raise SettingsError(f"backend must be one of {', '.join(BACKENDS)}, got {backend!r}")
     if backend == "flow":
@@ -81,14 +84,19 @@ def _has_gpu(settings: Sam2Settings) -> bool:
 
 
 def _make_auto(flow: FlowSettings, sam2: Sam2Settings) -> Tracker:
-    import torch
+    from cc_ros.tracking.sam2.loading import CORES
 
     gpu = _has_gpu(sam2)
     if not gpu:
-        torch.set_num_threads(max(torch.get_num_threads() // 2, 1))  # the camera's frames need a core as well
-        # Every frame it sees is a keyframe, and nobody waits for the answer.
-        discover = "off" if sam2.discover == "off" else "inline"
-        sam2 = replace(sam2, discover=discover, discover_every=1)
+        # Every frame that SAM 2 sees is a keyframe, seconds after the last one, and nobody waits for the answer; the
+        # camera's frames need a core as well.
+        sam2 = replace(
+            sam2,
+            discover="off" if sam2.discover == "off" else "inline",
+            discover_every=1,
+            patience=min(sam2.patience, KEYFRAME_PATIENCE),
+            threads=sam2.threads or max(CORES // 2, 1),
+        )
     return AutoTracker(FlowTracker(flow), lambda: _make_sam2(sam2), DisPropagator(1, 25.0), wait=gpu)
 
 

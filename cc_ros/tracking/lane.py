@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+import os
+import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +15,11 @@ from cc_ros.errors import CCError
 from cc_ros.frame import Frame
 from cc_ros.tracking.base import Tracked, Tracker
 
-CLOSE_SECONDS = 10.0  # a step on a slow processor may take that long
+log = logging.getLogger(__name__)
+
+CLOSE_SECONDS = 10.0  # a tracker that is being made, its weights fetched say, is not waited for any longer
+PAUSE, LONGEST_PAUSE = 30.0, 600.0  # seconds until a tracker that failed is made anew, doubled each time
+NICENESS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,22 +38,27 @@ class Job:
 class SlowLane:
     """Makes the tracker, then steps it on what ``submit`` brings; queues nothing.
 
+    A tracker that fails is closed, and made anew after a pause: memory may be free again, or the network back.
+
     :param make: makes the tracker, in the thread: loading and fetching weights hold up nobody.
+    :param modest: let the thread, and those that it starts, run only where others leave a core free (Linux).
     """
 
-    def __init__(self, make: Callable[[], Tracker]) -> None:
+    def __init__(self, make: Callable[[], Tracker], *, modest: bool = False) -> None:
         self._make = make
+        self._modest = modest
         self._changed = threading.Condition()
         self._job: Job | None = None
         self._done: tuple[Job, Tracked] | None = None
         self._closed = False
-        self.failure = ""  # why the tracker will bring no more results
+        self.failure = ""  # why there is no tracker at present
+        self.failures = 0
         self.tracker: Tracker | None = None
         self._thread = threading.Thread(target=self._run, name="cc-slow-lane", daemon=True)
         self._thread.start()
 
     def submit(self, job: Job) -> None:
-        """Hand over a job; it takes the place of one that has not begun."""
+        """Hand over a job; it takes the place of one that has not begun. A failure drops it."""
         with self._changed:
             self._job, self._done = job, None
             self._changed.notify_all()
@@ -59,25 +71,50 @@ class SlowLane:
             return done
 
     def close(self) -> None:
-        """Stop after the step under way."""
+        """Stop; a step under way ends early."""
         with self._changed:
             self._closed = True
+            tracker = self.tracker
             self._changed.notify_all()
+        if tracker is not None:
+            tracker.stop()
         self._thread.join(CLOSE_SECONDS)
 
     def _run(self) -> None:
-        try:
-            self.tracker = self._make()
-            self._step_all(self.tracker)
-        except CCError as error:
-            self.failure = str(error)
-        finally:
+        if self._modest and sys.platform == "linux":  # where a thread has a priority of its own
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+        pause = PAUSE
+        while not self._closed:
+            try:
+                self._work()
+            except CCError as error:
+                self._fail(str(error))
+            except Exception as error:  # a defect met in one frame must not end the stream
+                log.exception("a defect in the slow tracker")
+                self._fail(repr(error))
             with self._changed:
-                if not self._closed and not self.failure:
-                    self.failure = "its thread stopped by an error in the program, see the log"
-                self._changed.notify_all()
-            if self.tracker is not None:
-                self.tracker.close()
+                self._changed.wait_for(lambda: self._closed, pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
+
+    def _fail(self, reason: str) -> None:
+        if self._closed:
+            return
+        if not self.failure:
+            log.error("tracking by optical flow alone, SAM 2 is tried again later: %s", reason)
+        with self._changed:
+            self.failure, self.failures = reason, self.failures + 1
+            self._job = self._done = None
+            self._changed.notify_all()
+
+    def _work(self) -> None:
+        tracker = self._make()
+        with self._changed:
+            self.tracker, self.failure = tracker, ""
+        try:
+            self._step_all(tracker)
+        finally:
+            self.tracker = None
+            tracker.close()
 
     def _step_all(self, tracker: Tracker) -> None:
         episode = None

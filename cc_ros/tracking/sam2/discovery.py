@@ -86,24 +86,12 @@ class Discovery:
             chunk, open_points = open_points[:size], open_points[size:]
             yield chunk[:, None], np.ones((len(chunk), 1), np.int32)
 
-    @torch.inference_mode()
     def _ask(
         self, encoding: Encoding, points: np.ndarray, kinds: np.ndarray, explained: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Return the masks (Kxsxs bool) and qualities (K) of the answers that may be new objects."""
-        s = self._settings
         logits, iou, _ = self._predictor.ask(encoding, torch.from_numpy(points), torch.from_numpy(kinds))
-        logits, iou = logits.flatten(0, 1), iou.flatten()
-        logits, iou = logits[iou >= s.min_iou], iou[iou >= s.min_iou]
-        stability = calculate_stability_score(logits, 0.0, 1.0)
-        masks = logits > 0
-        area = masks.flatten(1).sum(dim=1)
-        share = area / masks[0].numel() if len(masks) else area
-        tracked = (masks & explained).flatten(1).sum(dim=1) / area.clamp(min=1)
-        edges = torch.cat([masks[:, 0], masks[:, -1], masks[:, :, 0], masks[:, :, -1]], dim=1).float().mean(dim=1)
-        background = (share > s.max_area) | ((share > s.max_area / 4) & (edges > BACKGROUND_BORDER))
-        good = (stability >= s.min_stability) & (share >= s.min_area) & ~background & (tracked <= MAX_EXPLAINED)
-        return masks[good], (iou * stability)[good]
+        return worth_tracking(logits.flatten(0, 1), iou.flatten(), explained, self._settings)
 
     def _select(self, found: _Found) -> list[int]:
         """Return the rows that stay when doubles and parts of other masks are dropped, the best first."""
@@ -113,6 +101,28 @@ class Discovery:
         area = np.maximum(np.diag(shared), 1.0)
         quality = found.quality.cpu().numpy()
         return select_wholes(shared, area, quality)
+
+
+@torch.inference_mode()
+def worth_tracking(logits: Tensor, iou: Tensor, explained: Tensor, settings: Sam2Settings) -> tuple[Tensor, Tensor]:
+    """Return those of N answers that may be new objects, as masks (Kxsxs bool), and their qualities (K).
+
+    :param logits: Nxsxs mask logits.
+    :param iou: N predicted qualities.
+    :param explained: sxs bool, tracked already.
+    """
+    likely = iou >= settings.min_iou
+    logits, iou = logits[likely], iou[likely]
+    stability = calculate_stability_score(logits, 0.0, 1.0)
+    masks = logits > 0
+    area = masks.flatten(1).sum(dim=1)
+    share = area / explained.numel()
+    tracked = (masks & explained).flatten(1).sum(dim=1) / area.clamp(min=1)
+    edges = torch.cat([masks[:, 0], masks[:, -1], masks[:, :, 0], masks[:, :, -1]], dim=1).float().mean(dim=1)
+    background = (share > settings.max_area) | ((share > settings.max_area / 4) & (edges > BACKGROUND_BORDER))
+    small = (area == 0) | (share < settings.min_area)
+    good = (stability >= settings.min_stability) & ~small & ~background & (tracked <= MAX_EXPLAINED)
+    return masks[good], (iou * stability)[good]
 
 
 def select_wholes(shared: np.ndarray, area: np.ndarray, quality: np.ndarray) -> list[int]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Generator
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, nullcontext
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -14,9 +15,12 @@ class IdleWorker(Generic[T]):
 
     A piece that has begun runs to its end, so that a frame shares the device with one piece at most. Each ``resume``
     is good for at least one piece: also a caller who never rests gets results.
+
+    :param context: entered by the thread, for all its life.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, context: Callable[[], AbstractContextManager[object]] = nullcontext) -> None:
+        self._context = context
         self._idle = threading.Event()
         self._lock = threading.Lock()
         self._work: Generator[None, None, T] | None = None
@@ -73,19 +77,20 @@ class IdleWorker(Generic[T]):
             self._thread.join()
 
     def _run(self) -> None:
-        while not self._closed:
-            self._idle.wait()
-            with self._lock:
-                work = self._work
-            if work is None:
-                self._idle.clear()  # until the next resume
-                continue
-            try:
-                next(work)
-            except StopIteration as end:
-                self._finish(work, end.value, None)
-            except RuntimeError as error:  # torch's: out of memory, CUDA; raised again where the result is taken
-                self._finish(work, None, error)
+        with self._context():
+            while not self._closed:
+                self._idle.wait()
+                with self._lock:
+                    work = self._work
+                if work is None:
+                    self._idle.clear()  # until the next resume
+                    continue
+                try:
+                    next(work)
+                except StopIteration as end:
+                    self._finish(work, end.value, None)
+                except Exception as error:  # raised again where the result is taken
+                    self._finish(work, None, error)
 
     def _finish(self, work: Generator[None, None, T], result: T | None, error: Exception | None) -> None:
         with self._lock:

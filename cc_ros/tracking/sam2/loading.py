@@ -11,6 +11,7 @@ from cc_ros.tracking.sam2.settings import Sam2Settings
 from cc_ros.tracking.sam2.weights import load_weights
 
 SIZE_ON_GPU, SIZE_ON_CPU = 1024, 384
+CORES = torch.get_num_threads()  # as torch counts them, before anybody changes it
 
 
 def choose_device(name: str) -> torch.device:
@@ -52,6 +53,7 @@ def load_predictor(settings: Sam2Settings) -> StreamingPredictor:
     size = settings.image_size or (SIZE_ON_GPU if device.type == "cuda" else SIZE_ON_CPU)
     if size % 64:
         raise BackendError(f"image_size must be a multiple of 64, got {size}")
+    torch.set_num_threads(settings.threads or CORES)
     weights = load_weights(settings)
     try:
         model = build_model(settings.model, size, device, weights, compiled=settings.compile)

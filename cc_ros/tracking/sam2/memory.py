@@ -24,6 +24,12 @@ class Moment:
     features: Tensor | None
     pointer: Tensor
 
+    def tensors(self) -> Iterator[Tensor]:
+        """Yield every tensor that this moment holds."""
+        yield self.pointer
+        if self.features is not None:
+            yield self.features
+
 
 @dataclass(slots=True)
 class ObjectMemory:
@@ -58,9 +64,7 @@ class ObjectMemory:
     def tensors(self) -> Iterator[Tensor]:
         """Yield every tensor that this memory holds."""
         for moment in (*self.prompted.values(), *self.recent.values()):
-            yield moment.pointer
-            if moment.features is not None:
-                yield moment.features
+            yield from moment.tensors()
 
 
 def assemble(

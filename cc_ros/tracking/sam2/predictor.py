@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from sam2.modeling.sam2_base import SAM2Base
 from torch import Tensor
 
+from cc_ros.errors import BackendError
 from cc_ros.tracking.sam2.memory import Moment, ObjectMemory, Shape, assemble
 
 MEAN = (0.485, 0.456, 0.406)  # of ImageNet, RGB: what SAM 2 was trained with
@@ -55,13 +56,16 @@ class Prediction:
     pointer: Tensor
 
     def __getitem__(self, rows: Sequence[int]) -> Prediction:
-        return Prediction(*(t[list(rows)] for t in (self.logits, self.score, self.iou, self.pointer)))
+        return Prediction(*(t[list(rows)] for t in self.tensors()))
 
     @staticmethod
     def cat(parts: Sequence[Prediction]) -> Prediction:
         """Return the predictions one after another."""
-        fields = ([getattr(p, name) for p in parts] for name in ("logits", "score", "iou", "pointer"))
-        return Prediction(*(torch.cat(f) for f in fields))
+        return Prediction(*(torch.cat(f) for f in zip(*(p.tensors() for p in parts), strict=True)))
+
+    def tensors(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return the fields in their order."""
+        return self.logits, self.score, self.iou, self.pointer
 
 
 class StreamingPredictor:
@@ -84,6 +88,7 @@ class StreamingPredictor:
         self.batch_objects = batch_objects
         self._bf16 = bf16
         self._prompted_frames = prompted_frames
+        self._stopped = False
         self._objects: dict[int, ObjectMemory] = {}
         self._mean = torch.tensor(MEAN, device=self.device)[:, None, None]
         self._std = torch.tensor(STD, device=self.device)[:, None, None]
@@ -104,6 +109,10 @@ class StreamingPredictor:
         """Forget these objects; cheap."""
         for i in ids:
             del self._objects[i]
+
+    def stop(self) -> None:
+        """Make what is under way in another thread, and all that comes, end by a BackendError."""
+        self._stopped = True
 
     def state_bytes(self) -> int:
         """Return the bytes of device memory that the objects' memories hold."""
@@ -149,42 +158,49 @@ class StreamingPredictor:
         :param masks: NxHxW bool, any size.
         """
         size = self.model.image_size
-        given = masks[:, None].to(self.device).float()
-        if given.shape[-2:] != (size, size):
-            scaled = F.interpolate(given, size=(size, size), align_corners=False, mode="bilinear", antialias=True)
-            given = (scaled >= 0.5).float()
         parts = []
-        with self._autocast():
-            for chunk in given.split(self.batch_objects):
-                features = encoding.level(-1).expand(len(chunk), -1, -1, -1)
+        for chunk in masks.split(self.batch_objects):
+            given = chunk[:, None].to(self.device).float()
+            if given.shape[-2:] != (size, size):
+                scaled = F.interpolate(given, size=(size, size), align_corners=False, mode="bilinear", antialias=True)
+                given = (scaled >= 0.5).float()
+            features = encoding.level(-1).expand(len(chunk), -1, -1, -1)
+            with self._autocast():
                 _, _, iou, logits, _, pointer, score = self.model._use_mask_as_output(
-                    features, self._fine(encoding), chunk
+                    features, self._fine(encoding), given
                 )
-                parts.append(Prediction(logits.float(), score[:, 0].float(), iou[:, 0].float(), pointer))
+            parts.append(Prediction(logits.float(), score[:, 0].float(), iou[:, 0].float(), pointer))
         return Prediction.cat(parts)
 
     @torch.inference_mode()
-    def add(self, ids: Sequence[int], encoding: Encoding, prediction: Prediction) -> None:
-        """Start objects in the frame of ``encoding``, or give known ones another mask to remember.
+    def remember(self, encoding: Encoding, prediction: Prediction) -> list[Moment]:
+        """Return what N masks, given in the frame of ``encoding``, leave behind for ``add``.
 
-        :param ids: N ids.
-        :param prediction: N masks from ``from_masks`` or ``ask`` with the same encoding.
+        :param prediction: from ``from_masks`` or ``ask`` with the same encoding.
         """
         size = self.model.image_size
-        for start in range(0, len(ids), self.batch_objects):
-            rows = range(start, min(start + self.batch_objects, len(ids)))
-            part = prediction[rows]
+        count = len(prediction.logits)
+        moments = []
+        for start in range(0, count, self.batch_objects):
+            part = prediction[range(start, min(start + self.batch_objects, count))]
             with self._autocast():
                 fine = F.interpolate(part.logits, size=(size, size), mode="bilinear", align_corners=False)
                 features = self._remember(encoding, fine, part.score[:, None], prompted=True)
-            for row, i in enumerate(ids[start : rows.stop]):
-                memory = self._objects.setdefault(i, ObjectMemory())
-                # Copies: a view would keep the whole batch alive as long as the one object.
-                memory.prompted[encoding.index] = Moment(
-                    features[row : row + 1].clone(), part.pointer[row : row + 1].clone()
-                )
-                memory.recent.pop(encoding.index, None)
-                self._forget(memory, encoding.index)
+            # Copies: a view would keep the whole batch alive as long as the one object.
+            copies = (t.split(1) for t in (features, part.pointer))
+            moments += [Moment(f.clone(), p.clone()) for f, p in zip(*copies, strict=True)]
+        return moments
+
+    def add(self, ids: Sequence[int], index: int, moments: Sequence[Moment]) -> None:
+        """Start objects in frame ``index``, or give known ones another mask to remember; cheap.
+
+        :param moments: of N masks, from ``remember``.
+        """
+        for i, moment in zip(ids, moments, strict=True):
+            memory = self._objects.setdefault(i, ObjectMemory())
+            memory.prompted[index] = moment
+            memory.recent.pop(index, None)
+            self._forget(memory, index)
 
     @torch.inference_mode()
     def step(self, encoding: Encoding) -> tuple[tuple[int, ...], Prediction | None]:
@@ -265,6 +281,8 @@ class StreamingPredictor:
         memory.forget(now, model.num_maskmem - 1, model.max_obj_ptrs_in_encoder - 1, self._prompted_frames)
 
     def _autocast(self) -> AbstractContextManager[None]:
+        if self._stopped:
+            raise BackendError("SAM 2 was stopped")
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self._bf16)
 
 

@@ -31,7 +31,12 @@ class Sam2Settings:
     batch_objects: int = knob(
         0, "objects stepped together; 0 = one a GiB of the GPU's memory up to 32, on a CPU 4", ge=0, le=1024
     )
-    max_objects: int = knob(40, "objects tracked at the same time", ge=1, le=1024)
+    threads: int = knob(
+        0, "torch's CPU threads; 0 = one a core, and half of them where auto runs without a GPU", ge=0, le=1024
+    )
+    max_objects: int = knob(
+        0, "objects tracked at the same time; 0 = 40 on a GPU, 16 on a CPU, whose time grows with each", ge=0, le=1024
+    )
     prompted_frames: int = knob(
         4, "frames with a given mask that an object remembers; the first always stays", ge=2, le=64
     )

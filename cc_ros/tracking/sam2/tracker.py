@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TypeVar, cast
 
 import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor
 
 from cc_ros.errors import BackendError
 from cc_ros.frame import Frame
@@ -18,10 +18,12 @@ from cc_ros.tracking.base import MAX_ID, Tracked, Tracker, check_image
 from cc_ros.tracking.proposals import Proposer
 from cc_ros.tracking.sam2.discovery import SAME, Discovery
 from cc_ros.tracking.sam2.idle import IdleWorker
+from cc_ros.tracking.sam2.memory import Moment
 from cc_ros.tracking.sam2.predictor import Encoding, Prediction, StreamingPredictor
 from cc_ros.tracking.sam2.recovery import Gallery, looks
 from cc_ros.tracking.sam2.settings import Sam2Settings
 from cc_ros.tracking.sam2.sightings import Sightings
+from cc_ros.tracking.sam2.streams import Streams
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -29,7 +31,23 @@ log = logging.getLogger(__name__)
 LOOK_EVERY = 5  # frames between two looks at each object
 WEIGH_EVERY = 30  # frames between two counts of the memory's bytes
 BLINK = 3  # frames out of view after which a new mask may be this object, while SAM 2 still looks for it too
+SEEDS_AT_ONCE = 16  # given masks that are prepared together
 SPECK = 1e-4  # share of the image below which a mask is noise
+
+
+@dataclass(frozen=True, slots=True)
+class Newcomers:
+    """What a search found, ready to be tracked: N masks, the best first.
+
+    :param index: of the frame that was searched.
+    :param looks: Nx2xD, what they look like.
+    :param moments: what tracking remembers of them.
+    """
+
+    index: int
+    prediction: Prediction
+    looks: np.ndarray
+    moments: list[Moment]
 
 
 class Sam2Tracker(Tracker):
@@ -50,8 +68,9 @@ class Sam2Tracker(Tracker):
         self._settings = settings
         self._discovery = Discovery(predictor, settings, proposer)
         self._gallery = Gallery(settings.max_lost, settings.min_similarity)
-        self._worker: IdleWorker[tuple[Encoding, Tensor]] = IdleWorker()
-        self._degraded = ""
+        self._streams = Streams(predictor.device)
+        self._worker: IdleWorker[Newcomers | None] = IdleWorker(self._streams.search)
+        self._batch = predictor.batch_objects
         self._searches = self._recovered = 0
         self._megabytes = 0.0
         self.reset()
@@ -61,6 +80,8 @@ class Sam2Tracker(Tracker):
         """Start a new episode: forget every object; ids begin at 1 again."""
         self._worker.drop()
         self._predictor.reset()
+        self._predictor.batch_objects, self._discovery.chunk = self._batch, self._settings.prompts_per_chunk
+        self._degraded = ""
         self._gallery.clear()
         self._sightings = Sightings()
         self._index = 0
@@ -69,6 +90,7 @@ class Sam2Tracker(Tracker):
         self._absent: dict[int, int] = {}  # frames since it was in view, by id
         self._seed: np.ndarray | None = None
         self._only_seeded = False
+        self._max_objects = self._settings.max_objects or (40 if self._predictor.device.type == "cuda" else 16)
 
     def seed(self, labels: np.ndarray) -> None:
         """Start a new episode whose first frame has these objects (HxW uint16); find no others."""
@@ -84,14 +106,8 @@ class Sam2Tracker(Tracker):
         """
         check_image(frame.image)
         self._worker.pause()
-        while True:
-            try:
-                tracked = self._track(frame)
-                break
-            except torch.OutOfMemoryError as error:
-                self._shrink(error)
-            except RuntimeError as error:  # what torch raises for CUDA, cuDNN and cuBLAS errors
-                raise BackendError(f"SAM 2 failed on {self._predictor.device}: {error}") from error
+        with self._streams.frames():
+            tracked = self._track_as_memory_allows(frame)
         self._worker.resume()
         self._report()
         return tracked
@@ -100,25 +116,36 @@ class Sam2Tracker(Tracker):
         """Return counters, the megabytes held for objects, and under ``degraded`` what was cut down."""
         return self._health
 
+    def stop(self) -> None:
+        """Make a step under way in another thread end early, by a BackendError; only ``close`` comes after it."""
+        self._predictor.stop()
+
     def close(self) -> None:
         """Stop the search for objects and release the memories."""
         self._worker.close()
         self._predictor.reset()
 
+    def _track_as_memory_allows(self, frame: Frame) -> Tracked:
+        while True:
+            try:
+                return self._track(frame)
+            except torch.OutOfMemoryError as error:
+                self._shrink(error)
+            except RuntimeError as error:  # what torch raises for CUDA, cuDNN and cuBLAS errors
+                raise BackendError(f"SAM 2 failed on {self._predictor.device}: {error}") from error
+
     def _track(self, frame: Frame) -> Tracked:
         size = frame.image.shape[:2]
-        joined = self._worker.take()
-        if joined is not None:
-            self._join(*joined)
+        self._join(self._worker.take())
         encoding = self._predictor.encode(frame.image, self._index)
         given = self._take_seed(encoding)
         ids, prediction = self._predictor.step(encoding)
-        labels = paint(ids, prediction, size) if given is None else _resized(given, size)
+        labels = self._paint(ids, prediction, size) if given is None else _resized(given, size)
         if self._due():
             found_ids, found = self._search(encoding, frame.image, labels)
             if found is not None:
                 ids, prediction = (*ids, *found_ids), Prediction.cat([p for p in (prediction, found) if p is not None])
-                labels = paint(ids, prediction, size)
+                labels = self._paint(ids, prediction, size)
         known = {*self._predictor.ids, *self._gallery.lost}
         tracks = self._sightings.update(labels, frame.stamp, confidence(ids, prediction), known)
         if prediction is not None:
@@ -132,20 +159,24 @@ class Sam2Tracker(Tracker):
             return None
         labels = self._seed.astype(np.uint16)
         ids = [int(i) for i in np.unique(labels) if i]
-        if ids:
-            masks = torch.from_numpy(np.stack([labels == i for i in ids]))
+        for start in range(0, len(ids), SEEDS_AT_ONCE):
+            some = ids[start : start + SEEDS_AT_ONCE]
+            masks = torch.from_numpy(labels == np.array(some)[:, None, None])
             prediction = self._predictor.from_masks(encoding, masks)
-            self._predictor.add(ids, encoding, prediction)
-            self._gallery.look(ids, looks(encoding, prediction))
-            self._next_id = max(ids) + 1
+            self._predictor.add(some, encoding.index, self._predictor.remember(encoding, prediction))
+            self._gallery.look(some, looks(encoding, prediction))
+        self._next_id = max(ids, default=0) + 1
+        self._max_objects = max(self._max_objects, len(ids))
         self._seed = None
         return labels
 
     def _due(self) -> bool:
         wanted = self._settings.discover != "off" and (not self._only_seeded or self._gallery.lost)
-        free = len(self._predictor.ids) < self._settings.max_objects and self._next_id <= MAX_ID
         rested = self._index - self._searched >= self._settings.discover_every
-        return bool(wanted and free and rested and not self._worker.busy)
+        return bool(wanted and self._room() > 0 and rested and not self._worker.busy)
+
+    def _room(self) -> int:
+        return min(self._max_objects - len(self._predictor.ids), MAX_ID + 1 - self._next_id)
 
     def _search(
         self, encoding: Encoding, image: np.ndarray, labels: np.ndarray
@@ -154,39 +185,45 @@ class Sam2Tracker(Tracker):
         work = self._work(encoding, image, labels)
         found: tuple[Sequence[int], Prediction | None] = (), None
         if self._index and self._settings.discover == "idle":
+            self._streams.lend(encoding.features)
             self._worker.start(work)
         else:
-            found = self._join(*finish(work))
+            found = self._join(finish(work))
         self._searched = self._index
         self._searches += 1
         return found
 
     def _work(
         self, encoding: Encoding, image: np.ndarray, labels: np.ndarray
-    ) -> Generator[None, None, tuple[Encoding, Tensor]]:
-        return encoding, (yield from self._discovery.search(encoding, image, labels))
-
-    def _join(self, encoding: Encoding, masks: Tensor) -> tuple[Sequence[int], Prediction | None]:
-        """Start tracking new masks (Kxsxs bool), under their old ids where they show lost objects."""
-        masks = masks[masks.flatten(1).any(dim=1)]
-        masks = masks[: min(self._settings.max_objects - len(self._predictor.ids), MAX_ID + 1 - self._next_id)]
+    ) -> Generator[None, None, Newcomers | None]:
+        """Search, and prepare what is found: a frame then only has to add it."""
+        masks = yield from self._discovery.search(encoding, image, labels)
+        masks = masks[masks.flatten(1).any(dim=1)][: self._max_objects]
         if not len(masks):
-            return (), None
+            return None
         prediction = self._predictor.from_masks(encoding, masks)
-        seen = looks(encoding, prediction)
-        ids = self._gallery.recover(seen)
+        yield
+        moments = self._predictor.remember(encoding, prediction)
+        found = Newcomers(encoding.index, prediction, looks(encoding, prediction), moments)
+        self._streams.hand_over([*prediction.tensors(), *(t for m in moments for t in m.tensors())])
+        return found
+
+    def _join(self, found: Newcomers | None) -> tuple[Sequence[int], Prediction | None]:
+        """Start tracking what was found, under their old ids where these are lost objects."""
+        if found is None:
+            return (), None
+        ids = self._gallery.recover(found.looks[: self._room()])
         self._recovered += sum(i > 0 for i in ids)
-        if self._only_seeded:
-            rows = [row for row, old in enumerate(ids) if old]
-            if not rows:
-                return (), None
-            ids, prediction, seen = [ids[row] for row in rows], prediction[rows], seen[rows]
-        for row, old in enumerate(ids):
-            if not old:
+        rows = [row for row, old in enumerate(ids) if old or not self._only_seeded]
+        if not rows:
+            return (), None
+        for row in rows:
+            if not ids[row]:
                 ids[row], self._next_id = self._next_id, self._next_id + 1
-        self._predictor.add(ids, encoding, prediction)
-        self._gallery.look(ids, seen)
-        return ids, prediction
+        ids = [ids[row] for row in rows]
+        self._predictor.add(ids, found.index, [found.moments[row] for row in rows])
+        self._gallery.look(ids, found.looks[rows])
+        return ids, found.prediction[rows]
 
     def _note(self, encoding: Encoding, ids: Sequence[int], prediction: Prediction, in_view: set[int]) -> None:
         """Count who is out of view, look at the others now and then, and stop stepping the lost and the doubles."""
@@ -219,6 +256,9 @@ class Sam2Tracker(Tracker):
             health["degraded"] = self._degraded
         self._health = health
 
+    def _paint(self, ids: Sequence[int], prediction: Prediction | None, size: tuple[int, int]) -> np.ndarray:
+        return paint(ids, prediction, size, self._predictor.batch_objects)
+
     def _shrink(self, error: torch.OutOfMemoryError) -> None:
         """Go on with smaller batches and without the search under way."""
         self._worker.drop()
@@ -243,16 +283,23 @@ def finish(work: Generator[None, None, T]) -> T:
             return cast(T, end.value)
 
 
-def paint(ids: Sequence[int], prediction: Prediction | None, size: tuple[int, int]) -> np.ndarray:
-    """Return HxW uint16: at each pixel the object whose mask is surest there; specks are left out."""
+def paint(ids: Sequence[int], prediction: Prediction | None, size: tuple[int, int], at_once: int = 32) -> np.ndarray:
+    """Return HxW uint16: at each pixel the object whose mask is surest there; specks are left out.
+
+    :param at_once: masks that are scaled to ``size`` at the same time; each takes 4 bytes a pixel.
+    """
     if prediction is None:
         return np.zeros(size, np.uint16)
-    logits = F.interpolate(prediction.logits, size=size, mode="bilinear", align_corners=False)[:, 0]
-    surest, row = logits.max(dim=0)
-    rows = torch.where(surest > 0, row + 1, 0)
+    surest = torch.zeros(size, device=prediction.logits.device)
+    rows = torch.zeros(size, dtype=torch.int64, device=prediction.logits.device)
+    for start in range(0, len(ids), at_once):
+        some = prediction.logits[start : start + at_once]
+        logits, row = F.interpolate(some, size=size, mode="bilinear", align_corners=False)[:, 0].max(dim=0)
+        rows = torch.where(logits > surest, row + (start + 1), rows)
+        surest = torch.maximum(logits, surest)
     large = torch.bincount(rows.flatten(), minlength=len(ids) + 1) >= SPECK * rows.numel()
     table = torch.tensor([0, *ids], device=rows.device) * large
-    return np.asarray(table.to(torch.int32)[rows].cpu().numpy().astype(np.uint16))
+    return table.to(torch.int16)[rows].cpu().numpy().view(np.uint16)  # torch indexes no uint16; the bits are the same
 
 
 def _resized(labels: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import TYPE_CHECKING
 
 from cc_ros.errors import BackendError
+from cc_ros.tracking.sam2.download import download, sha256_of
 from cc_ros.tracking.sam2.settings import Sam2Settings
 
 if TYPE_CHECKING:
@@ -71,9 +71,7 @@ RELEASES = {
 
 def weights_here(settings: Sam2Settings) -> bool:
     """Return whether the weights that ``settings`` ask for lie on this machine."""
-    return (
-        Path(settings.weights).expanduser().is_file() if settings.weights else RELEASES[settings.model].path.is_file()
-    )
+    return (_local(settings.weights) if settings.weights else RELEASES[settings.model].path).is_file()
 
 
 def load_weights(settings: Sam2Settings) -> dict[str, Tensor]:
@@ -82,7 +80,7 @@ def load_weights(settings: Sam2Settings) -> dict[str, Tensor]:
     :raises BackendError: the file is missing, broken or cannot be fetched; the text says what to do.
     """
     if settings.weights:
-        path = Path(settings.weights).expanduser()
+        path = _local(settings.weights)
         if not path.is_file():
             raise BackendError(f"weights {str(path)!r} is no file; give SAM 2.1 weights, or '' for the official ones")
         return _read(path, "use another file, or weights '' for the official ones")
@@ -90,28 +88,30 @@ def load_weights(settings: Sam2Settings) -> dict[str, Tensor]:
     if not release.path.is_file():
         if settings.download == "never":
             raise BackendError(f"no SAM 2.1 weights at {release.path}, and download is 'never'; {_by_hand(release)}")
-        fetch(release)
-    elif _sha256(release.path) != release.sha256:
+        _fetch(release)
+    elif sha256_of(release.path) != release.sha256:
         raise BackendError(
             f"{release.path} is not the official file (SHA-256 differs); delete it, to have it fetched anew"
         )
     return _read(release.path, "delete it, to have it fetched anew")
 
 
-def fetch(release: Release) -> None:
-    """Fetch a checkpoint into the cache, with a progress bar; a partial or altered file never gets there.
+def _local(path: str) -> Path:
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:  # ~ of somebody who has no home here
+        return Path(path)
 
-    :raises BackendError: no connection, no such file, or the SHA-256 is another one.
-    """
-    import torch
 
+def _fetch(release: Release) -> None:
     log.info("fetching %s (%d MB) to %s", release.url, release.megabytes, release.path)
     try:
-        release.path.parent.mkdir(parents=True, exist_ok=True)
-        torch.hub.download_url_to_file(release.url, str(release.path), hash_prefix=release.sha256)
-    except OSError as error:  # no network, refused, 404, disk full
-        raise BackendError(f"cannot fetch {release.url}: {error}; {_by_hand(release)}") from error
-    except RuntimeError as error:  # the checksum
+        download(release.url, release.path, release.sha256)
+    except (OSError, HTTPException) as error:
+        raise BackendError(
+            f"cannot fetch {release.url}: {error}; try again (what has arrived is kept), or {_by_hand(release)}"
+        ) from error
+    except ValueError as error:
         raise BackendError(
             f"{release.url} is not the official file: {error}; try again, or {_by_hand(release)}"
         ) from error
@@ -121,22 +121,14 @@ def _by_hand(release: Release) -> str:
     return f"put {release.url} at {release.path} by hand, or name a file by the parameter 'weights', or use 'flow'"
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        digest = hashlib.sha256()
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
-
-
 def _read(path: Path, advice: str) -> dict[str, Tensor]:
     import torch
 
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, UnpicklingError, EOFError) as error:
+    except Exception as error:  # damaged files make torch raise nearly everything
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise BackendError(f"weights {str(path)!r} cannot be read: {reason[0]}; {advice}") from error
     if not isinstance(content, dict) or not isinstance(content.get("model"), dict):
         raise BackendError(f"weights {str(path)!r} hold no 'model' as SAM 2.1 checkpoints do; {advice}")
-    return dict(content["model"])
+    return {str(name): tensor for name, tensor in content["model"].items()}
