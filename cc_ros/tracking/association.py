@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
@@ -61,6 +61,15 @@ def _unlike(colour: np.ndarray, other: np.ndarray, scale: float = 1.0) -> np.nda
     return (difference[:, 0] > _UNLIKE_L) | (np.hypot(difference[:, 1], difference[:, 2]) > _UNLIKE_AB)
 
 
+def shared(regions: Regions) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield each region that two or more tracks are mostly inside of, and these tracks."""
+    size = np.maximum(regions.votes.sum(axis=0), 1)
+    inside = (regions.votes > 0.5 * size) & (regions.votes > 0.15 * regions.area[:, None])
+    inside[:, 0] = False
+    for region in np.flatnonzero(inside.sum(axis=1) > 1).tolist():
+        yield region, regions.ids[inside[region]]
+
+
 def paint(regions: Regions, owner: np.ndarray, prior: np.ndarray) -> np.ndarray:
     """Return the new map of ids (HxW int32).
 
@@ -68,10 +77,7 @@ def paint(regions: Regions, owner: np.ndarray, prior: np.ndarray) -> np.ndarray:
     is two objects that look alike, and neither may swallow the other.
     """
     labels = owner[regions.labels].astype(np.int32)
-    size = np.maximum(regions.votes.sum(axis=0), 1)
-    inside = (regions.votes > 0.5 * size) & (regions.votes > 0.15 * regions.area[:, None])
-    inside[:, 0] = False
-    for region in np.flatnonzero(inside.sum(axis=1) > 1):
-        kept = (regions.labels == region) & np.isin(prior, regions.ids[inside[region]])
+    for region, tracks in shared(regions):
+        kept = (regions.labels == region) & np.isin(prior, tracks)
         labels[kept] = prior[kept]
     return labels

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from concurrent.futures import ThreadPoolExecutor
+from itertools import combinations
 
 import cv2
 import numpy as np
 
-from cc_ros.tracking.association import owners, paint
+from cc_ros.tracking.association import owners, paint, shared
 from cc_ros.tracking.depth import DepthView
 from cc_ros.tracking.label_maps import compact
+from cc_ros.tracking.occlusion import gapless, pieces
 from cc_ros.tracking.propagation import Propagator, warp
 from cc_ros.tracking.proposals import RegionProposer, Regions
 from cc_ros.tracking.recovery import Recovery
@@ -18,6 +20,7 @@ from cc_ros.tracking.tracks import TrackBook
 
 _UNPROVEN = 0.8  # how well a new track is held: about as often new tracks are right
 _COLOUR_RATE = 0.1  # how much of a track's colour one look replaces
+_PROOF = 0.1  # seconds for which two tracks must look like parts of one thing to become one
 _SURE = 4.0  # log odds; one look cannot say more
 
 
@@ -52,6 +55,7 @@ class OpenScene:
         self._keys: np.ndarray | None = None  # HxW int32
         self._grey: np.ndarray | None = None
         self._looked = -math.inf
+        self._one: dict[tuple[int, int], float] = {}  # pairs of tracks that are pieces of one thing, and since when
         self._fresh = False  # the last frame was looked at
 
     def step(self, image: np.ndarray, stamp: float, view: DepthView | None = None) -> np.ndarray:
@@ -90,13 +94,40 @@ class OpenScene:
         colours = {key: track.colour for key, track in tracks if not np.isnan(track.colour[0])}
         owner = owners(regions, colours)
         large = regions.area >= self._min_area * prior.size
+        same = self._completed(regions, owner, large)
         for region in np.flatnonzero((owner == 0) & large):
             owner[region] = self._book.open(stamp).key
         self._judge(regions, owner, stamp)
-        keys = paint(regions, owner, prior)
+        keys = self._united(paint(regions, owner, prior), same, stamp)
         self._recovery.remember(keys)
         self._book.prune(set(compact(keys)[0].tolist()))
         return keys
+
+    def _united(self, keys: np.ndarray, pairs: list[tuple[int, int]], stamp: float) -> np.ndarray:
+        """Make one of two tracks that were parts of one thing for a while; the elder object remains."""
+        self._one = {pair: self._one.get(pair, stamp) for pair in pairs}
+        for pair, since in self._one.items():
+            if stamp - since > _PROOF - 1e-3 and all(key in self._book.tracks for key in pair):
+                elder, younger = self._book.unite(*pair)
+                self._recovery.rename(younger, elder)
+                keys[keys == younger] = elder
+        return keys
+
+    def _completed(self, regions: Regions, owner: np.ndarray, large: np.ndarray) -> list[tuple[int, int]]:
+        """Give new pieces of a followed thing to its track; return the pairs of tracks that are pieces of one thing."""
+        looks = regions.objectness.copy()
+        for region in np.flatnonzero(owner).tolist():
+            looks[region] = max(looks[region], self._book.tracks[int(owner[region])].objectness)
+        pairs = []
+        for a, b in pieces(regions, looks < 0, np.flatnonzero(large & (looks > 0))):
+            if owner[a] and owner[b]:
+                pairs.append((int(owner[a]), int(owner[b])))
+            else:
+                owner[a] = owner[b] = max(owner[a], owner[b])
+        for region, tracks in shared(regions):
+            if gapless(regions, looks < 0, region):
+                pairs += combinations(tracks.tolist(), 2)
+        return sorted({(min(pair), max(pair)) for pair in pairs if pair[0] != pair[1]})
 
     def _prior(self, carried: np.ndarray, recalled: np.ndarray) -> np.ndarray:
         """Return the keys (HxW int32) that are known so far: carried ones, recalled ones where nothing was carried.

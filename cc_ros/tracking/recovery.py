@@ -29,6 +29,10 @@ class Recovery(Protocol):
         """Keep the ids (HxW int32) of the image last given to ``recall``."""
         ...
 
+    def rename(self, old: int, new: int) -> None:
+        """Take what was remembered as ``old`` for ``new`` from now on."""
+        ...
+
     def forget(self) -> None:
         """Drop everything: a new episode begins."""
         ...
@@ -99,6 +103,11 @@ class ViewMemory:
         if len(self._views) >= self._capacity:
             self._views.popleft()
         self._views.append(_View(self._points, self._descriptors, labels))
+
+    def rename(self, old: int, new: int) -> None:
+        """Take what was remembered as ``old`` for ``new`` from now on."""
+        for view in self._views:
+            view.labels[view.labels == old] = new
 
     def _matching_views(self) -> Iterator[tuple[_View, np.ndarray]]:
         """Yield the best views with the homography from each into the current image, the most alike first."""

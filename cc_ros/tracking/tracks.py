@@ -104,6 +104,15 @@ class TrackBook:
             track.id = self._next_id
             self._next_id += 1
 
+    def unite(self, one: int, other: int) -> tuple[int, int]:
+        """Make one track of two (keys) that are one thing; return the key that remains and the one that is gone.
+
+        The one that has had an id for longer remains.
+        """
+        elder, younger = sorted((self.tracks[one], self.tracks[other]), key=lambda t: (t.id or MAX_ID + 1, t.key))
+        del self.tracks[younger.key]
+        return elder.key, younger.key
+
     def ids(self, keys: np.ndarray) -> np.ndarray:
         """Return the map of ids (uint16) for a map of keys (int32): no background, and no last slivers of objects."""
         distinct, index = compact(keys)

@@ -1,0 +1,65 @@
+"""Pieces of one thing that something nearer cuts apart, such as a rug under a table (amodal completion)."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import cv2
+import numpy as np
+
+from cc_ros.tracking.proposals import Regions
+
+_ALIKE_L, _ALIKE_AB = 8.0, 8.0  # CIE Lab; pieces differ less in their mean colour,
+_SHADED = 0.2  # times the chroma more in lightness: light falls unevenly
+_SOLID = 0.5  # share of the pieces' hull that the pieces themselves make up
+_BEHIND, _RAGGED = 0.1, 0.02  # shares of the rest of the hull and of all of it that may be background
+
+
+def pieces(regions: Regions, background: np.ndarray, candidates: np.ndarray) -> list[tuple[int, int]]:
+    """Return the pairs of regions that are pieces of one thing.
+
+    They have one colour, and what lies between them is nearer: the silhouette of a flat or convex thing has no gaps
+    (Gestalt law of good continuation), hence no background may be seen inside the convex hull of its pieces.
+
+    :param background: n bool, the regions of walls, floor and ceiling.
+    :param candidates: the regions that may be pieces (c int64).
+    """
+    outlines: dict[int, np.ndarray] = {}
+
+    def hull(a: int, b: int) -> np.ndarray:
+        for region in (a, b):
+            if region not in outlines:
+                outlines[region] = _outline(regions.labels == region)
+        return cv2.convexHull(np.concatenate([outlines[a], outlines[b]]))
+
+    pairs = combinations(candidates.tolist(), 2)
+    return [
+        (a, b)
+        for a, b in pairs
+        if _alike(regions.colour[a], regions.colour[b]) and _gapless(regions, background, hull(a, b), [a, b])
+    ]
+
+
+def gapless(regions: Regions, background: np.ndarray, region: int) -> bool:
+    """Return whether a region is the silhouette of one flat or convex thing, as far as nothing nearer hides it."""
+    return _gapless(regions, background, _outline(regions.labels == region), [region])
+
+
+def _alike(one: np.ndarray, other: np.ndarray) -> bool:
+    light, green, blue = np.abs(one - other)
+    chroma = min(np.hypot(*one[1:]), np.hypot(*other[1:]))
+    return bool(light < _ALIKE_L + _SHADED * chroma and np.hypot(green, blue) < _ALIKE_AB)
+
+
+def _outline(mask: np.ndarray) -> np.ndarray:
+    contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    return cv2.convexHull(np.concatenate(contours))
+
+
+def _gapless(regions: Regions, background: np.ndarray, hull: np.ndarray, own: list[int]) -> bool:
+    x, y, width, height = cv2.boundingRect(hull)
+    inside = np.zeros((height, width), np.uint8)
+    cv2.fillConvexPoly(inside, hull - (x, y), 1)
+    count = np.bincount(regions.labels[y : y + height, x : x + width][inside > 0], minlength=len(regions.area))
+    whole, mine = count.sum(), count[own].sum()
+    return bool(mine > _SOLID * whole and count[background].sum() <= _BEHIND * (whole - mine) + _RAGGED * whole)
