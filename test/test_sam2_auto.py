@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 
 from cc_ros.errors import BackendError, ImageError, SettingsError
 from cc_ros.frame import Frame
-from cc_ros.tracking import auto, factory
+from cc_ros.tracking import auto, factory, lane
 from cc_ros.tracking.auto import AutoTracker
 from cc_ros.tracking.base import Track, Tracked, Tracker, TrackStatus, check_image
 from cc_ros.tracking.carrying import Path
@@ -26,20 +28,30 @@ WIDTH, HEIGHT, SPEED = 200, 120, 3
 FPS = 0.2  # so slow that also a busy machine can answer within a period
 
 
-def scene(t: int, boxes: int = 4) -> np.ndarray:
-    """Return a textured view that moves left by SPEED pixels a frame, with bright boxes in it."""
-    ground = np.random.default_rng(1).integers(0, 160, (HEIGHT // 4, 150, 3), dtype=np.uint8)
-    ground = cv2.resize(ground, (600, HEIGHT), interpolation=cv2.INTER_LINEAR)
+def ground(boxes: int = 4) -> np.ndarray:
+    """Return HEIGHTx600x3 uint8: a texture with bright boxes in it."""
+    image = np.random.default_rng(1).integers(0, 160, (HEIGHT // 4, 150, 3), dtype=np.uint8)
+    image = cv2.resize(image, (600, HEIGHT), interpolation=cv2.INTER_LINEAR)
     for i in range(boxes):
-        cv2.rectangle(ground, (40 + 55 * i, 30), (70 + 55 * i, 80), (60 + 90 * i, 220, 250 - 90 * i), -1)
-    return np.ascontiguousarray(ground[:, SPEED * t : SPEED * t + WIDTH])
+        cv2.rectangle(image, (40 + 55 * i, 30), (70 + 55 * i, 80), (60 + 90 * i, 220, 250 - 90 * i), -1)
+    return image
 
 
-def box_map(t: int, ids: tuple[int, ...]) -> np.ndarray:
+def ground_map(ids: tuple[int, ...]) -> np.ndarray:
+    """Return HEIGHTx600 uint16: the boxes under these ids."""
     labels = np.zeros((HEIGHT, 600), np.uint16)
     for i, number in enumerate(ids):
         cv2.rectangle(labels, (40 + 55 * i, 30), (70 + 55 * i, 80), number, -1)
-    return np.ascontiguousarray(labels[:, SPEED * t : SPEED * t + WIDTH])
+    return labels
+
+
+def scene(t: int, boxes: int = 4) -> np.ndarray:
+    """Return a view of the ground that moves left by SPEED pixels a frame."""
+    return np.ascontiguousarray(ground(boxes)[:, SPEED * t : SPEED * t + WIDTH])
+
+
+def box_map(t: int, ids: tuple[int, ...]) -> np.ndarray:
+    return np.ascontiguousarray(ground_map(ids)[:, SPEED * t : SPEED * t + WIDTH])
 
 
 def tracked(labels: np.ndarray, stamp: float) -> Tracked:
@@ -65,11 +77,12 @@ class Scripted(Tracker):
         self.ids, self.gate, self.failing = ids, gate, failing
         self.seen: list[float] = []
         self.seeds: list[np.ndarray] = []
-        self.resets = self.closed = 0
+        self.resets = self.closed = self.stopped = 0
 
     def step(self, frame: Frame) -> Tracked:
         check_image(frame.image)
         self.seen.append(frame.stamp)
+        self.thread = threading.get_native_id()
         if self.gate is not None:
             assert self.gate.acquire(timeout=10)
         if self.failing is not None:
@@ -82,8 +95,23 @@ class Scripted(Tracker):
     def reset(self) -> None:
         self.resets += 1
 
+    def stop(self) -> None:
+        self.stopped += 1
+        if self.gate is not None:
+            self.gate.release()
+
     def close(self) -> None:
         self.closed += 1
+
+
+class Counting(DisPropagator):
+    def __init__(self) -> None:
+        super().__init__(1, 25.0)
+        self.motions = 0
+
+    def motion(self, previous: np.ndarray, current: np.ndarray, guess: np.ndarray | None = None) -> Motion:
+        self.motions += 1
+        return super().motion(previous, current, guess)
 
 
 def until(true: Callable[[], object]) -> None:
@@ -105,9 +133,7 @@ def make():
     def make_auto(fast: Tracker, slow: Scripted | Callable[[], Tracker], wait: bool = False) -> AutoTracker:
         if isinstance(slow, Scripted) and slow.gate is not None:
             gates.append(slow.gate)
-        tracker = AutoTracker(
-            fast, (lambda: slow) if isinstance(slow, Scripted) else slow, DisPropagator(1, 25.0), wait=wait
-        )
+        tracker = AutoTracker(fast, (lambda: slow) if isinstance(slow, Scripted) else slow, Counting(), wait=wait)
         made.append(tracker)
         if isinstance(slow, Scripted):
             until(lambda: tracker._lane.tracker)
@@ -196,21 +222,110 @@ def test_the_flow_follows_an_object_of_sam2_into_view(make):
     assert {t.id for t in result.tracks if t.area} == {1, 2, 3, 4}
 
 
-def test_a_failure_leaves_the_flow_with_the_same_ids_and_a_diagnostic(make, caplog):
+@pytest.mark.parametrize("error", [BackendError("CUDA error: fell off the bus"), ValueError("fell off the bus")])
+def test_a_failure_leaves_the_flow_with_the_same_ids_and_a_diagnostic(make, caplog, error):
     slow = Scripted((7, 8))
     tracker = make(Scripted((40, 41)), slow)
     tracker.step(frame(0))
     until(lambda: tracker._lane._done)
     tracker.step(frame(1))
     until(lambda: tracker._lane._done)
-    slow.failing = BackendError("CUDA error: the card fell off the bus")
-    for t in range(2, 5):
-        result = tracker.step(frame(t))
-        until(lambda: tracker._lane._done or tracker._lane.failure)
-    assert {t.id for t in result.tracks if t.area} == {1, 2}
-    assert "fell off the bus" in str(tracker.health()["degraded"])
-    assert len([r for r in caplog.records if "fell off the bus" in r.message]) == 1
-    until(lambda: slow.closed)
+    slow.failing = error
+    tracker.step(frame(2))
+    until(lambda: tracker._lane.failure)
+    results = [tracker.step(frame(t)) for t in range(3, 6)]
+    assert all({t.id for t in r.tracks if t.area} == {1, 2} for r in results)
+    health = tracker.health()
+    assert "fell off the bus" in str(health["degraded"])
+    assert len([r for r in caplog.records if "tracking by optical flow alone" in r.message]) == 1
+    assert slow.closed == 1
+    # What SAM 2 cannot use is neither searched for motion nor counted as skipped.
+    assert tracker._propagator.motions == 2 and health["sam2_skipped"] == 0
+
+
+def test_a_failed_sam2_is_tried_again_and_takes_over_with_the_same_ids(make, monkeypatch, caplog):
+    monkeypatch.setattr(lane, "PAUSE", 0.05)
+    made: list[Scripted] = []
+
+    def load() -> Tracker:
+        made.append(Scripted((7, 8), failing=BackendError("out of memory") if len(made) < 2 else None))
+        return made[-1]
+
+    tracker = make(Scripted((40, 41)), load)
+    until(lambda: tracker._lane.tracker)
+    for t in range(200):
+        result = tracker.step(frame(t % 5))
+        assert {t.id for t in result.tracks if t.area} == {1, 2}
+        if tracker.health()["sam2_answers"]:
+            break
+        time.sleep(0.01)
+    assert len(made) == 3 and [m.closed for m in made] == [1, 1, 0]
+    assert "degraded" not in tracker.health()
+
+
+def test_what_cannot_be_loaded_is_logged_once(make, monkeypatch, caplog):
+    monkeypatch.setattr(lane, "PAUSE", 0.01)
+
+    def load() -> Tracker:
+        raise BackendError("cannot fetch the weights; no network")
+
+    tracker = make(Scripted((1,)), load)
+    until(lambda: tracker._lane.failures >= 3)
+    assert len(caplog.records) == 1
+    assert "no network" in str(tracker.health()["degraded"])
+
+
+def test_a_seed_that_a_failed_sam2_knew_is_left_to_the_flow_until_the_next_episode(make, monkeypatch):
+    monkeypatch.setattr(lane, "PAUSE", 0.01)
+    slow = Scripted((5, 6), failing=BackendError("out of memory"))
+    tracker = make(Scripted((5, 6)), slow)
+    tracker.seed(box_map(0, (5, 6)))
+    tracker.step(frame(0))
+    until(lambda: tracker._lane.failures)
+    slow.failing = None
+    until(lambda: tracker._lane.tracker)
+    for t in range(1, 4):
+        assert {t.id for t in tracker.step(frame(t)).tracks} == {5, 6}
+    assert slow.seen == [0.0]
+    assert "until the next episode" in str(tracker.health()["degraded"])
+    tracker.reset()
+    tracker.step(frame(4))
+    until(lambda: tracker._lane._done)
+    assert "degraded" not in tracker.health()
+
+
+def test_closing_ends_a_step_under_way(make):
+    slow = Scripted((5, 6), threading.Semaphore(0))
+    tracker = make(Scripted(()), slow)
+    tracker.step(frame(0))
+    until(lambda: slow.seen)
+    began = time.monotonic()
+    tracker.close()
+    assert slow.stopped == slow.closed == 1
+    assert time.monotonic() - began < 5
+
+
+def test_resets_and_new_trackers_leave_no_threads(make):
+    before = threading.active_count()
+    slow = Scripted((5, 6))
+    tracker = make(Scripted((1, 2)), slow)
+    for _ in range(100):
+        tracker.reset()
+        tracker.step(frame(0))
+    assert threading.active_count() == before + 1
+    tracker.close()
+    assert threading.active_count() == before
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads have no priority of their own")
+@pytest.mark.parametrize("gpu", [False, True])
+def test_without_a_gpu_the_camera_goes_first(make, gpu):
+    slow = Scripted((5, 6), threading.Semaphore(0))
+    tracker = make(Scripted(()), slow, wait=gpu)
+    tracker.step(frame(0))
+    until(lambda: slow.seen and hasattr(slow, "thread"))
+    modest = os.getpriority(os.PRIO_PROCESS, slow.thread) - os.getpriority(os.PRIO_PROCESS, 0)
+    assert modest == (0 if gpu else 10)
 
 
 def test_frames_are_tracked_while_sam2_loads_and_if_it_cannot(make):
@@ -279,11 +394,38 @@ def test_bad_images_are_refused_and_sizes_may_change(make):
     assert iou(result.labels > 0, expected > 0) > 0.8
 
 
+def test_an_answer_that_comes_after_seconds_is_still_in_its_place(make):
+    """A camera swings and nods by fractions of a pixel; the answer is for the frame before ninety others."""
+
+    def view(t: float, canvas: np.ndarray, flags: int) -> np.ndarray:
+        shift = np.array([[1, 0, -40 - 30 * np.sin(t / 14)], [0, 1, 8 * np.cos(t / 9) - 8]])
+        return cv2.warpAffine(canvas, shift, (WIDTH, HEIGHT), flags=flags, borderMode=cv2.BORDER_REFLECT)
+
+    def truth(t: float) -> np.ndarray:
+        return view(t, ground_map((0, 1, 2)), cv2.INTER_NEAREST)
+
+    class First(Scripted):
+        def step(self, frame: Frame) -> Tracked:
+            super().step(frame)
+            return tracked(truth(0), frame.stamp)
+
+    slow = First((), threading.Semaphore(0))
+    tracker = make(Scripted(()), slow)
+    for t in range(91):
+        if t == 90:
+            slow.gate.release()
+            until(lambda: tracker._lane._done)
+        now = tracker.step(Frame(view(t, ground(), cv2.INTER_LINEAR), t / 30))
+    for i in (1, 2):
+        assert iou(now.labels == i, truth(90) == i) > 0.95
+        assert iou(now.labels == i, truth(0) == i) < 0.75
+
+
 @given(st.lists(st.tuples(st.integers(-3, 3), st.integers(-3, 3)), max_size=6))
 def test_a_path_of_shifts_is_the_sum_of_the_shifts(shifts):
     labels = np.zeros((40, 50), np.uint16)
     labels[18:24, 20:30] = 9
-    path = Path((40, 50))
+    path = Path(np.zeros((40, 50), np.uint8))
     for dx, dy in shifts:
         flow = np.empty((40, 50, 2), np.float32)
         flow[:] = dx, dy
@@ -297,7 +439,7 @@ def test_a_path_of_shifts_is_the_sum_of_the_shifts(shifts):
 
 
 def test_what_is_uncovered_on_the_way_belongs_to_nobody():
-    path = Path((10, 10))
+    path = Path(np.zeros((10, 10), np.uint8))
     hidden = np.ones((10, 10), bool)
     hidden[:, :5] = False
     path.extend(Motion(np.zeros((10, 10, 2), np.float32), hidden))
@@ -331,6 +473,8 @@ def test_without_torch_or_weights_auto_is_flow_and_says_so_once(monkeypatch, tmp
         make_tracker("sam2")
     with pytest.raises(SettingsError, match="'sam3'"):
         make_tracker("sam3")
+    with pytest.raises(SettingsError, match=r"model must be one of tiny.*'tinny'"):
+        make_tracker("auto", sam2=Sam2Settings(model="tinny"))
 
 
 def test_without_weights_and_gpu_auto_fetches_nothing(monkeypatch, tmp_path):
@@ -340,6 +484,8 @@ def test_without_weights_and_gpu_auto_fetches_nothing(monkeypatch, tmp_path):
     for settings, reason in [
         (Sam2Settings(download="never"), "download is 'never'"),
         (Sam2Settings(weights=str(tmp_path / "none.pt")), "is no file"),
+        (Sam2Settings(weights=str(tmp_path)), "is no file"),
+        (Sam2Settings(weights="~nobody-of-that-name/tiny.pt"), "is no file"),
         (Sam2Settings(device="toaster"), "device 'toaster'"),
         (Sam2Settings(device="cpu"), "no GPU, and no SAM 2 weights"),
     ]:

@@ -95,7 +95,7 @@ class AutoTracker(Tracker):
         fast = self._fast.step(frame)  # while the slow tracker works
         self._move(frame.image)
         if job is not None and self._grey is not None:
-            self._asked = _Asked(job, fast.labels, Path(self._grey.shape[:2]))
+            self._asked = _Asked(job, fast.labels, Path(self._grey))
         patience = self._patience(frame.stamp, began)
         if job is not None and patience > 0:
             self._listen(patience)
@@ -185,7 +185,8 @@ class AutoTracker(Tracker):
         size = fast.labels.shape[0], fast.labels.shape[1]
         labels, seen = np.zeros(size, np.uint16), np.zeros(size, bool)
         sure: dict[int, float] = {}  # of SAM 2, 0 = lost
-        if self._slow is not None and self._path is not None:
+        if self._slow is not None and self._path is not None and self._grey is not None:
+            self._path.settle(self._grey, self._propagator)
             labels, seen = self._path.carry(self._slow_labels, size)
             sure = {self._ids.slow[t.id]: t.confidence for t in self._slow.tracks if t.id in self._ids.slow}
         area = np.bincount(fast.labels[labels == 0], minlength=MAX_ID + 1)  # what SAM 2 leaves open of each object

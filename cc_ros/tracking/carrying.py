@@ -5,7 +5,9 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from cc_ros.tracking.propagation import Motion, sources
+from cc_ros.tracking.propagation import Motion, Propagator, sources
+
+SETTLE_EVERY = 10  # frames; in so many, the errors of the steps come to about half a pixel
 
 
 class Path:
@@ -13,12 +15,14 @@ class Path:
 
     A map is sampled once however many frames lie between: its outlines do not wear off.
 
-    :param shape: (height, width) of the images that the motion is found in.
+    :param start: HxW uint8 grey, the frame in the past; the motion is found in images of this size.
     """
 
-    def __init__(self, shape: tuple[int, int]) -> None:
-        self._back: np.ndarray = np.zeros((*shape, 3), np.float32)  # dx, dy in pixels, and 1 where the path is known
+    def __init__(self, start: np.ndarray) -> None:
+        self._start = start
+        self._back: np.ndarray = np.zeros((*start.shape, 3), np.float32)  # dx, dy; 1 where the path is known
         self._back[..., 2] = 1.0
+        self._settled = 0  # frames of the path when it was last settled
         self.frames = 0
 
     def extend(self, motion: Motion) -> None:
@@ -30,6 +34,18 @@ class Path:
         back[..., 2] *= motion.reliable
         self._back = back
         self.frames += 1
+
+    def settle(self, now: np.ndarray, propagator: Propagator) -> None:
+        """Take out, now and then, what the steps have drifted: look for the past frame itself near where they lead.
+
+        :param now: HxW uint8 grey, the newest frame.
+        """
+        if self.frames - self._settled < SETTLE_EVERY:
+            return
+        direct = propagator.motion(self._start, now, self._back[..., :2])
+        known = direct.reliable & (self._back[..., 2] > 0.5)
+        self._back[known, :2] = direct.flow[known]
+        self._settled = self.frames
 
     def carry(self, labels: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
         """Return the map of the past frame as it is now, and which pixels show what was in view then.

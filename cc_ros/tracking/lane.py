@@ -82,7 +82,7 @@ class SlowLane:
 
     def _run(self) -> None:
         if self._modest and sys.platform == "linux":  # where a thread has a priority of its own
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+            os.nice(NICENESS)
         pause = PAUSE
         while not self._closed:
             try:

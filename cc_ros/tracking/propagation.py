@@ -24,8 +24,11 @@ class Motion:
 class Propagator(Protocol):
     """Finds the motion between two frames."""
 
-    def motion(self, previous: np.ndarray, current: np.ndarray) -> Motion:
-        """Return the motion from ``previous`` to ``current``, both HxW uint8 grey."""
+    def motion(self, previous: np.ndarray, current: np.ndarray, guess: np.ndarray | None = None) -> Motion:
+        """Return the motion from ``previous`` to ``current``, both HxW uint8 grey.
+
+        :param guess: HxWx2 float32, a flow that is about right already, where the images are far apart.
+        """
         ...
 
 
@@ -40,9 +43,13 @@ class DisPropagator:
         self._dis = cv2.DISOpticalFlow.create(preset)
         self._max_error = max_error
 
-    def motion(self, previous: np.ndarray, current: np.ndarray) -> Motion:
-        """Return the motion from ``previous`` to ``current``, both HxW uint8 grey."""
-        flow = self._dis.calc(current, previous, None)  # type: ignore[call-overload]  # None: no first guess
+    def motion(self, previous: np.ndarray, current: np.ndarray, guess: np.ndarray | None = None) -> Motion:
+        """Return the motion from ``previous`` to ``current``, both HxW uint8 grey.
+
+        :param guess: HxWx2 float32, a flow that is about right already, where the images are far apart.
+        """
+        begin = None if guess is None else guess.copy()  # written to
+        flow = self._dis.calc(current, previous, begin)  # type: ignore[call-overload]
         warped = warp(previous, flow, cv2.INTER_LINEAR)
         error = cv2.blur(cv2.absdiff(warped, current), (5, 5))
         x, y = sources(flow)
