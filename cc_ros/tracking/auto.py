@@ -150,6 +150,7 @@ class AutoTracker(Tracker):
             motion = self._propagator.motion(self._grey, grey)
             for path in paths:
                 path.extend(motion)
+                path.settle(grey, self._propagator)
         self._grey = grey
 
     def _patience(self, stamp: float, began: float) -> float:
@@ -185,8 +186,7 @@ class AutoTracker(Tracker):
         size = fast.labels.shape[0], fast.labels.shape[1]
         labels, seen = np.zeros(size, np.uint16), np.zeros(size, bool)
         sure: dict[int, float] = {}  # of SAM 2, 0 = lost
-        if self._slow is not None and self._path is not None and self._grey is not None:
-            self._path.settle(self._grey, self._propagator)
+        if self._slow is not None and self._path is not None:
             labels, seen = self._path.carry(self._slow_labels, size)
             sure = {self._ids.slow[t.id]: t.confidence for t in self._slow.tracks if t.id in self._ids.slow}
         area = np.bincount(fast.labels[labels == 0], minlength=MAX_ID + 1)  # what SAM 2 leaves open of each object

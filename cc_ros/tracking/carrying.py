@@ -8,6 +8,7 @@ import numpy as np
 from cc_ros.tracking.propagation import Motion, Propagator, sources
 
 SETTLE_EVERY = 10  # frames; in so many, the errors of the steps come to about half a pixel
+NEAR = 0.01  # of the image's width: what is found farther from where the steps lead is something else
 
 
 class Path:
@@ -43,7 +44,8 @@ class Path:
         if self.frames - self._settled < SETTLE_EVERY:
             return
         direct = propagator.motion(self._start, now, self._back[..., :2])
-        known = direct.reliable & (self._back[..., 2] > 0.5)
+        near = np.abs(direct.flow - self._back[..., :2]).max(axis=2) < NEAR * now.shape[1]
+        known = direct.reliable & near & (self._back[..., 2] > 0.5)
         self._back[known, :2] = direct.flow[known]
         self._settled = self.frames
 
