@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from sam2_scene import HEIGHT, WIDTH, disc, disc_mask, frames, give, random_model, torch, write_jpegs
 
-from cc_ros.tracking.sam2.model import CONFIGS
+from cc_ros.tracking.sam2.model import CONFIGS, build_model
 from cc_ros.tracking.sam2.predictor import StreamingPredictor, scale
+from cc_ros.tracking.sam2.weights import RELEASES
 
 SIDE = 128  # of frames and model: nothing is scaled, so that equal means equal
 FRAMES, JOIN, LEAVE = 30, 12, 20
@@ -115,6 +116,25 @@ def test_all_sizes_remember_as_the_streaming_memory_assumes(size):
     assert model.use_obj_ptrs_in_encoder and model.proj_tpos_enc_in_obj_ptrs and model.add_tpos_enc_to_obj_ptrs
     assert model.only_obj_ptrs_in_the_past_for_eval and model.use_signed_tpos_enc_to_obj_ptrs
     assert "memory_temporal_stride_for_eval" not in model and "max_cond_frames_in_attn" not in model
+
+
+@pytest.mark.parametrize("size", CONFIGS)
+def test_all_sizes_have_the_shape_of_their_release_and_run(size):
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    model = build_model(size, 64, torch.device("cpu"))
+    megabytes = sum(tensor.nbytes for tensor in model.state_dict().values()) / 1e6
+    assert abs(megabytes - RELEASES[size].megabytes) < 1
+    predictor = StreamingPredictor(model)
+    first, second = (predictor.encode(image, t) for t, image in enumerate(frames(2)))
+    give(predictor, [4], first, torch.from_numpy(disc_mask(0, 0))[None])
+    ids, prediction = predictor.step(second)
+    assert ids == (4,) and prediction.logits.shape == (1, 1, 16, 16) and prediction.logits.isfinite().all()
+
+
+def test_weights_fit_whatever_the_image_size():
+    small, large = (build_model("tiny", size, torch.device("cpu")).state_dict() for size in (128, 1024))
+    assert {k: v.shape for k, v in small.items()} == {k: v.shape for k, v in large.items()}
 
 
 def test_a_frame_may_be_stepped_again():
