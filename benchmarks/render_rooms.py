@@ -11,7 +11,8 @@ scene.json  objects with category, colour, centroid and box
 depth.npz   "depth_mm" uint16 [n, H, W], for walks
 The number of a room is the seed of its furniture. pan: 90 frames, 30 a second, the camera turns left to right on the
 spot. revisit: 360 frames, it turns right, waits, and turns back. walk: 60 frames, 10 a second, it moves along an arc.
-views: 12 unrelated pictures from anywhere in the room. --wild puts any pattern on anything, adds clutter and unusual
+views: 12 unrelated pictures from anywhere in the room,
+with jagged edges: they are for fitting, which shrinks them. --wild puts any pattern on anything, adds clutter and unusual
 furniture, uneven light, and the faults of cheap cameras.
 """
 
@@ -70,10 +71,12 @@ class Studio:
         ids = np.append(self._room.scene.ids, 0)[views.part].astype(np.uint16)
         return shade(self._room.scene, views, camera, self._lamps, self._ambient), ids, views.depth
 
-    def frame(self, pose: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def frame(self, pose: np.ndarray, fine: int = FINE) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return light, ids and depth as one frame of the film shows them."""
-        light, ids, depth = self.draw(Camera(pose, FOCAL * FINE, WIDTH * FINE, HEIGHT * FINE))
-        half = FINE // 2
+        light, ids, depth = self.draw(Camera(pose, FOCAL * fine, WIDTH * fine, HEIGHT * fine))
+        if fine == 1:
+            return light, ids, depth
+        half = fine // 2
         return (
             cv2.resize(light, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA),
             ids[half::FINE, half::FINE],
@@ -175,7 +178,7 @@ def render(seed: int, paths: list[str], wild: bool, prefix: str, out: Path) -> N
             if turning and path in ("pan", "revisit"):
                 image, numbers = turning.frame(pose)
             else:
-                light, numbers, depth = studio.frame(pose)
+                light, numbers, depth = studio.frame(pose, 1 if path == "views" else FINE)
                 depths.append(np.round(1000 * depth).astype(np.uint16))
                 exposure = exposed(light, brightness) if path == "views" or not exposure else exposure
                 image = developed(light, exposure)

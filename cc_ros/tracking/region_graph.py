@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
-from scipy.sparse import csc_matrix
+
+from cc_ros.tracking.compiled import compiled
 
 # Columns of RegionGraph.regions: sums over the region's pixels.
 COUNT, L, A, B, L2, A2, B2, GRADIENT, X, Y, LEFT, RIGHT, TOP, BOTTOM, RED, GREEN, RED2, GREEN2 = range(18)
@@ -60,55 +61,96 @@ def region_graph(image: np.ndarray, labels: np.ndarray, gradient: np.ndarray) ->
     np.multiply(lifted[..., 1], light, out=colour[..., 4])
     count = int(labels.max()) + 1
     regions = _region_sums(colour, labels, gradient, count)
-    first, second, borders = _border_sums(colour, labels, gradient, count)
+    first, second, borders = _in_order(count, *_border_sums(colour, labels, gradient, count))
     perimeter = regions[:, LEFT : BOTTOM + 1].sum(axis=1)
     for ends in (first, second):
         perimeter += np.bincount(ends, borders[:, LENGTH], count)
     return RegionGraph(labels, regions, np.zeros((count, 0)), perimeter, first, second, borders)
 
 
+@compiled
 def _region_sums(colour: np.ndarray, labels: np.ndarray, gradient: np.ndarray, count: int) -> np.ndarray:
     height, width = labels.shape
-    flat, five = labels.ravel(), colour.reshape(-1, 5)
-    picks = csc_matrix((np.ones(flat.size, np.float32), flat, np.arange(flat.size + 1)), (count, flat.size))
-    sums, squares = (picks @ plane.astype(np.float64) for plane in (five, five * five))
-    x, y = np.tile(np.arange(width), height), np.repeat(np.arange(height), width)
-    others = [np.bincount(flat, weights, count) for weights in (None, gradient.ravel(), x, y)]
-    sides = [np.bincount(side, minlength=count) for side in (labels[:, 0], labels[:, -1], labels[0], labels[-1])]
-    lab, chromaticity = np.s_[:, :3], np.s_[:, 3:]
-    parts = [others[:1], sums[lab].T, squares[lab].T, others[1:], sides, sums[chromaticity].T, squares[chromaticity].T]
-    return np.ascontiguousarray(np.concatenate(parts).T)
+    sums = np.zeros((count, 18))
+    for y in range(height):
+        for x in range(width):
+            row = sums[labels[y, x]]
+            row[COUNT] += 1
+            row[GRADIENT] += gradient[y, x]
+            row[X] += x
+            row[Y] += y
+            for c in range(3):
+                row[L + c] += colour[y, x, c]
+                row[L2 + c] += colour[y, x, c] * colour[y, x, c]
+            for c in range(2):
+                row[RED + c] += colour[y, x, 3 + c]
+                row[RED2 + c] += colour[y, x, 3 + c] * colour[y, x, 3 + c]
+    for y in range(height):
+        sums[labels[y, 0], LEFT] += 1
+        sums[labels[y, width - 1], RIGHT] += 1
+    for x in range(width):
+        sums[labels[0, x], TOP] += 1
+        sums[labels[height - 1, x], BOTTOM] += 1
+    return sums
 
 
+@compiled
+def _border(a: int, b: int, head: np.ndarray, follows: np.ndarray, other: np.ndarray, used: int) -> int:
+    """Return the number of the border between regions a < b: a known one, or ``used``, which is entered as theirs."""
+    border = head[a]
+    while border >= 0 and other[border] != b:
+        border = follows[border]
+    if border < 0:
+        other[used], follows[used], head[a] = b, head[a], used
+        border = used
+    return border
+
+
+@compiled
 def _border_sums(
     colour: np.ndarray, labels: np.ndarray, gradient: np.ndarray, count: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     height, width = labels.shape
-    keys, steps, steep = [], [], []
+    room = 0
+    for y in range(height):
+        for x in range(width):
+            room += x + 1 < width and labels[y, x] != labels[y, x + 1]
+            room += y + 1 < height and labels[y, x] != labels[y + 1, x]
+    head, follows = np.full(count, -1), np.empty(room, np.int64)
+    first, second, borders, used = np.empty(room, np.int64), np.empty(room, np.int64), np.zeros((room, 9)), 0
     for dy, dx in ((0, 1), (1, 0)):
-        one, other = labels[: height - dy, : width - dx], labels[dy:, dx:]
-        y, x = np.divmod(np.flatnonzero(one != other), width - dx)
-        a, b = one[y, x].astype(np.int64), other[y, x].astype(np.int64)
-        # One pixel further on each side: the border itself is blurred.
-        before = colour[np.maximum(y - dy, 0), np.maximum(x - dx, 0)]
-        after = colour[np.minimum(y + 2 * dy, height - 1), np.minimum(x + 2 * dx, width - 1)]
-        keys.append(np.minimum(a, b) * count + np.maximum(a, b))
-        steps.append(np.abs(before - after))
-        steep.append(gradient[y, x])
-    step = np.concatenate(steps)
-    step_l, step_ab = step[:, 0], np.hypot(step[:, 1], step[:, 2])
-    columns = [np.ones_like(step_l), step_l, step_ab, np.hypot(step[:, 3], step[:, 4]), np.concatenate(steep)]
-    columns += [step_l / (step_l + 5), step_ab / (step_ab + 5), step_l > 8, step_ab > 8]
-    key, borders = _sum_by_key(np.concatenate(keys), np.stack(columns, axis=1))
-    return key // count, key % count, borders
+        for y in range(height - dy):
+            for x in range(width - dx):
+                a, b = labels[y, x], labels[y + dy, x + dx]
+                if a == b:
+                    continue
+                border = _border(min(a, b), max(a, b), head, follows, second, used)
+                if border == used:
+                    first[used] = min(a, b)
+                    used += 1
+                # One pixel further on each side: the border itself is blurred.
+                before = colour[max(y - dy, 0), max(x - dx, 0)]
+                after = colour[min(y + 2 * dy, height - 1), min(x + 2 * dx, width - 1)]
+                step_l = abs(before[0] - after[0])
+                step_ab = np.hypot(before[1] - after[1], before[2] - after[2])
+                row = borders[border]
+                row[LENGTH] += 1
+                row[STEP_L] += step_l
+                row[STEP_AB] += step_ab
+                row[STEP_CHROMATICITY] += np.hypot(before[3] - after[3], before[4] - after[4])
+                row[STEEP] += gradient[y, x]
+                row[SOFT_L] += step_l / (step_l + 5)
+                row[SOFT_AB] += step_ab / (step_ab + 5)
+                row[HARD_L] += step_l > 8
+                row[HARD_AB] += step_ab > 8
+    return first[:used], second[:used], borders[:used]
 
 
-def _sum_by_key(key: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the distinct keys in order and, for each, the sum of its rows of ``values`` (float64)."""
-    order = np.argsort(key, kind="stable")
-    key = key[order]
-    start = np.flatnonzero(np.concatenate([[True], key[1:] != key[:-1]])) if len(key) else np.zeros(0, np.int64)
-    return key[start], np.add.reduceat(values[order], start, axis=0, dtype=np.float64) if len(key) else values
+def _in_order(
+    count: int, first: np.ndarray, second: np.ndarray, borders: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    order = np.argsort(first * count + second)
+    return first[order], second[order], borders[order]
 
 
 def merge(graph: RegionGraph, affinity: Callable[[RegionGraph], np.ndarray], threshold: float) -> RegionGraph:
@@ -119,7 +161,8 @@ def merge(graph: RegionGraph, affinity: Callable[[RegionGraph], np.ndarray], thr
     """
     labels, region = graph.labels, np.arange(len(graph.regions))
     value = affinity(graph)
-    while len(chosen := _mutual(graph, value, threshold)):
+    while len(chosen := _mutual(len(graph.regions), graph.first, graph.second, value, threshold)):
+        chosen = chosen[np.argsort(value[chosen], kind="stable")]
         if len(chosen) > 8:  # the least sure wait for what the others find
             chosen = chosen[math.ceil(_WAIT * (len(chosen) - 1)) :]
         graph, value, number = _contracted(graph, value, chosen, affinity)
@@ -127,18 +170,21 @@ def merge(graph: RegionGraph, affinity: Callable[[RegionGraph], np.ndarray], thr
     return replace(graph, labels=region.astype(np.int32)[labels])
 
 
-def _mutual(graph: RegionGraph, value: np.ndarray, threshold: float) -> np.ndarray:
-    """Return the borders above the threshold that are the best one of both their regions, the least sure first."""
-    able = np.flatnonzero(value > threshold)
-    order = able[np.argsort(value[able], kind="stable")]
-    best = np.full(len(graph.regions), -1)
-    # Rank in the order, so that of equal borders of a region just one is best.
-    for end in (graph.first[order], graph.second[order]):
-        last = np.full(len(graph.regions), -1)
-        last[end] = np.arange(len(order))  # of equal ends the last, so the highest value, stays
-        best = np.maximum(best, last)
-    rank = np.arange(len(order))
-    return order[(best[graph.first[order]] == rank) & (best[graph.second[order]] == rank)]
+@compiled
+def _mutual(count: int, first: np.ndarray, second: np.ndarray, value: np.ndarray, threshold: float) -> np.ndarray:
+    """Return the borders above the threshold that are the best one of both their regions."""
+    best = np.full(count, -1)
+    for border in range(len(value)):
+        if value[border] > threshold:
+            for end in (first[border], second[border]):
+                if best[end] < 0 or value[border] >= value[best[end]]:
+                    best[end] = border
+    chosen, found = np.empty(count, np.int64), 0
+    for border in range(len(value)):
+        if best[first[border]] == border and best[second[border]] == border:
+            chosen[found] = border
+            found += 1
+    return chosen[:found]
 
 
 def _contracted(
@@ -148,29 +194,70 @@ def _contracted(
 
     No two chosen borders share a region. The labels stay as they were.
     """
-    into, gone = graph.first[chosen], graph.second[chosen]
-    stays = np.ones(len(graph.regions), bool)
-    stays[gone] = False
-    number = np.cumsum(stays) - 1
-    number[gone] = number[into]
-    grown = np.zeros(int(stays.sum()), bool)
-    grown[number[into]] = True
-    regions, votes, perimeter = graph.regions.copy(), graph.votes.copy(), graph.perimeter.copy()
-    regions[into] += regions[gone]
-    votes[into] += votes[gone]
-    perimeter[into] += perimeter[gone] - 2 * graph.borders[chosen, LENGTH]
-    a, b = number[graph.first], number[graph.second]
-    changed = grown[a] | grown[b]
-    old, new = np.flatnonzero(~changed), np.flatnonzero(changed & (a != b))
-    a, b = np.minimum(a, b), np.maximum(a, b)
-    key, borders = _sum_by_key(a[new] * len(grown) + b[new], graph.borders[new])
-    part = RegionGraph(
-        graph.labels, regions[stays], votes[stays], perimeter[stays], key // len(grown), key % len(grown), borders
-    )
+    number, grown = _renumbered(len(graph.regions), graph.first[chosen], graph.second[chosen])
+    regions, votes = _summed(graph.regions, number, len(grown)), _summed(graph.votes, number, len(grown))
+    perimeter = np.bincount(number, graph.perimeter, len(grown))
+    perimeter[number[graph.first[chosen]]] -= 2 * graph.borders[chosen, LENGTH]
+    old, *new = _joined(graph.first, graph.second, graph.borders, number, grown)
+    first, second, borders = _in_order(len(grown), *new)
+    part = RegionGraph(graph.labels, regions, votes, perimeter, first, second, borders)
     whole = replace(
         part,
-        first=np.concatenate([a[old], part.first]),
-        second=np.concatenate([b[old], part.second]),
+        first=np.concatenate([number[graph.first[old]], first]),
+        second=np.concatenate([number[graph.second[old]], second]),
         borders=np.concatenate([graph.borders[old], borders]),
     )
     return whole, np.concatenate([value[old], affinity(part)]), number
+
+
+@compiled
+def _renumbered(count: int, into: np.ndarray, gone: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the new number of each region, and which of the new ones have grown."""
+    number = np.zeros(count, np.int64)
+    for pair in range(len(gone)):
+        number[gone[pair]] = -1
+    stay = 0
+    for region in range(count):
+        if number[region] == 0:
+            number[region] = stay
+            stay += 1
+    grown = np.zeros(stay, np.bool_)
+    for pair in range(len(into)):
+        number[gone[pair]] = number[into[pair]]
+        grown[number[into[pair]]] = True
+    return number, grown
+
+
+@compiled
+def _summed(rows: np.ndarray, number: np.ndarray, count: int) -> np.ndarray:
+    """Return the sum of the rows with each number (count x columns)."""
+    sums = np.zeros((count, rows.shape[1]))
+    for row in range(len(rows)):
+        for column in range(rows.shape[1]):
+            sums[number[row], column] += rows[row, column]
+    return sums
+
+
+@compiled
+def _joined(
+    first: np.ndarray, second: np.ndarray, borders: np.ndarray, number: np.ndarray, grown: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return which borders stay as they are, and ends and sums of those of regions that have grown."""
+    old, kept = np.empty(len(first), np.int64), 0
+    head, follows = np.full(len(grown), -1), np.empty(len(first), np.int64)
+    new_first, new_second = np.empty(len(first), np.int64), np.empty(len(first), np.int64)
+    sums, used = np.zeros((len(first), borders.shape[1])), 0
+    for border in range(len(first)):
+        a, b = number[first[border]], number[second[border]]
+        if not (grown[a] or grown[b]):
+            old[kept] = border
+            kept += 1
+        elif a != b:
+            low, high = min(a, b), max(a, b)
+            joined = _border(low, high, head, follows, new_second, used)
+            if joined == used:
+                new_first[used] = low
+                used += 1
+            for column in range(borders.shape[1]):
+                sums[joined, column] += borders[border, column]
+    return old[:kept], new_first[:used], new_second[:used], sums[:used]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cc_ros.tracking.compiled import compiled
 from cc_ros.tracking.label_maps import shapes
 from cc_ros.tracking.region_graph import (
     A2,
@@ -22,12 +23,14 @@ from cc_ros.tracking.region_graph import (
     LENGTH,
     RED,
     RED2,
+    RIGHT,
     SOFT_AB,
     SOFT_L,
     STEEP,
     STEP_AB,
     STEP_CHROMATICITY,
     STEP_L,
+    TOP,
     A,
     B,
     L,
@@ -58,58 +61,78 @@ def _squash(value: np.ndarray, scale: np.ndarray | float) -> np.ndarray:
     return value / (value + scale)
 
 
-# Rows of _traits: what the features of a pair are made of.
+# Columns of _traits: what the features of a pair are made of.
 _LIGHT, _GREEN_RED, _BLUE_YELLOW, _RED, _GREEN, _TEXTURE, _HEIGHT, _SPREAD_L = range(8)
 _SPREAD_AB, _SPREAD_C, _CHROMA, _SIZE, _PERIMETER, _PIXELS, _CUT, _ROUND = range(8, 16)
-
-
-def _traits(graph: RegionGraph) -> np.ndarray:
-    """Return what is known of each region by itself (16 x n float64)."""
-    count, perimeter = graph.regions[:, COUNT], graph.perimeter
-    mean = graph.regions.T / count
-    variance = np.maximum(mean[[L2, A2, B2, RED2, GREEN2]] - mean[[L, A, B, RED, GREEN]] ** 2, 0)
-    traits = np.empty((16, len(count)))
-    traits[:_TEXTURE] = mean[[L, A, B, RED, GREEN]]
-    traits[_TEXTURE], traits[_HEIGHT] = np.log1p(mean[GRADIENT]), mean[Y] / graph.labels.shape[0]
-    traits[_SPREAD_L:_CHROMA] = np.sqrt([variance[0], variance[1] + variance[2], variance[3] + variance[4]])
-    traits[_CHROMA], traits[_SIZE] = np.hypot(mean[A], mean[B]), np.log(count / graph.labels.size * 1000) / 5
-    traits[_PERIMETER], traits[_PIXELS] = perimeter, count
-    traits[_CUT] = graph.regions[:, LEFT : BOTTOM + 1].sum(axis=1) / perimeter
-    traits[_ROUND] = np.log(count / perimeter**2 * 16)
-    return traits
-
-
-# Differences that make a feature one half; those of the spreads are added to what the regions spread themselves.
-_SCALES = np.array([[20], [5], [20], [5], [8], [2], [20], [5], [20], [5], [3], [5]])
-_NOISE = np.array([[2], [2], [0.5]])
+PAIR_FEATURES = 35
 
 
 def pair_features(graph: RegionGraph) -> np.ndarray:
     """Return what speaks for or against merging the two sides of each border (e x 35 float64)."""
-    traits = _traits(graph)
-    a, b = traits[:, graph.first], traits[:, graph.second]
-    apart, low, high, both = np.abs(a - b), np.minimum(a, b), np.maximum(a, b), a + b
-    length = graph.borders[:, LENGTH]
-    edge = graph.borders.T / length
-    d_l, d_ab = apart[_LIGHT], np.hypot(apart[_GREEN_RED], apart[_BLUE_YELLOW])
-    d_c = np.hypot(apart[_RED], apart[_GREEN])
-    features = np.empty((35, len(length)))
-    features[0] = 1
-    features[1:10] = d_l, d_l, d_ab, d_ab, d_c, d_c, d_l, d_ab, d_c
-    features[10:16] = edge[[STEP_L, STEP_L, STEP_AB, STEP_AB, STEP_CHROMATICITY, STEEP]]
-    features[1:7] /= features[1:7] + _SCALES[:6]
-    features[7:10] /= features[7:10] + both[_SPREAD_L:_CHROMA] + _NOISE
-    features[10:16] /= features[10:16] + _SCALES[6:]
-    features[16:20] = edge[[SOFT_L, SOFT_AB, HARD_L, HARD_AB]]
-    features[20], features[21] = apart[_TEXTURE], low[_TEXTURE]
-    features[22], features[23] = length / low[_PERIMETER], length / high[_PERIMETER]
-    features[24], features[25] = low[_SIZE], high[_SIZE]
-    features[26:28] = _squash(both[_SPREAD_L:_SPREAD_C], 10)
-    features[28:30] = np.where(a[_PIXELS] < b[_PIXELS], a[_CUT:], b[_CUT:])
-    features[30], features[31] = _squash(low[_CHROMA], 10), _squash(high[_CHROMA], 10)
-    features[32] = low[_LIGHT] / 100
-    features[33], features[34] = both[_HEIGHT] / 2, apart[_HEIGHT]
-    return features.T
+    traits = _traits(graph.regions, graph.perimeter, *graph.labels.shape)
+    return _pair_features(traits, graph.first, graph.second, graph.borders)
+
+
+@compiled
+def _traits(regions: np.ndarray, perimeter: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Return what is known of each region by itself (n x 16 float64)."""
+    traits = np.empty((len(regions), 16))
+    for region in range(len(regions)):
+        sums, row, count = regions[region], traits[region], regions[region, COUNT]
+        row[_LIGHT], row[_GREEN_RED], row[_BLUE_YELLOW] = sums[L] / count, sums[A] / count, sums[B] / count
+        row[_RED], row[_GREEN] = sums[RED] / count, sums[GREEN] / count
+        row[_TEXTURE], row[_HEIGHT] = np.log1p(sums[GRADIENT] / count), sums[Y] / count / height
+        row[_SPREAD_L] = np.sqrt(max(sums[L2] / count - row[_LIGHT] ** 2, 0.0))
+        spread_a = max(sums[A2] / count - row[_GREEN_RED] ** 2, 0.0)
+        row[_SPREAD_AB] = np.sqrt(spread_a + max(sums[B2] / count - row[_BLUE_YELLOW] ** 2, 0.0))
+        spread_r = max(sums[RED2] / count - row[_RED] ** 2, 0.0)
+        row[_SPREAD_C] = np.sqrt(spread_r + max(sums[GREEN2] / count - row[_GREEN] ** 2, 0.0))
+        row[_CHROMA] = np.hypot(row[_GREEN_RED], row[_BLUE_YELLOW])
+        row[_SIZE] = np.log(count / (height * width) * 1000) / 5
+        row[_PERIMETER], row[_PIXELS] = perimeter[region], count
+        row[_CUT] = (sums[LEFT] + sums[RIGHT] + sums[TOP] + sums[BOTTOM]) / perimeter[region]
+        row[_ROUND] = np.log(count / perimeter[region] ** 2 * 16)
+    return traits
+
+
+@compiled
+def _half(value: float, scale: float) -> float:
+    """Return 0..1, one half where the value is the scale."""
+    return value / (value + scale)
+
+
+@compiled
+def _pair_features(traits: np.ndarray, first: np.ndarray, second: np.ndarray, borders: np.ndarray) -> np.ndarray:
+    features = np.empty((len(first), PAIR_FEATURES))
+    for border in range(len(first)):
+        a, b, row, edge = traits[first[border]], traits[second[border]], features[border], borders[border]
+        length = edge[LENGTH]
+        light = abs(a[_LIGHT] - b[_LIGHT])
+        hue = np.hypot(a[_GREEN_RED] - b[_GREEN_RED], a[_BLUE_YELLOW] - b[_BLUE_YELLOW])
+        chromaticity = np.hypot(a[_RED] - b[_RED], a[_GREEN] - b[_GREEN])
+        spread_l, spread_ab = a[_SPREAD_L] + b[_SPREAD_L], a[_SPREAD_AB] + b[_SPREAD_AB]
+        row[0] = 1
+        row[1], row[2], row[3], row[4] = _half(light, 20), _half(light, 5), _half(hue, 20), _half(hue, 5)
+        row[5], row[6] = _half(chromaticity, 8), _half(chromaticity, 2)
+        row[7], row[8] = _half(light, spread_l + 2), _half(hue, spread_ab + 2)
+        row[9] = _half(chromaticity, a[_SPREAD_C] + b[_SPREAD_C] + 0.5)
+        row[10], row[11] = _half(edge[STEP_L] / length, 20), _half(edge[STEP_L] / length, 5)
+        row[12], row[13] = _half(edge[STEP_AB] / length, 20), _half(edge[STEP_AB] / length, 5)
+        row[14], row[15] = _half(edge[STEP_CHROMATICITY] / length, 3), _half(edge[STEEP] / length, 5)
+        row[16], row[17] = edge[SOFT_L] / length, edge[SOFT_AB] / length
+        row[18], row[19] = edge[HARD_L] / length, edge[HARD_AB] / length
+        row[20], row[21] = abs(a[_TEXTURE] - b[_TEXTURE]), min(a[_TEXTURE], b[_TEXTURE])
+        row[22] = length / min(a[_PERIMETER], b[_PERIMETER])
+        row[23] = length / max(a[_PERIMETER], b[_PERIMETER])
+        row[24], row[25] = min(a[_SIZE], b[_SIZE]), max(a[_SIZE], b[_SIZE])
+        row[26], row[27] = _half(spread_l, 10), _half(spread_ab, 10)
+        small = a if a[_PIXELS] < b[_PIXELS] else b
+        row[28], row[29] = small[_CUT], small[_ROUND]
+        row[30] = _half(min(a[_CHROMA], b[_CHROMA]), 10)
+        row[31] = _half(max(a[_CHROMA], b[_CHROMA]), 10)
+        row[32] = min(a[_LIGHT], b[_LIGHT]) / 100
+        row[33], row[34] = (a[_HEIGHT] + b[_HEIGHT]) / 2, abs(a[_HEIGHT] - b[_HEIGHT])
+    return features
 
 
 def object_features(graph: RegionGraph) -> np.ndarray:
