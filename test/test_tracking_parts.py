@@ -13,7 +13,6 @@ from cc_ros.tracking.association import owners
 from cc_ros.tracking.base import TrackStatus
 from cc_ros.tracking.depth import DepthView
 from cc_ros.tracking.label_maps import compact, shapes
-from cc_ros.tracking.mask_follower import MaskFollower
 from cc_ros.tracking.open_scene import OpenScene
 from cc_ros.tracking.propagation import DisPropagator, warp
 from cc_ros.tracking.proposals import RegionProposer, Regions
@@ -111,28 +110,6 @@ def test_a_view_is_known_again_after_others() -> None:
     assert (found & truth).sum() / (found | truth).sum() > 0.9
     memory.forget()
     assert not memory.recall(wall(0)).any()
-
-
-def test_a_mask_follows_its_object_behind_a_pole() -> None:
-    ground = cv2.GaussianBlur(np.random.default_rng(1).integers(60, 200, (240, 320, 3), np.uint8), (0, 0), 3)
-
-    def scene(x: int) -> tuple[np.ndarray, np.ndarray]:
-        image, mask = ground.copy(), np.zeros((240, 320), np.float32)
-        cv2.ellipse(image, (x, 120), (34, 22), 0, 0, 360, (30, 40, 220), -1)
-        cv2.ellipse(mask, (x, 120), (34, 22), 0, 0, 360, 1, -1)
-        image[:, 150:158], mask[:, 150:158] = (90, 20, 20), 0
-        return image, mask
-
-    image, mask = scene(70)
-    follower, propagator = MaskFollower(image, mask), DisPropagator(2)
-    before = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
-    for x in range(74, 240, 4):
-        image, truth = scene(x)
-        grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
-        follower.step(image, propagator.motion(before, grey).flow)
-        before = grey
-    found = follower.mask > 0.5
-    assert (found & (truth > 0)).sum() / (found | (truth > 0)).sum() > 0.8
 
 
 def test_ids_are_given_once_and_statuses_tell_what_happened() -> None:

@@ -36,6 +36,7 @@ class FlowSettings:
     features: int = knob(400, "ORB features a view", ge=50, le=5000)
     mask_width: int = knob(427, "width in pixels that images are shrunk to where masks are given", ge=80, le=1920)
     mask_preset: int = knob(2, "preset of the DIS flow where masks are given", ge=0, le=2)
+    redraw_every: float = knob(0.08, "seconds between two frames in which given masks are drawn anew", ge=0, le=60)
 
 
 class FlowTracker(Tracker):
@@ -69,7 +70,9 @@ class FlowTracker(Tracker):
     def seed(self, labels: np.ndarray) -> None:
         """Start a new episode whose first frame has these objects (HxW uint16); find no others."""
         self.reset()
-        self._seeded = SeededScene(self._book, DisPropagator(self._settings.mask_preset), labels.astype(np.uint16))
+        s = self._settings
+        propagator, memory = DisPropagator(s.mask_preset), ViewMemory(s.views, s.features)
+        self._seeded = SeededScene(self._book, propagator, memory, labels.astype(np.uint16), every=s.redraw_every)
 
     def step(self, frame: Frame) -> Tracked:
         """Track all objects into ``frame``; its image may differ in size from the one before.

@@ -1,144 +1,386 @@
-"""Following one object from a mask given in the first frame."""
+"""Following objects from masks given in the first frame."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from scipy.sparse import coo_matrix, diags
-from scipy.sparse.linalg import spsolve
+from scipy.sparse import csr_matrix
 
-from cc_ros.tracking.appearance import ColourModel, Exemplars, colour_bins
-from cc_ros.tracking.object_motion import motion_odds
-from cc_ros.tracking.propagation import sources
-from cc_ros.tracking.region_graph import COUNT, LENGTH, RegionGraph, region_graph
+from cc_ros.tracking.appearance import ColourModels, Exemplars, Place, region_histograms
+from cc_ros.tracking.label_maps import compact, shapes
+from cc_ros.tracking.object_motion import STRIDE, affine_motions, motion_errors, motion_odds
+from cc_ros.tracking.region_graph import COUNT, LENGTH, RegionGraph, X, Y, region_graph
 from cc_ros.tracking.region_model import pair_features
 from cc_ros.tracking.region_weights import SAME
+from cc_ros.tracking.shape_memory import ShapeMemory
 from cc_ros.tracking.superpixels import superpixels
 
 _COLOUR, _PLACED_COLOUR, _MOTION = 1.5, 0.5, 2.0  # weights of the cues
 _SMOOTHNESS = 0.1  # weight of neighbours against a region's own evidence
+_SWEEPS = 25  # of the random walk
 _BLUR = 0.1  # sizes of the object: how far the carried outline may be wrong
 _SHAPE = 0.5  # what the remembered shape counts where the carried mask has lost it
-_FADE = 0.93  # what is left of the remembered shape a frame later
-_GONE = 20  # pixels; smaller masks teach nothing
+_COLOUR_RATE = 2.5  # a second, how fast the colours of an object follow
+_EXEMPLAR_EVERY = 1 / 12  # seconds
+_COARSE = 4  # pixels between those that tell what is near an object
+_MOSTLY = 0.6  # share of an object; if less is seen of it, that says little of the whole
+_GONE = 20  # pixels; less is no object
+_MARGIN, _SUDDEN = 0.5, 8  # sizes of an object and pixels: how far it comes until it is drawn again
+_BACK = 0.4  # IoU of what is found with the place where a lost object should be back
+_NOWHERE = -6.0  # log odds too far from the object
+
+Box = tuple[slice, slice]
 
 
 @dataclass(frozen=True, slots=True)
-class _Evidence:
-    """What is known of the object before its regions are looked at; HxW each."""
+class _Expected:
+    """Where one object is expected; hxw each, in a box of the image."""
 
-    prior: np.ndarray  # float32, 0..1
-    odds: np.ndarray  # float32
-    far: np.ndarray  # bool: too far away to be the object
+    box: Box
+    carried: np.ndarray  # float32, 0..1
+    odds: np.ndarray  # float32, log odds of its place
+    near: np.ndarray  # bool, not too far away to be the object
+
+
+@dataclass(frozen=True, slots=True)
+class Grains:
+    """A window of an image in small regions.
+
+    :param window: rows and columns.
+    :param graph: its regions; their X and Y are those of the whole image.
+    :param weight: e float64, how much the two sides of each border should agree.
+    :param histograms: regions x bins, their colours.
+    """
+
+    window: Box
+    graph: RegionGraph
+    weight: np.ndarray
+    histograms: csr_matrix
+
+    @classmethod
+    def of(cls, image: np.ndarray, window: Box, index: np.ndarray | None = None) -> Grains:
+        """Split a window of an image (HxWx3 uint8 BGR), also along the borders of a map (int32), if there is one."""
+        part = np.ascontiguousarray(image[window])
+        labels, gradient = superpixels(part)
+        if index is not None:
+            labels = compact(labels * (int(index.max()) + 1) + index[window])[1]
+        graph = region_graph(part, labels, gradient)
+        weight = graph.borders[:, LENGTH] / (1 + np.exp(-0.5 * SAME(pair_features(graph))))
+        count = graph.regions[:, COUNT]
+        graph.regions[:, X] += window[1].start * count
+        graph.regions[:, Y] += window[0].start * count
+        return cls(window, graph, weight, region_histograms(part, labels, len(count)))
 
 
 class MaskFollower:
-    """Carries a mask by flow and draws it anew along the edges of each frame.
+    """Carries masks by flow and draws them anew along the edges of the image.
 
-    The carried mask, colours, colours at their place, and motion vote for each superpixel; a random walk with these
-    priors (Grady 2005) over superpixels that look like one thing makes the votes agree. A fading memory of the shape
-    moves with the object, so that what passes behind a pole comes out again on the other side.
+    The carried masks, colours, colours at their place, and motion vote for each superpixel; a random walk with these
+    priors (Grady 2005) over superpixels that look like one thing makes the votes agree. A fading memory of the shapes
+    moves with the objects, so that what passes behind a pole comes out again on the other side. A pixel is one
+    object's: where two meet, the one that was seen there is before the one that is only remembered there.
 
     :param image: HxWx3 uint8 BGR, the first frame.
-    :param mask: HxW float32, 0..1.
+    :param index: HxW int32, 0 = none, 1..n = the objects.
+    :param count: n; objects may be too small to be in ``index``.
     """
 
-    def __init__(self, image: np.ndarray, mask: np.ndarray) -> None:
-        self.mask = mask
-        self._shape = mask
-        self._bins = colour_bins(image)
-        self._colour = ColourModel(self._bins, mask)
-        self._exemplars = Exemplars()
-        self._frames = 0
-        graph = region_graph(image, *superpixels(image))
-        if mask.sum() > 0:
-            self._exemplars.learn(graph, _mean(graph, mask), _place(mask))
+    def __init__(self, image: np.ndarray, index: np.ndarray, count: int) -> None:
+        grains = Grains.of(image, np.s_[0 : index.shape[0], 0 : index.shape[1]], index)
+        labels, graph = grains.graph.labels, grains.graph
+        owner = np.zeros(len(graph.regions), np.int32)
+        owner[labels.ravel()] = index.ravel()
+        share = (owner[:, None] == np.arange(1, count + 1)).astype(np.float32)
+        self._labels = labels  # HxW int32, the region of each pixel; -1 outside the window
+        self._share = np.pad(share, ((0, 1), (0, 0)))  # the last one is for -1
+        self._colours = ColourModels(grains.histograms, share, _around(labels, share))
+        self._exemplars = [Exemplars() for _ in range(count)]
+        self._memory = ShapeMemory(count)
+        self.held = np.ones(share.shape[1])  # how well each object is where it was expected (IoU)
+        self.area = np.bincount(index.ravel(), minlength=count + 1)[1:].astype(float)  # pixels; 0 = lost
+        self._drift = np.zeros((count, 2))  # pixels a second that each moves, backwards in time, past the background
+        self._visible = np.ones(count)  # share of each object that is not hidden
+        self._age = np.inf  # seconds since the exemplars were renewed
+        self._learn(grains, 0.0)
 
-    def step(self, image: np.ndarray, flow: np.ndarray) -> None:
-        """Move on to the next frame; ``mask`` is the result.
+    def carried(self, flow: np.ndarray, outside: bool = False) -> np.ndarray:
+        """Return the regions of the last drawn frame (HxW int32) in a frame that ``flow`` leads back from.
+
+        :param outside: what came in over the border is what was there at the border, and not -1, nothing.
+        """
+        height, width = self._labels.shape
+        x = np.rint(flow[..., 0] + np.arange(width, dtype=np.float32)).astype(np.int32)
+        y = np.rint(flow[..., 1] + np.arange(height, dtype=np.float32)[:, None]).astype(np.int32)
+        rows = self._labels[np.clip(y, 0, height - 1), np.clip(x, 0, width - 1)]
+        if not outside:
+            rows[(x < 0) | (y < 0) | (x >= width) | (y >= height)] = -1
+        return np.asarray(rows)
+
+    def window(self) -> Box:
+        """Return where the objects will be in the next frame, roughly."""
+        height, width = self._labels.shape
+        corners = [c for c in (patch.corners(0.05) for patch in self._memory.patches) if c]
+        if not corners:
+            return np.s_[0:height, 0:width]
+        x0, y0, x1, y1 = np.array(corners).T
+        margin = (_MARGIN * np.sqrt((x1 - x0) * (y1 - y0)) + _SUDDEN).astype(int)
+        low = max(int((y0 - margin).min()), 0), max(int((x0 - margin).min()), 0)
+        return np.s_[low[0] : min(int((y1 + margin).max()), height), low[1] : min(int((x1 + margin).max()), width)]
+
+    def redraw(
+        self, image: np.ndarray, flow: np.ndarray, passed: float, grains: Grains, places: Mapping[int, np.ndarray]
+    ) -> np.ndarray:
+        """Find the objects in a later frame; return its regions (HxW int32) for ``drawn``.
 
         :param image: HxWx3 uint8 BGR.
-        :param flow: HxWx2 float32, pixels, from this frame to the one before.
+        :param flow: HxWx2 float32, pixels, from this frame to the one drawn before.
+        :param passed: seconds between them.
+        :param grains: of ``window()`` in this image.
+        :param places: by object (0..n-1), HxW bool, where lost objects may be back.
         """
-        self._bins = colour_bins(image)
-        carried = cv2.remap(self.mask, *sources(flow), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        evidence = self._evidence(flow, carried)
-        x, y, width, height = cv2.boundingRect((~evidence.far).astype(np.uint8))
-        window = np.s_[max(y - 2, 0) : y + height + 2, max(x - 2, 0) : x + width + 2]
-        self.mask = np.zeros_like(carried)
-        if not width or min(self.mask[window].shape) < 3:
-            return
-        graph = region_graph(image[window], *superpixels(image[window]))
-        share = self._label(graph, evidence, window)
-        self.mask[window] = share.astype(np.float32)[graph.labels]
-        self.mask[evidence.far] = 0
-        self._learn(graph, share, window)
+        rows = self.carried(flow, outside=True)
+        motions = affine_motions(flow, rows, self._share)
+        steered = self._steered(rows, motions, passed)
+        self._memory.move(steered, self._visible < _MOSTLY, passed, rows.shape)
+        expected = self._expected(rows, places)
+        window = _union([part.box for part in expected.values()], rows.shape)
+        if window is not None and not _inside(window, grains.window):
+            grains = Grains.of(image, window)
+        labels = np.full(rows.shape, -1, np.int32)
+        labels[grains.window] = grains.graph.labels
+        odds, carried = self._odds(grains, labels, flow, expected, motions)
+        share = _random_walk(grains, odds)
+        self._judge(grains, share, carried, places)
+        self._labels, self._share = labels, np.pad(share, ((0, 1), (0, 0)))
+        self._learn(grains, passed)
+        return labels
+
+    def drawn(self, rows: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+        """Return the objects (HxW int32 1..n, 0 = none) in an image of another size.
+
+        :param rows: HxW int32, the regions of ``carried``; -1 is nothing.
+        :param size: width and height.
+        """
+        index, best = np.zeros(size[::-1], np.int32), np.full(size[::-1], 0.5, np.float32)
+        step = np.array(rows.shape[::-1]) / size
+        for label, shape in shapes(self._owner(0.2)[rows]).items():
+            x, y, w, h = shape.box
+            part = np.s_[max(y - 1, 0) : y + h + 1, max(x - 1, 0) : x + w + 1]
+            origin = np.array([part[1].start, part[0].start])
+            low = (origin / step).astype(int)
+            high = np.minimum(np.ceil([part[1].stop, part[0].stop] / step).astype(int), size)
+            back = np.column_stack([np.diag(step), (low + 0.5) * step - 0.5 - origin])
+            flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+            mask, large = self._share[:, label - 1][rows[part]], (int(high[0] - low[0]), int(high[1] - low[1]))
+            mask = cv2.warpAffine(mask, back, large, flags=flags, borderMode=cv2.BORDER_REPLICATE)
+            box = np.s_[low[1] : high[1], low[0] : high[0]]
+            claimed = mask > best[box]
+            index[box][claimed] = label
+            np.copyto(best[box], mask, where=claimed)
+        return index
 
     def resize(self, size: tuple[int, int]) -> None:
         """Go on in images of another size (width, height)."""
-        self.mask, self._shape = cv2.resize(self.mask, size), cv2.resize(self._shape, size)
+        height, width = self._labels.shape
+        self._labels = cv2.resize(self._labels, size, interpolation=cv2.INTER_NEAREST)
+        self._memory.resize((size[0] / width, size[1] / height))
 
-    def _evidence(self, flow: np.ndarray, carried: np.ndarray) -> _Evidence:
-        blur = max(_BLUR * float(np.sqrt(max(carried.sum(), _GONE))), 1.0)
-        motion, back = motion_odds(flow, carried)
-        if back is not None:
-            flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-            self._shape = cv2.warpAffine(self._shape, back, carried.shape[::-1], flags=flags)
-        self._shape = self._shape * np.float32(_FADE)
-        remembered = np.float32(_SHAPE) * self._shape
-        prior = np.maximum(cv2.GaussianBlur(carried, (0, 0), blur), cv2.GaussianBlur(remembered, (0, 0), blur))
-        known = np.maximum(carried, np.where(self._shape > 0.5, remembered, 0))
-        reach = np.ones((2 * int(3 * blur) + 1,) * 2, np.uint8)
-        far = cv2.dilate((known > 0.3).astype(np.uint8), reach) == 0
-        odds = np.log((prior + 0.01) / (1.01 - np.minimum(prior, 1)))
-        odds += _COLOUR * self._colour.odds(self._bins) + _MOTION * motion
-        odds[far] = -6
-        return _Evidence(known, odds, far)
+    def _steered(self, rows: np.ndarray, motions: list[np.ndarray | None], passed: float) -> list[np.ndarray | None]:
+        """Return the objects' motions; one that is mostly hidden goes on as it did, past the background.
 
-    def _label(self, graph: RegionGraph, evidence: _Evidence, window: tuple[slice, slice]) -> np.ndarray:
-        """Return how much each region is the object (n float64, 0..1, pushed towards the ends)."""
-        odds = _mean(graph, evidence.odds[window])
-        if evidence.prior.any():
-            x, y, size = _place(evidence.prior)
-            placed = self._exemplars.odds(graph, (x - window[1].start, y - window[0].start, size))
-            odds += _PLACED_COLOUR * placed * (1 - _mean(graph, evidence.far[window]))
-        share = 1 / (1 + np.exp(-odds))
-        if len(graph.first):
-            weight = graph.borders[:, LENGTH] / (1 + np.exp(-0.5 * SAME(pair_features(graph))))
-            share = _random_walk(graph, weight, share)
-        return np.clip((share - 0.5) * 3 + 0.5, 0, 1)
+        What little is seen of it moves, as far as flow can tell, with what hides it.
+        """
+        pixels = np.bincount(rows.ravel() % len(self._share), minlength=len(self._share))  # -1: the last one
+        whole = np.array([patch.values.sum() / max(patch.values.max(), 1e-9) for patch in self._memory.patches])
+        self._visible = (pixels @ self._share) / np.maximum(whole, 1)
+        background = motions[-1]
+        if background is None:
+            return motions[:-1]
+        steered = list(motions[:-1])
+        for k, (patch, motion) in enumerate(zip(self._memory.patches, motions, strict=False)):
+            centre = np.array([patch.x + patch.values.shape[1] / 2, patch.y + patch.values.shape[0] / 2, 1])
+            if self._visible[k] < _MOSTLY:
+                steered[k] = np.column_stack([background[:, :2], background[:, 2] + self._drift[k] * passed])
+            elif motion is not None and passed > 0:
+                self._drift[k] = (motion - background) @ centre / passed
+        return steered
 
-    def _learn(self, graph: RegionGraph, share: np.ndarray, window: tuple[slice, slice]) -> None:
-        self._frames += 1
-        self._shape = np.maximum(self._shape, self.mask)
-        if self.mask.sum() <= _GONE:
+    def _owner(self, above: float) -> np.ndarray:
+        """Return for each region 1..n, the object that has most of it, or 0 if that is not more than ``above``."""
+        return np.where(self._share.max(axis=1) > above, self._share.argmax(axis=1) + 1, 0).astype(np.int32)
+
+    def _expected(self, rows: np.ndarray, places: Mapping[int, np.ndarray]) -> dict[int, _Expected]:
+        """Return by object (0..n-1) what is known of it before the image is looked at."""
+        found = shapes(self._owner(0.3)[rows])
+        pixels = np.bincount(rows.ravel() % len(self._share), minlength=len(self._share))  # -1: the last one
+        expected = {}
+        areas = pixels @ self._share
+        for k in range(len(areas)):
+            memory = self._memory.patches[k]
+            corners = [memory.corners(0.5)]
+            if k in places:
+                areas[k] = max(areas[k], places[k].sum())
+                x, y, w, h = cv2.boundingRect(places[k].astype(np.uint8))
+                corners.append((x, y, x + w, y + h))
+            elif k + 1 in found:
+                x, y, w, h = found[k + 1].box
+                corners.append((x, y, x + w, y + h))
+            blur = max(_BLUR * float(np.sqrt(max(areas[k], _GONE))), 1.0)
+            box = _around_box([c for c in corners if c], int(3 * blur) + 1, rows.shape)
+            if box is not None:
+                carried = places[k][box].astype(np.float32) if k in places else self._share[:, k][rows[box]]
+                expected[k] = _expect(box, carried, memory.within(box), blur)
+        return expected
+
+    def _odds(
+        self,
+        grains: Grains,
+        labels: np.ndarray,
+        flow: np.ndarray,
+        expected: Mapping[int, _Expected],
+        motions: list[np.ndarray | None],
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the log odds of each object for each region, and how much of each was carried there (r x n)."""
+        graph = grains.graph
+        count, n = len(graph.regions), len(motions) - 1
+        placed, near, carried = (np.zeros((count, n)) for _ in range(3))
+        for k, part in expected.items():
+            index = labels[part.box].ravel()
+            near[:, k] = np.bincount(index, part.near.ravel(), count)
+            placed[:, k] = np.bincount(index, (part.odds * part.near).ravel(), count)
+            carried[:, k] = np.bincount(index, part.carried.ravel(), count)
+        placed, near, carried = (sums / graph.regions[:, COUNT, None] for sums in (placed, near, carried))
+        votes = _COLOUR * self._colours.odds(grains.histograms)
+        self._vote_by_motion(votes, labels, flow, expected, motions)
+        for k in expected:
+            asked = np.flatnonzero(near[:, k])
+            place = _place(graph, carried[:, k] * (carried[:, k] > 0.3))
+            votes[asked, k] += _PLACED_COLOUR * self._exemplars[k].odds(graph, asked, place)
+        return placed + near * votes + _NOWHERE * (1 - near), carried
+
+    def _vote_by_motion(
+        self,
+        votes: np.ndarray,
+        labels: np.ndarray,
+        flow: np.ndarray,
+        expected: Mapping[int, _Expected],
+        motions: list[np.ndarray | None],
+    ) -> None:
+        if motions[-1] is None:
             return
-        self._colour.learn(self._bins, self.mask)
-        if self._frames % 2 == 0:
-            x, y, size = _place(self.mask)
-            self._exemplars.learn(graph, share, (x - window[1].start, y - window[0].start, size))
+        sparse = flow[::STRIDE, ::STRIDE]
+        background = motion_errors(sparse, motions[-1], (0, 0))
+        for k, part in expected.items():
+            motion = motions[k]
+            if motion is None:
+                continue
+            rows, columns = (slice(-(-side.start // STRIDE), -(-side.stop // STRIDE)) for side in part.box)
+            own = motion_errors(sparse[rows, columns], motion, (columns.start * STRIDE, rows.start * STRIDE))
+            local = np.s_[-part.box[0].start % STRIDE :: STRIDE, -part.box[1].start % STRIDE :: STRIDE]
+            odds = motion_odds(background[rows, columns], own, part.carried[local])
+            index = labels[part.box][local].ravel()
+            seen = np.maximum(np.bincount(index, minlength=len(votes)), 1)
+            votes[:, k] += _MOTION * np.bincount(index, odds.ravel(), len(votes)) / seen
+
+    def _judge(self, grains: Grains, share: np.ndarray, carried: np.ndarray, places: Mapping[int, np.ndarray]) -> None:
+        """Note how well each object was held; drop what is too small, or is not where it was expected back."""
+        count = grains.graph.regions[:, COUNT]
+        before, now = carried > 0.5, share > 0.5
+        both, either = count @ (before & now), count @ (before | now)
+        self.held = both / np.maximum(either, 1)
+        self.area = count @ now
+        gone = self.area <= _GONE
+        for k in places:
+            gone[k] |= self.held[k] < _BACK
+        share[:, gone] = 0
+        self.area[gone] = 0
+
+    def _learn(self, grains: Grains, passed: float) -> None:
+        graph, share = grains.graph, self._share[:-1]
+        self._memory.remember(self._labels, self._share)
+        present = self.area > 0
+        rate = np.where(present, 1 - np.exp(-_COLOUR_RATE * passed), 0)
+        self._colours.learn(grains.histograms, share, _around(graph.labels, share), rate)
+        self._age += passed
+        if self._age > _EXEMPLAR_EVERY - 1e-3:
+            self._age = 0.0
+            for k in np.flatnonzero(present & (self._visible >= _MOSTLY)):
+                self._exemplars[k].learn(graph, share[:, k], _place(graph, share[:, k]))
 
 
-def _random_walk(graph: RegionGraph, weight: np.ndarray, share: np.ndarray) -> np.ndarray:
-    """Return the shares (n) that agree with their own evidence and with their neighbours' (e weights)."""
-    count = len(share)
-    ends = np.concatenate([graph.first, graph.second]), np.concatenate([graph.second, graph.first])
-    links = coo_matrix((np.tile(weight, 2), ends), (count, count)).tocsr()
-    sure = np.sqrt(graph.regions[:, COUNT]) / _SMOOTHNESS * (0.1 + np.abs(2 * share - 1))
-    degree = np.asarray(links.sum(axis=1)).ravel()
-    return np.asarray(spsolve((diags(degree + sure) - links).tocsc(), sure * share))
+def _expect(box: Box, carried: np.ndarray, remembered: np.ndarray, blur: float) -> _Expected:
+    """Return where an object may be that was carried there or, if it is hidden, is remembered there.
+
+    :param blur: pixels, how far that may be wrong.
+    """
+    remembered = np.float32(_SHAPE) * remembered
+    known = np.maximum(carried, np.where(remembered > 0.5 * _SHAPE, remembered, 0))
+    shrink = max(int(blur / 2), 1)  # what is to be blurred need not be large
+    full = (carried.shape[1], carried.shape[0])
+    size = (max(full[0] // shrink, 1), max(full[1] // shrink, 1))
+    small = cv2.resize(np.maximum(carried, remembered), size, interpolation=cv2.INTER_AREA)
+    small = cv2.GaussianBlur(small, (0, 0), blur / shrink)
+    core = cv2.resize((known > 0.3).astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0.5 / shrink
+    reach = np.ones((2 * int(3 * blur / shrink) + 1,) * 2, np.uint8)
+    near = cv2.resize(cv2.dilate(core.astype(np.uint8), reach), full, interpolation=cv2.INTER_NEAREST)
+    odds = np.log((small + 0.01) / (1.01 - np.minimum(small, 1)))
+    return _Expected(box, known, cv2.resize(odds, full), near > 0)
 
 
-def _mean(graph: RegionGraph, values: np.ndarray) -> np.ndarray:
-    """Return the mean of an HxW map over each region (n float64)."""
-    sums = np.bincount(graph.labels.ravel(), values.ravel(), len(graph.regions))
-    return np.asarray(sums / graph.regions[:, COUNT])
+def _around_box(corners: list[tuple[int, int, int, int]], reach: int, shape: tuple[int, ...]) -> Box | None:
+    """Return the box of all corners (x0, y0, x1, y1), wider by ``reach`` pixels, within an image of a shape."""
+    if not corners:
+        return None
+    x0, y0, x1, y1 = np.array(corners).T
+    low = max(int(y0.min()) - reach, 0), max(int(x0.min()) - reach, 0)
+    high = min(int(y1.max()) + reach, shape[0]), min(int(x1.max()) + reach, shape[1])
+    return np.s_[low[0] : high[0], low[1] : high[1]] if low[0] < high[0] and low[1] < high[1] else None
 
 
-def _place(mask: np.ndarray) -> tuple[float, float, float]:
-    """Return x, y and size (square root of the area) of a mask, pixels."""
-    moments = cv2.moments((mask > 0.5 if (mask > 0.5).any() else mask > 0).astype(np.uint8), binaryImage=True)
-    area = max(moments["m00"], 1.0)
-    return moments["m10"] / area, moments["m01"] / area, max(float(np.sqrt(area)), 6.0)
+def _union(boxes: list[Box], shape: tuple[int, ...]) -> Box | None:
+    corners = [(b[1].start, b[0].start, b[1].stop, b[0].stop) for b in boxes]
+    return _around_box(corners, 2, shape)
+
+
+def _inside(box: Box, outer: Box) -> bool:
+    return all(o.start <= b.start and b.stop <= o.stop for b, o in zip(box, outer, strict=True))
+
+
+def _random_walk(grains: Grains, odds: np.ndarray) -> np.ndarray:
+    """Return the shares (r x n) that agree with the log odds (r x n) and with those of their neighbours.
+
+    Each region is one object or none; the shares are pushed towards 0 and 1.
+    """
+    claims, graph = np.exp(np.minimum(odds, 30)), grains.graph
+    own = share = claims / (1 + claims.sum(axis=1, keepdims=True))
+    if len(graph.first):
+        ends = np.concatenate([graph.first, graph.second]), np.concatenate([graph.second, graph.first])
+        links = csr_matrix((np.tile(grains.weight, 2), ends), (len(own), len(own)))
+        sure = np.sqrt(graph.regions[:, COUNT, None]) / _SMOOTHNESS * (0.1 + np.abs(2 * own - 1))
+        pull = 1 / (np.asarray(links.sum(axis=1)) + sure)
+        own = pull * sure * own
+        for _ in range(_SWEEPS):  # Jacobi's method: the links are weaker than what is sure
+            share = own + pull * (links @ share)
+    return np.asarray(np.clip((share - 0.5) * 3 + 0.5, 0, 1), np.float32)
+
+
+def _place(graph: RegionGraph, share: np.ndarray) -> Place:
+    """Return x, y and size (square root of the area, pixels) of an object (share: r)."""
+    core = share > 0.5 if (share > 0.5).any() else share
+    area, x, y = (graph.regions[:, [COUNT, X, Y]].T @ core).tolist()
+    return (x / max(area, 1e-9), y / max(area, 1e-9), max(area**0.5, 6.0))
+
+
+def _around(labels: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """Return how much of each region is background near each object (r x n)."""
+    coarse, count = np.ascontiguousarray(labels[::_COARSE, ::_COARSE]), len(share)
+    pixels = np.maximum(np.bincount(coarse.ravel(), minlength=count), 1)
+    around = np.zeros(share.shape, np.float32)
+    for k, core in enumerate(np.moveaxis((share > 0.5)[coarse], -1, 0)):
+        radius = max(int(0.6 * np.sqrt(core.sum())), 8 // _COARSE)
+        near = cv2.dilate(core.astype(np.uint8), np.ones((2 * radius + 1, 2 * radius + 1), np.uint8))
+        around[:, k] = np.bincount(coarse.ravel(), near.ravel(), count) / pixels * (1 - share[:, k])
+    return around

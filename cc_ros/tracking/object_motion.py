@@ -1,60 +1,88 @@
-"""Telling an object by its motion, where it moves otherwise than what is around it."""
+"""Telling objects by their motion, where they move otherwise than what is around them."""
 
 from __future__ import annotations
 
 import cv2
 import numpy as np
 
+STRIDE = 2  # pixels between those whose motion is compared
 _STEP = 6  # pixels between the flow vectors that a motion is fitted to
+_MOST = 200  # vectors that one motion is fitted to
 _SCALE = 2.0  # pixels of residual that make one unit of log odds
 _FAR = 6.0  # pixels; larger residuals are all the same
 _SEPARATION = 0.3  # how much better than chance the motions must tell the object from its surroundings
+_RING = np.ones((15, 15), np.uint8)  # what surrounds an object, in steps of STRIDE
+_INSIDE, _OUTSIDE = 0.6, 0.05  # shares from which, and up to which, something surely is the object or not
 
 
-def motion_odds(flow: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-    """Compare each pixel's flow with the motions of an object and of everything else.
+def affine_motions(flow: np.ndarray, rows: np.ndarray, shares: np.ndarray) -> list[np.ndarray | None]:
+    """Fit one affine motion to each object, and one to what is no object.
 
     :param flow: HxWx2 float32, pixels, from this frame to the one before.
-    :param mask: HxW float32, 0..1, the object as carried into this frame.
-    :return: log odds of the object (HxW float32; 0 where motion cannot tell), and the object's affine motion to the
-        frame before (2x3 float32), or None where it cannot be found.
+    :param rows: HxW int32, for each pixel its row in ``shares``.
+    :param shares: r x n, how much each object has of the pixels of a row.
+    :return: n + 1 motions to the frame before (2x3 float32), the last one of the background; None = not found.
     """
-    height, width = mask.shape
-    object_motion = _affine(flow, mask > 0.6)
-    others = _affine(flow, mask < 0.05)
-    if object_motion is None and (mask > 0.3).any():
-        object_motion = np.eye(2, 3, dtype=np.float32)
-        object_motion[:, 2] = np.median(flow[mask > 0.3], axis=0)
-    if object_motion is None or others is None:
-        return np.zeros(mask.shape, np.float32), object_motion
-    y, x = np.mgrid[:height, :width].astype(np.float32)
-    errors = []
-    for motion in (others, object_motion):
-        to_x = (motion[0, 0] - 1) * x + motion[0, 1] * y + motion[0, 2]
-        to_y = motion[1, 0] * x + (motion[1, 1] - 1) * y + motion[1, 2]
-        errors.append(np.minimum(np.hypot(flow[..., 0] - to_x, flow[..., 1] - to_y), _FAR))
-    odds = np.clip((errors[0] - errors[1]) / _SCALE, -2, 2)
-    return odds * np.float32(_trust(odds, mask)), object_motion
+    half = _STEP // 2
+    y, x = np.mgrid[half : flow.shape[0] : _STEP, half : flow.shape[1] : _STEP].reshape(2, -1)
+    share = shares[rows[y, x]]
+    chosen = np.concatenate([share > _INSIDE, (share < _OUTSIDE).all(axis=1, keepdims=True)], axis=1)
+    points, steps = np.stack([x, y], axis=1).astype(np.float32), flow[y, x]
+    motions = [_affine(points[kept], steps[kept]) for kept in chosen.T]
+    present = shares.max(axis=0) > 0.3
+    for k in np.flatnonzero(present):
+        if motions[k] is None:
+            motions[k] = _shift(flow, rows, shares[:, k])
+    return motions
 
 
-def _affine(flow: np.ndarray, chosen: np.ndarray) -> np.ndarray | None:
-    height, width = chosen.shape
-    y, x = np.mgrid[_STEP // 2 : height : _STEP, _STEP // 2 : width : _STEP]
-    kept = chosen[y, x]
-    if kept.sum() < 6:
+def _affine(points: np.ndarray, steps: np.ndarray) -> np.ndarray | None:
+    if len(points) < 6:
         return None
-    points = np.stack([x[kept], y[kept]], axis=1).astype(np.float32)
-    motion, _ = cv2.estimateAffine2D(
-        points, points + flow[y, x][kept], method=cv2.RANSAC, ransacReprojThreshold=1.5, maxIters=200
-    )
+    part = np.arange(0, len(points), -(-len(points) // _MOST))
+    old, new = points[part], points[part] + steps[part]
+    motion, _ = cv2.estimateAffine2D(old, new, method=cv2.RANSAC, ransacReprojThreshold=1.5, maxIters=200)
     return None if motion is None else np.asarray(motion, np.float32)
 
 
-def _trust(odds: np.ndarray, mask: np.ndarray) -> float:
-    """Return 0..1: how well the sign of ``odds`` tells the known object from the ring around it."""
-    inside, outside = mask > 0.6, mask < 0.05
-    ring = (cv2.dilate((~outside).astype(np.uint8), np.ones((31, 31), np.uint8)) > 0) & outside
+def _shift(flow: np.ndarray, rows: np.ndarray, share: np.ndarray) -> np.ndarray | None:
+    """Return the median motion of an object too small for a fit, or None where nothing is left of it."""
+    mine = (share > 0.3)[rows]
+    if not mine.any():
+        return None
+    motion = np.eye(2, 3, dtype=np.float32)
+    motion[:, 2] = np.median(flow[mine], axis=0)
+    return motion
+
+
+def motion_errors(flow: np.ndarray, motion: np.ndarray, start: tuple[int, int]) -> np.ndarray:
+    """Return how far a part of the flow is from one motion (hxw float32, pixels, limited).
+
+    :param flow: hxwx2 float32, every ``STRIDE``th pixel of the flow.
+    :param motion: 2x3, to the frame before.
+    :param start: column and row of the first one.
+    """
+    x0, y0 = start
+    x = np.arange(x0, x0 + flow.shape[1] * STRIDE, STRIDE, dtype=np.float32)
+    y = np.arange(y0, y0 + flow.shape[0] * STRIDE, STRIDE, dtype=np.float32)[:, None]
+    dx = flow[..., 0] - ((motion[0, 0] - 1) * x + (motion[0, 1] * y + motion[0, 2]))
+    dy = flow[..., 1] - (motion[1, 0] * x + ((motion[1, 1] - 1) * y + motion[1, 2]))
+    return np.asarray(np.minimum(cv2.magnitude(dx, dy), _FAR))
+
+
+def motion_odds(background: np.ndarray, own: np.ndarray, carried: np.ndarray) -> np.ndarray:
+    """Return the log odds of an object by its motion (hxw float32), 0 where motion cannot tell.
+
+    :param background: hxw, of ``motion_errors``.
+    :param own: hxw, the same for the object's motion.
+    :param carried: hxw, 0..1, the object as carried into this frame.
+    """
+    odds = np.clip((background - own) / _SCALE, -2, 2)
+    outside = carried < _OUTSIDE
+    ring = (cv2.dilate((~outside).astype(np.uint8), _RING) > 0) & outside
+    inside = carried > _INSIDE
     if not inside.any() or not ring.any():
-        return 0.0
-    separation = float((odds[inside] > 0).mean() - (odds[ring] > 0).mean())
-    return max(separation - _SEPARATION, 0.0) / (1 - _SEPARATION)
+        return np.zeros_like(odds)
+    told = float((odds[inside] > 0).mean() - (odds[ring] > 0).mean())
+    trust = max(told - _SEPARATION, 0) / (1 - _SEPARATION)
+    return np.asarray(odds * np.float32(trust))

@@ -8,6 +8,8 @@ from typing import Protocol
 import cv2
 import numpy as np
 
+_SMALLEST = 12  # pixels; DIS refuses smaller images
+
 
 @dataclass(frozen=True, slots=True)
 class Motion:
@@ -48,8 +50,10 @@ class DisPropagator:
 
         :param guess: HxWx2 float32, a flow that is about right already, where the images are far apart.
         """
+        if min(current.shape) < _SMALLEST:
+            return Motion(np.zeros((*current.shape, 2), np.float32), np.ones(current.shape, bool))
         begin = None if guess is None else guess.copy()  # written to
-        flow = self._dis.calc(current, previous, begin)  # type: ignore[call-overload]
+        flow = self._dis.calc(current, previous, begin)  # type: ignore[arg-type]
         warped = warp(previous, flow, cv2.INTER_LINEAR)
         error = cv2.blur(cv2.absdiff(warped, current), (5, 5))
         x, y = sources(flow)

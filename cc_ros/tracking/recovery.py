@@ -12,6 +12,7 @@ import numpy as np
 
 _MIN_INLIERS = 20  # features that must agree on one homography
 _MIN_AGREEING = 0.6  # share of the matches that must agree
+_SMALLEST = 32  # pixels; smaller images have no features
 _NEAR = 60  # bits; descriptors that differ in more are not alike
 _STRONG = 120  # features of each view that choose the views to try
 _TRIED = 2  # views tried
@@ -71,7 +72,7 @@ class ViewMemory:
 
     def recall(self, grey: np.ndarray) -> np.ndarray:
         """Return the ids (HxW int32, 0 = unknown) that earlier frames suggest for a HxW uint8 image."""
-        if not self._capacity:
+        if not self._capacity or min(grey.shape) < _SMALLEST:
             return np.zeros(grey.shape, np.int32)
         strongest = sorted(self._orb.detect(grey, None), key=lambda keypoint: -keypoint.response)
         keypoints, self._descriptors = self._orb.compute(grey, strongest)

@@ -2,62 +2,98 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import cv2
 import numpy as np
 
-from cc_ros.tracking.mask_follower import MaskFollower
+from cc_ros.tracking.base import MAX_ID
+from cc_ros.tracking.mask_follower import Grains, MaskFollower
 from cc_ros.tracking.propagation import Propagator, sources
+from cc_ros.tracking.recovery import Recovery
 from cc_ros.tracking.tracks import TrackBook
+
+_RECALL = 0.3  # seconds between two looks for known views while nothing is lost
+_AVERAGE = 0.5  # seconds over which it is averaged how well an object is held
 
 
 class SeededScene:
     """Objects given as masks, in images of one working size.
 
     :param book: where the tracks are kept.
+    :param recovery: knows objects again that were out of view.
     :param ids: HxW uint16, the objects in the first image, of any size.
+    :param every: seconds between two frames in which the masks are drawn anew; in between, the flow carries them.
     """
 
-    def __init__(self, book: TrackBook, propagator: Propagator, ids: np.ndarray) -> None:
+    def __init__(
+        self, book: TrackBook, propagator: Propagator, recovery: Recovery, ids: np.ndarray, *, every: float
+    ) -> None:
         self._book = book
         self._propagator = propagator
+        self._recovery = recovery
         self._given: np.ndarray | None = ids
-        self._followers: dict[int, MaskFollower] = {}
-        self._grey: np.ndarray | None = None
+        self._every = every
+        self._grey: np.ndarray = np.zeros((0, 0), np.uint8)  # the last image
+        self._flow: np.ndarray | None = None  # from it to the one that was drawn last; None: it was that one
+        self._rows: np.ndarray = np.zeros((0, 0), np.int32)  # its regions
+        self._drawn = self._recalled = 0.0  # stamps
 
     def step(self, image: np.ndarray, stamp: float, size: tuple[int, int]) -> np.ndarray:
         """Return the ids (uint16, of ``size``: width, height) in the next image (HxWx3 uint8 BGR)."""
         grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
         if self._given is not None:
-            ids = self._given
-            self._start(image, ids, stamp)
-            self._given, self._grey = None, grey
+            ids, self._given = self._given, None
+            self._start(image, grey, ids, stamp)
             return cv2.resize(ids, size, interpolation=cv2.INTER_NEAREST)
-        assert self._grey is not None
+        if not self._tracks:
+            return np.zeros(size[::-1], np.uint16)
         if grey.shape != self._grey.shape:  # a cut: what is known is stretched to the new size
-            self._grey = cv2.resize(self._grey, grey.shape[::-1])
-            for follower in self._followers.values():
-                follower.resize((grey.shape[1], grey.shape[0]))
-        flow = self._propagator.motion(self._grey, grey).flow
-        for key, follower in self._followers.items():
-            carried = cv2.remap(follower.mask, *sources(flow), cv2.INTER_LINEAR) > 0.5
-            follower.step(image, flow)
-            found = follower.mask > 0.5
-            held = float((carried & found).sum() / max((carried | found).sum(), 1))
-            self._book.judge(self._book.tracks[key], np.inf, held, stamp, average=0.5)
+            self._grey, self._flow = cv2.resize(self._grey, grey.shape[::-1]), None
+            self._follower.resize((grey.shape[1], grey.shape[0]))
+        passed = stamp - self._drawn
+        if 0 <= passed < self._every - 1e-3:
+            self._move(grey)
+        else:
+            self._redraw(image, grey, stamp, max(passed, 0.0))
         self._grey = grey
-        return self._drawn(size)
+        return self._ids[self._follower.drawn(self._rows, size)]
 
-    def _start(self, image: np.ndarray, ids: np.ndarray, stamp: float) -> None:
-        size = (image.shape[1], image.shape[0])
-        for track in self._book.adopt(ids, stamp):
-            mask = cv2.resize((ids == track.id).astype(np.float32), size, interpolation=cv2.INTER_AREA)
-            self._followers[track.key] = MaskFollower(image, mask)
+    def _start(self, image: np.ndarray, grey: np.ndarray, ids: np.ndarray, stamp: float) -> None:
+        self._tracks = self._book.adopt(ids, stamp)
+        if not self._tracks:
+            return
+        self._ids = np.array([0, *(track.id for track in self._tracks)], np.uint16)
+        number = np.zeros(MAX_ID + 1, np.int32)
+        number[self._ids] = np.arange(len(self._ids))
+        index = cv2.resize(number[ids], (image.shape[1], image.shape[0]), interpolation=cv2.INTER_NEAREST)
+        self._follower = MaskFollower(image, index, len(self._tracks))
+        self._recovery.recall(grey)
+        self._recovery.remember(index)
+        self._grey, self._drawn, self._recalled = grey, stamp, stamp
 
-    def _drawn(self, size: tuple[int, int]) -> np.ndarray:
-        """Give each pixel to the object that claims it most, if one claims it by more than half."""
-        labels, best = np.zeros(size[::-1], np.uint16), np.full(size[::-1], 0.5, np.float32)
-        for key, follower in self._followers.items():
-            mask = cv2.resize(follower.mask, size, interpolation=cv2.INTER_LINEAR)
-            claimed = mask > best
-            labels[claimed], best[claimed] = self._book.tracks[key].id, mask[claimed]
-        return labels
+    def _move(self, grey: np.ndarray) -> np.ndarray:
+        """Return the flow from this frame to the one that was drawn last (HxWx2 float32, pixels)."""
+        flow = self._propagator.motion(self._grey, grey).flow
+        if self._flow is not None:
+            flow = flow + cv2.remap(self._flow, *sources(flow), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        self._flow = flow
+        self._rows = self._follower.carried(flow)
+        return flow
+
+    def _redraw(self, image: np.ndarray, grey: np.ndarray, stamp: float, passed: float) -> None:
+        follower, lost = self._follower, self._follower.area == 0
+        looked = lost.any() or not 0 <= stamp - self._recalled < _RECALL
+        with ThreadPoolExecutor(max_workers=1) as pool:  # OpenCV works outside the interpreter lock
+            grains = pool.submit(Grains.of, image, follower.window())
+            flow = self._move(grey)
+            recalled = self._recovery.recall(grey) if looked else np.zeros_like(self._rows)
+        back = {k: recalled == k + 1 for k in np.flatnonzero(lost).tolist()}
+        back = {k: place for k, place in back.items() if place.any()}
+        self._rows = follower.redraw(image, flow, passed, grains.result(), back)
+        self._flow, self._drawn = None, stamp
+        for track, held in zip(self._tracks, follower.held.tolist(), strict=True):
+            self._book.judge(track, np.inf, held, stamp, _AVERAGE)
+        if looked:
+            self._recalled = stamp
+            self._recovery.remember(follower.drawn(self._rows, grey.shape[::-1]))
