@@ -1,8 +1,8 @@
 """How fast SAM 2.1 tracks many objects frame by frame, and whether that stays so.
 
 Prints Markdown: the card, torch and sizes; milliseconds a frame by number of objects, in one batch and one by one as
-stock SAM 2 does it; with --long, time and memory along a long run. Speed does not depend on the weights: without
---weights they are random.
+stock SAM 2 does it; what the search for objects adds to a frame; with --long, time and memory along a long run. Speed
+does not depend on the weights: without --weights they are random.
 
   python benchmarks/sam2_gpu.py                                     # one GPU, 1024 px, tiny
   python benchmarks/sam2_gpu.py --compile --precision bf16 --long 10000
@@ -22,14 +22,17 @@ import cv2
 import numpy as np
 import torch
 
+from cc_ros.frame import Frame
+from cc_ros.tracking.proposals import RegionProposer
 from cc_ros.tracking.sam2.loading import choose_device
 from cc_ros.tracking.sam2.model import CONFIGS, build_model
 from cc_ros.tracking.sam2.predictor import StreamingPredictor
 from cc_ros.tracking.sam2.settings import Sam2Settings
-from cc_ros.tracking.sam2.tracker import paint
+from cc_ros.tracking.sam2.tracker import Sam2Tracker, paint
 from cc_ros.tracking.sam2.weights import load_weights
 
 WARM_UP = 20  # frames: an object's memory has its full length after 16
+CAMERA = 30  # frames a second
 
 
 @dataclass(frozen=True)
@@ -144,16 +147,32 @@ def compare(predictor: StreamingPredictor, scene: Scene, options: argparse.Names
     predictor.batch_objects = options.batch
 
 
-def ask(predictor: StreamingPredictor, scene: Scene, prompts: int = 16) -> None:
-    """Print what one piece of the search for objects costs, which runs between two frames."""
+def search(predictor: StreamingPredictor, scene: Scene, objects: int, frames: int) -> None:
+    """Print what one piece of the search for objects costs, and what a search beside every frame adds to it."""
     encoding = predictor.encode(scene.image(0), 0)
-    points, kinds = torch.rand(prompts, 1, 2), torch.ones(prompts, 1, dtype=torch.int32)
+    points, kinds = torch.rand(16, 1, 2), torch.ones(16, 1, dtype=torch.int32)
     seconds = []
     for _ in range(10):
         began = now(predictor.device)
         predictor.ask(encoding, points, kinds)
         seconds.append(now(predictor.device) - began)
-    print(f"asking at {prompts} points: {1e3 * statistics.median(seconds):.1f} ms", flush=True)
+    print(f"asking at 16 points: {1e3 * statistics.median(seconds):.1f} ms\n", flush=True)
+    for discover in ("off", "idle"):
+        settings = Sam2Settings(discover=discover, discover_every=1, patience=100_000, max_objects=objects + 1)
+        tracker = Sam2Tracker(predictor, settings, RegionProposer())
+        times = []
+        for t in range(frames + WARM_UP):
+            began = now(predictor.device)
+            tracker.step(Frame(scene.image(t), t / CAMERA))
+            times.append(1e3 * (time.perf_counter() - began))
+            if t == 0:
+                given = predictor.from_masks(encoding, scene.masks(objects))
+                predictor.add(range(10_000, 10_000 + objects), 0, predictor.remember(encoding, given))
+            time.sleep(max(1 / CAMERA - times[-1] / 1e3, 0))
+        times = sorted(times[WARM_UP:])
+        median, p95 = statistics.median(times), times[int(len(times) * 0.95)]
+        print(f"{objects} objects, camera at {CAMERA} Hz, search {discover}: {median:.1f} ms a frame, p95 {p95:.1f}")
+        tracker.close()
 
 
 def long_run(predictor: StreamingPredictor, scene: Scene, options: argparse.Namespace) -> None:
@@ -202,7 +221,7 @@ def main() -> None:
             print(f"\n{precision}{', torch.compile' if compiled else ''}\n", flush=True)
             predictor = StreamingPredictor(model, bf16=precision == "bf16", batch_objects=options.batch)
             compare(predictor, scene, options)
-            ask(predictor, scene)
+            search(predictor, scene, options.objects[-1], options.frames)
     if options.long and predictor is not None:
         long_run(predictor, scene, options)
 
