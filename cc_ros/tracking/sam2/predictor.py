@@ -283,7 +283,8 @@ class StreamingPredictor:
     def _autocast(self) -> AbstractContextManager[None]:
         if self._stopped:
             raise BackendError("SAM 2 was stopped")
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self._bf16)
+        # Without its cache of cast weights: all threads share that, but not their streams.
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self._bf16, cache_enabled=False)
 
 
 def scale(image: np.ndarray, size: int) -> Tensor:

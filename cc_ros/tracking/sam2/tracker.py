@@ -35,6 +35,9 @@ SEEDS_AT_ONCE = 16  # given masks that are prepared together
 SPECK = 1e-4  # share of the image below which a mask is noise
 
 
+Joined = tuple[Sequence[int], Prediction]  # ids and masks
+
+
 @dataclass(frozen=True, slots=True)
 class Newcomers:
     """What a search found, ready to be tracked: N masks, the best first.
@@ -141,11 +144,11 @@ class Sam2Tracker(Tracker):
         given = self._take_seed(encoding)
         ids, prediction = self._predictor.step(encoding)
         labels = self._paint(ids, prediction, size) if given is None else _resized(given, size)
-        if self._due():
-            found_ids, found = self._search(encoding, frame.image, labels)
-            if found is not None:
-                ids, prediction = (*ids, *found_ids), Prediction.cat([p for p in (prediction, found) if p is not None])
-                labels = self._paint(ids, prediction, size)
+        found = self._search(encoding, frame.image, labels) if self._due() else None
+        if found is not None:
+            ids = (*ids, *found[0])
+            prediction = found[1] if prediction is None else Prediction.cat([prediction, found[1]])
+            labels = self._paint(ids, prediction, size)
         known = {*self._predictor.ids, *self._gallery.lost}
         tracks = self._sightings.update(labels, frame.stamp, confidence(ids, prediction), known)
         if prediction is not None:
@@ -178,20 +181,16 @@ class Sam2Tracker(Tracker):
     def _room(self) -> int:
         return min(self._max_objects - len(self._predictor.ids), MAX_ID + 1 - self._next_id)
 
-    def _search(
-        self, encoding: Encoding, image: np.ndarray, labels: np.ndarray
-    ) -> tuple[Sequence[int], Prediction | None]:
+    def _search(self, encoding: Encoding, image: np.ndarray, labels: np.ndarray) -> Joined | None:
         """Search at once on the first frame or when told so, else begin a search for the time between frames."""
-        work = self._work(encoding, image, labels)
-        found: tuple[Sequence[int], Prediction | None] = (), None
-        if self._index and self._settings.discover == "idle":
-            self._streams.lend(encoding.features)
-            self._worker.start(work)
-        else:
-            found = self._join(finish(work))
         self._searched = self._index
         self._searches += 1
-        return found
+        work = self._work(encoding, image, labels)
+        if not self._index or self._settings.discover == "inline":
+            return self._join(finish(work))
+        self._streams.lend(encoding.features)
+        self._worker.start(work)
+        return None
 
     def _work(
         self, encoding: Encoding, image: np.ndarray, labels: np.ndarray
@@ -208,15 +207,15 @@ class Sam2Tracker(Tracker):
         self._streams.hand_over([*prediction.tensors(), *(t for m in moments for t in m.tensors())])
         return found
 
-    def _join(self, found: Newcomers | None) -> tuple[Sequence[int], Prediction | None]:
+    def _join(self, found: Newcomers | None) -> Joined | None:
         """Start tracking what was found, under their old ids where these are lost objects."""
         if found is None:
-            return (), None
+            return None
         ids = self._gallery.recover(found.looks[: self._room()])
         self._recovered += sum(i > 0 for i in ids)
         rows = [row for row, old in enumerate(ids) if old or not self._only_seeded]
         if not rows:
-            return (), None
+            return None
         for row in rows:
             if not ids[row]:
                 ids[row], self._next_id = self._next_id, self._next_id + 1
