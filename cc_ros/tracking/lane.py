@@ -90,17 +90,16 @@ class SlowLane:
             except CCError as error:
                 self._fail(str(error))
             except Exception as error:  # a defect met in one frame must not end the stream
-                log.exception("a defect in the slow tracker")
-                self._fail(repr(error))
+                self._fail(repr(error), traceback=True)
             with self._changed:
                 self._changed.wait_for(lambda: self._closed, pause)
             pause = min(2 * pause, LONGEST_PAUSE)
 
-    def _fail(self, reason: str) -> None:
+    def _fail(self, reason: str, *, traceback: bool = False) -> None:
         if self._closed:
             return
-        if not self.failure:
-            log.error("tracking by optical flow alone, SAM 2 is tried again later: %s", reason)
+        if not self.failure:  # else it was said before
+            log.error("tracking by optical flow alone, SAM 2 is tried again later: %s", reason, exc_info=traceback)
         with self._changed:
             self.failure, self.failures = reason, self.failures + 1
             self._job = self._done = None
