@@ -20,7 +20,7 @@ import numpy as np
 import torch
 
 from cc_ros.frame import Frame
-from cc_ros.tracking import lane
+from cc_ros.tracking import priority
 from cc_ros.tracking.auto import AutoTracker
 from cc_ros.tracking.base import Tracked, Tracker
 from cc_ros.tracking.flow import FlowTracker
@@ -109,7 +109,7 @@ def main() -> None:
     parser.add_argument("--image-size", type=int, nargs="+", default=[256, 384, 512])
     parser.add_argument("--objects", type=int, default=10)
     parser.add_argument("--threads", type=int, nargs="+", default=[max(torch.get_num_threads() // 2, 1)])
-    parser.add_argument("--nice", type=int, nargs="+", default=[lane.NICENESS], help="of SAM 2's thread")
+    parser.add_argument("--nice", type=int, nargs="+", default=[priority.NICENESS], help="of SAM 2's thread")
     parser.add_argument("--seconds", type=float, default=20)
     parser.add_argument("--rounds", type=int, default=1, help="all settings again so often")
     options = parser.parse_args()
@@ -125,7 +125,7 @@ def main() -> None:
         if setting is None:
             tracker: Tracker = FlowTracker()
         else:
-            lane.NICENESS = setting[2]
+            priority.NICENESS = setting[2]
             tracker = background(setting[0], setting[1], discs(images[0].shape, options.objects))
         times = play(tracker, images, fps, options.seconds)
         name = " | ".join(map(str, setting or ("none", "", "")))

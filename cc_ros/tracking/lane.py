@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,12 +12,12 @@ import numpy as np
 from cc_ros.errors import CCError
 from cc_ros.frame import Frame
 from cc_ros.tracking.base import Tracked, Tracker
+from cc_ros.tracking.priority import give_way
 
 log = logging.getLogger(__name__)
 
 CLOSE_SECONDS = 10.0  # a tracker that is being made, its weights fetched say, is not waited for any longer
 PAUSE, LONGEST_PAUSE = 30.0, 600.0  # seconds until a tracker that failed is made anew, doubled each time
-NICENESS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +39,7 @@ class SlowLane:
     A tracker that fails is closed, and made anew after a pause: memory may be free again, or the network back.
 
     :param make: makes the tracker, in the thread: loading and fetching weights hold up nobody.
-    :param modest: let the thread, and those that it starts, run only where others leave a core free (Linux).
+    :param modest: let all other threads go first.
     """
 
     def __init__(self, make: Callable[[], Tracker], *, modest: bool = False) -> None:
@@ -81,8 +79,8 @@ class SlowLane:
         self._thread.join(CLOSE_SECONDS)
 
     def _run(self) -> None:
-        if self._modest and sys.platform == "linux":  # where a thread has a priority of its own
-            os.nice(NICENESS)
+        if self._modest:
+            give_way()
         pause = PAUSE
         while not self._closed:
             try:

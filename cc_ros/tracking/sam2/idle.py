@@ -7,6 +7,8 @@ from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, nullcontext
 from typing import Generic, TypeVar
 
+from cc_ros.tracking.priority import give_way
+
 T = TypeVar("T")
 
 
@@ -77,6 +79,7 @@ class IdleWorker(Generic[T]):
             self._thread.join()
 
     def _run(self) -> None:
+        give_way()
         with self._context():
             while not self._closed:
                 self._idle.wait()
