@@ -18,7 +18,9 @@ WALL, RUG, POLE = 0, 1, 3
 
 def regions(labels: np.ndarray, colours: list[tuple[int, int, int]]) -> Regions:
     area = np.bincount(labels.ravel(), minlength=len(colours)).astype(float)
-    return Regions(labels, area, np.array(colours, float), area * 0, np.array([0]), area[:, None])
+    return Regions(
+        labels, area, np.array(colours, float), area * 0, np.array([0]), area[:, None], np.zeros(len(area), np.int64)
+    )
 
 
 def scene(pole_top: int, second: tuple[int, int, int] = (50, 40, 20)) -> Regions:

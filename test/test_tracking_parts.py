@@ -15,9 +15,9 @@ from cc_ros.tracking.depth import DepthView
 from cc_ros.tracking.label_maps import compact, shapes
 from cc_ros.tracking.open_scene import OpenScene
 from cc_ros.tracking.propagation import DisPropagator, warp
-from cc_ros.tracking.proposals import RegionProposer, Regions
+from cc_ros.tracking.proposals import Grains, RegionProposer, Regions
 from cc_ros.tracking.recovery import ViewMemory
-from cc_ros.tracking.region_graph import COUNT, LENGTH, RegionGraph, merge, region_graph
+from cc_ros.tracking.region_graph import COUNT, LENGTH, merge, region_graph
 from cc_ros.tracking.superpixels import superpixels
 from cc_ros.tracking.tracks import TrackBook
 
@@ -141,6 +141,7 @@ def two_regions(colours: list[tuple[int, int, int]], votes: list[list[int]]) -> 
         nothing,
         np.array([0, 4, 9]),
         np.array(votes),
+        np.zeros(2, np.int64),
     )
 
 
@@ -169,7 +170,7 @@ def test_what_hardly_looks_like_an_object_gets_an_id_only_when_seen_again() -> N
 class CountingProposer(RegionProposer):
     looks = 0
 
-    def grains(self, image: np.ndarray, view: DepthView | None = None) -> RegionGraph:
+    def grains(self, image: np.ndarray, view: DepthView | None = None) -> Grains:
         self.looks += 1
         return super().grains(image, view)
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from cc_ros.tracking.proposals import Regions
+from cc_ros.tracking.room_layout import THINGS, UNKNOWN
 
 # Differences of mean colour (CIE Lab) beyond which two regions apart from each other are two objects.
 _UNLIKE_L, _UNLIKE_AB = 9.0, 8.0
@@ -38,7 +39,9 @@ def owners(regions: Regions, colours: Mapping[int, np.ndarray]) -> np.ndarray:
 
 
 def _release_pieces(regions: Regions, owner: np.ndarray, shared: np.ndarray, colours: Mapping[int, np.ndarray]) -> None:
-    """Take from a track the regions that look unlike its main region: two objects were taken for one.
+    """Take from a track the regions that look unlike its main region, or are a wall where that is a thing.
+
+    Two objects were taken for one, or an object and what is behind it.
 
     The main region is the one that looks most like the track did so far, of those that are not small parts of it.
     """
@@ -52,6 +55,8 @@ def _release_pieces(regions: Regions, owner: np.ndarray, shared: np.ndarray, col
         if known is not None:
             main = likely[np.linalg.norm(regions.colour[likely] - known, axis=1).argmin()]
         unlike = _unlike(regions.colour[mine], regions.colour[main])
+        part, other = regions.part[mine], regions.part[main]
+        unlike |= (part != other) & (np.minimum(part, other) > UNKNOWN) & (np.minimum(part, other) < THINGS)
         owner[mine[unlike & (mine != main)]] = 0
 
 

@@ -13,6 +13,7 @@ from cc_ros.tracking.association import owners, paint, shared
 from cc_ros.tracking.depth import DepthView
 from cc_ros.tracking.label_maps import compact
 from cc_ros.tracking.occlusion import gapless, pieces
+from cc_ros.tracking.places import PlaceMemory
 from cc_ros.tracking.propagation import Propagator, warp
 from cc_ros.tracking.proposals import RegionProposer, Regions
 from cc_ros.tracking.recovery import Recovery
@@ -50,6 +51,7 @@ class OpenScene:
         self._proposer = proposer
         self._recovery = recovery
         self._every = every
+        self._places = PlaceMemory()
         self._min_area = min_area
         self._judge_time = judge_time
         self._keys: np.ndarray | None = None  # HxW int32
@@ -88,8 +90,11 @@ class OpenScene:
             grains = pool.submit(self._proposer.grains, image, view)
             carried = self._carried(grey, outside=False)
             recalled = self._recovery.recall(grey)
-        prior = self._prior(carried, recalled)
-        regions = self._proposer.propose(grains.result(), prior)
+        prior, found = self._prior(carried, recalled), grains.result()
+        if view and found.parts:  # what is seen at the place of an object is this object
+            placed = self._living(self._places.recall(view, image, carried))
+            prior = np.where(placed > 0, placed, prior)
+        regions = self._proposer.propose(found, prior)
         tracks = self._book.tracks.items()
         colours = {key: track.colour for key, track in tracks if not np.isnan(track.colour[0])}
         owner = owners(regions, colours)
@@ -100,6 +105,7 @@ class OpenScene:
         self._judge(regions, owner, stamp)
         keys = self._united(paint(regions, owner, prior), same, stamp)
         self._recovery.remember(keys)
+        self._places.remember(keys)
         self._book.prune(set(compact(keys)[0].tolist()))
         return keys
 
@@ -110,6 +116,7 @@ class OpenScene:
             if stamp - since > _PROOF - 1e-3 and all(key in self._book.tracks for key in pair):
                 elder, younger = self._book.unite(*pair)
                 self._recovery.rename(younger, elder)
+                self._places.rename(younger, elder)
                 keys[keys == younger] = elder
         return keys
 
@@ -138,6 +145,11 @@ class OpenScene:
         known = np.where(np.isin(distinct, list(self._book.tracks)), distinct, 0)
         back = (known > 0) & ~np.isin(distinct, compact(carried)[0])
         return np.where((carried > 0) & ~back[index], carried, known[index])
+
+    def _living(self, keys: np.ndarray) -> np.ndarray:
+        """Return the map (HxW int32) without the tracks that are forgotten."""
+        distinct, index = compact(keys)
+        return np.where(np.isin(distinct, list(self._book.tracks)), distinct, 0).astype(np.int32)[index]
 
     def _judge(self, regions: Regions, owner: np.ndarray, stamp: float) -> None:
         """Average over time how much each track looks like an object, and how well it is held."""

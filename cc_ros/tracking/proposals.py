@@ -8,11 +8,13 @@ from typing import Protocol
 import cv2
 import numpy as np
 
-from cc_ros.tracking.depth import DepthView, depth_steps
+from cc_ros.tracking.depth import DepthView, depth_fits, depth_steps
 from cc_ros.tracking.label_maps import compact
+from cc_ros.tracking.layout_evidence import agreement, main_part, object_odds, pair_odds
 from cc_ros.tracking.region_graph import COUNT, B, L, RegionGraph, merge, region_graph
 from cc_ros.tracking.region_model import object_features, pair_features
 from cc_ros.tracking.region_weights import OBJECT, SAME
+from cc_ros.tracking.room_layout import THINGS, room_layout
 from cc_ros.tracking.superpixels import superpixels
 
 _WIDTH = 320  # pixels; what the affinity was fitted on
@@ -28,6 +30,7 @@ class Regions:
     :param objectness: n float64, log odds of being an object rather than a part of a wall, floor or ceiling.
     :param ids: t int64, the distinct ids of the prior map, 0 first.
     :param votes: n x t float64, pixels of each region that carry each of ``ids``.
+    :param part: n int64, what of ``room_layout`` each region is, UNKNOWN where that is unclear or no depth is known.
     """
 
     labels: np.ndarray
@@ -36,6 +39,19 @@ class Regions:
     objectness: np.ndarray
     ids: np.ndarray
     votes: np.ndarray
+    part: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class Grains:
+    """The small regions of an image.
+
+    :param graph: these regions; they have votes of each label of ``room_layout``.
+    :param parts: how many such labels; 0 where no depth is known, or none that fits the image.
+    """
+
+    graph: RegionGraph
+    parts: int
 
 
 class Proposer(Protocol):
@@ -66,16 +82,22 @@ class RegionProposer:
         numbers = np.where(found.objectness > 0, np.cumsum(found.objectness > 0), 0).astype(np.int32)
         return cv2.resize(numbers[found.labels], (width, height), interpolation=cv2.INTER_NEAREST)
 
-    def grains(self, image: np.ndarray, view: DepthView | None = None) -> RegionGraph:
+    def grains(self, image: np.ndarray, view: DepthView | None = None) -> Grains:
         """Return the small regions that ``propose`` merges.
 
         :param image: HxWx3 uint8 BGR, about 320 pixels wide, the size that the affinity was fitted on.
         :param view: the depth of these pixels, where it is known.
         """
-        cut = depth_steps(view.depth) if view else None
-        return region_graph(image, *superpixels(image, cut=cut))
+        steps = depth_steps(view) if view else None
+        labels, gradient = superpixels(image, cut=steps)
+        graph = region_graph(image, labels, gradient)
+        if view is None or steps is None or not depth_fits(steps, gradient):
+            return Grains(graph, 0)
+        layout = room_layout(view)
+        parts = max(int(layout.max()) + 1, THINGS)
+        return Grains(replace(graph, votes=_votes(graph, layout, parts)), parts)
 
-    def propose(self, grains: RegionGraph, prior: np.ndarray) -> Regions:
+    def propose(self, grains: Grains, prior: np.ndarray) -> Regions:
         """Merge the small regions of an image.
 
         :param prior: HxW int32, what is known of the image already: an id, or 0 for nothing.
@@ -83,16 +105,26 @@ class RegionProposer:
         ids, index = compact(prior)
         if not ids.size or ids[0] != 0:
             ids, index = np.append(0, ids), index + 1
-        cell = (grains.labels * np.int32(len(ids)) + index).ravel()
-        votes = np.bincount(cell, minlength=len(grains.regions) * len(ids)).reshape(-1, len(ids)).astype(float)
-        graph = merge(replace(grains, votes=votes), self._affinity, self._threshold)
+        parts = grains.parts
+
+        def affinity(graph: RegionGraph) -> np.ndarray:
+            share = graph.votes[:, parts + 1 :] / graph.regions[:, COUNT, None]
+            same, other = agreement(share, graph.first, graph.second)
+            odds = SAME(pair_features(graph)) + self._memory * (same - other)
+            return odds + pair_odds(graph, graph.votes[:, :parts]) if parts else odds
+
+        votes = np.hstack([grains.graph.votes, _votes(grains.graph, index, len(ids))])
+        graph = merge(replace(grains.graph, votes=votes), affinity, self._threshold)
         area = graph.regions[:, COUNT]
         colour = graph.regions[:, L : B + 1] / area[:, None]
-        return Regions(graph.labels, area, colour, OBJECT(object_features(graph)), ids, graph.votes)
+        objectness, part = OBJECT(object_features(graph)), np.zeros(len(area), np.int64)
+        if parts:
+            layout = graph.votes[:, :parts]
+            objectness, part = objectness + object_odds(graph, layout), main_part(graph, layout)
+        return Regions(graph.labels, area, colour, objectness, ids, graph.votes[:, parts:], part)
 
-    def _affinity(self, graph: RegionGraph) -> np.ndarray:
-        share = graph.votes[:, 1:] / graph.regions[:, COUNT, None]
-        known = share.sum(axis=1)
-        same = np.einsum("et,et->e", share[graph.first], share[graph.second])
-        other = known[graph.first] * known[graph.second] - same
-        return SAME(pair_features(graph)) + self._memory * (same - other)
+
+def _votes(graph: RegionGraph, labels: np.ndarray, count: int) -> np.ndarray:
+    """Return the pixels of each region that have each of ``count`` labels (HxW int32, from 0 on)."""
+    cell = (graph.labels * np.int32(count) + labels).ravel()
+    return np.bincount(cell, minlength=len(graph.regions) * count).reshape(-1, count).astype(float)
