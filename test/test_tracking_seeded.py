@@ -106,6 +106,22 @@ def test_a_given_object_that_returns_gets_its_id_back_and_its_double_does_not() 
     assert iou(tracked.labels == 5, ids == 5) > 0.9
 
 
+def test_of_an_object_that_left_in_part_all_comes_back() -> None:
+    wall = wide_scene()
+    wall[110:180, 200:280] = (40, 200, 40)
+    truth = np.zeros(wall.shape[:2], np.uint16)
+    truth[110:180, 120:280] = 5  # half red, half green
+
+    def view(x: float) -> tuple[np.ndarray, np.ndarray]:
+        part = np.s_[:, int(x) : int(x) + 320]
+        return np.ascontiguousarray(wall[part]), truth[part]
+
+    there = np.arange(0, 240, 12.0)
+    for tracked, ids in run(view, np.concatenate([there, np.full(60, 240.0), there[::-1]]), 30):
+        assert iou(tracked.labels == 5, ids == 5) > 0.4
+    assert iou(tracked.labels == 5, ids == 5) > 0.9
+
+
 def test_what_is_covered_for_good_is_lost_and_nothing_else_is_taken_for_it() -> None:
     def scene(x: float) -> tuple[np.ndarray, np.ndarray]:
         image, ids = GROUND.copy(), np.zeros(SIZE, np.uint16)

@@ -29,7 +29,8 @@ _COARSE = 4  # pixels between those that tell what is near an object
 _MOSTLY = 0.6  # share of an object; if less is seen of it, that says little of the whole
 _GONE = 20  # pixels; less is no object
 _MARGIN, _SUDDEN = 0.5, 8  # sizes of an object and pixels: how far it comes until it is drawn again
-_BACK = 0.4  # IoU of what is found with the place where a lost object should be back
+_BACK = 0.5  # share of the place where a lost object should be back that must turn out to be it
+_CHANCE = 0.01  # of an object to be where it is least expected
 _NOWHERE = -6.0  # log odds too far from the object
 
 Box = tuple[slice, slice]
@@ -139,7 +140,7 @@ class MaskFollower:
         :param flow: HxWx2 float32, pixels, from this frame to the one drawn before.
         :param passed: seconds between them.
         :param grains: of ``window()`` in this image.
-        :param places: by object (0..n-1), HxW bool, where lost objects may be back.
+        :param places: by object (0..n-1), HxW bool, where objects are that were lost, wholly or in part.
         """
         rows = self.carried(flow, outside=True)
         motions = affine_motions(flow, rows, self._share)
@@ -207,6 +208,10 @@ class MaskFollower:
             elif motion is not None and passed > 0:
                 self._drift[k] = (motion - background) @ centre / passed
         return steered
+
+    def owner(self, rows: np.ndarray) -> np.ndarray:
+        """Return the objects (HxW int32 1..n, 0 = none) for regions of ``carried``."""
+        return self._owner(0.5)[rows]
 
     def _owner(self, above: float) -> np.ndarray:
         """Return for each region 1..n, the object that has most of it, or 0 if that is not more than ``above``."""
@@ -291,10 +296,10 @@ class MaskFollower:
         before, now = carried > 0.5, share > 0.5
         both, either = count @ (before & now), count @ (before | now)
         self.held = both / np.maximum(either, 1)
-        self.area = count @ now
+        lost, self.area = self.area == 0, count @ now
         gone = self.area <= _GONE
-        for k in places:
-            gone[k] |= self.held[k] < _BACK
+        for k in [k for k in places if lost[k]]:
+            gone[k] |= both[k] < _BACK * (count @ before[:, k])
         share[:, gone] = 0
         self.area[gone] = 0
 
@@ -326,7 +331,7 @@ def _expect(box: Box, carried: np.ndarray, remembered: np.ndarray, blur: float) 
     core = cv2.resize((known > 0.3).astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0.5 / shrink
     reach = np.ones((2 * int(3 * blur / shrink) + 1,) * 2, np.uint8)
     near = cv2.resize(cv2.dilate(core.astype(np.uint8), reach), full, interpolation=cv2.INTER_NEAREST)
-    odds = np.log((small + 0.01) / (1.01 - np.minimum(small, 1)))
+    odds = np.log((small + _CHANCE) / (1 + _CHANCE - np.minimum(small, 1)))
     return _Expected(box, known, cv2.resize(odds, full), near > 0)
 
 

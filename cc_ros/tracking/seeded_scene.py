@@ -14,6 +14,7 @@ from cc_ros.tracking.recovery import Recovery
 from cc_ros.tracking.tracks import TrackBook
 
 _RECALL = 0.3  # seconds between two looks for known views while nothing is lost
+_STAYED = 0.7  # share of what was carried of an object that is where it was remembered, if it rests
 _AVERAGE = 0.5  # seconds over which it is averaged how well an object is held
 
 
@@ -87,13 +88,23 @@ class SeededScene:
         with ThreadPoolExecutor(max_workers=1) as pool:  # OpenCV works outside the interpreter lock
             grains = pool.submit(Grains.of, image, follower.window())
             flow = self._move(grey)
-            recalled = self._recovery.recall(grey) if looked else np.zeros_like(self._rows)
-        back = {k: recalled == k + 1 for k in np.flatnonzero(lost).tolist()}
-        back = {k: place for k, place in back.items() if place.any()}
-        self._rows = follower.redraw(image, flow, passed, grains.result(), back)
+            places = self._places(self._recovery.recall(grey)) if looked else {}
+        self._rows = follower.redraw(image, flow, passed, grains.result(), places)
         self._flow, self._drawn = None, stamp
         for track, held in zip(self._tracks, follower.held.tolist(), strict=True):
             self._book.judge(track, np.inf, held, stamp, _AVERAGE)
         if looked:
             self._recalled = stamp
             self._recovery.remember(follower.drawn(self._rows, grey.shape[::-1]))
+
+    def _places(self, recalled: np.ndarray) -> dict[int, np.ndarray]:
+        """Return by object (0..n-1) where it is (HxW bool), if the flow has lost it, or has carried only a part of it.
+
+        :param recalled: HxW int32, the objects that earlier views suggest.
+        """
+        carried, n = self._follower.owner(self._rows), len(self._tracks) + 1
+        shared = np.bincount((carried * n + recalled).ravel(), minlength=n * n).reshape(n, n)
+        old, new, both = shared.sum(axis=1), shared.sum(axis=0), np.diagonal(shared)
+        part = (both >= _STAYED * old) & (new > 0) & (old < _STAYED * new)
+        part[1:] |= (self._follower.area == 0) & (new[1:] > 0)
+        return {k - 1: (recalled == k) | (carried == k) for k in np.flatnonzero(part).tolist() if k}
