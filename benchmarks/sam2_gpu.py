@@ -219,6 +219,7 @@ def main() -> None:
         model = build_model(options.model, options.image_size, device, weights, compiled=compiled)
         for precision in options.precision:
             print(f"\n{precision}{', torch.compile' if compiled else ''}\n", flush=True)
+            torch.compiler.reset()  # torch gives up on a function with too many variants
             predictor = StreamingPredictor(model, bf16=precision == "bf16", batch_objects=options.batch)
             compare(predictor, scene, options)
             search(predictor, scene, options.objects[-1], options.frames)
