@@ -137,6 +137,28 @@ def test_weights_fit_whatever_the_image_size():
     assert {k: v.shape for k, v in small.items()} == {k: v.shape for k, v in large.items()}
 
 
+def test_objects_share_a_batch_as_soon_as_their_memories_have_one_shape(monkeypatch):
+    predictor = StreamingPredictor(random_model(64))
+    encodings = [predictor.encode(image, 0) for image in frames(2)]
+    mask = torch.from_numpy(disc_mask(0, 0))[None]
+    attention, batches = predictor.model.memory_attention.forward, []
+
+    def counted(curr, **others):
+        batches[-1].append(curr[0].shape[1])
+        return attention(curr=curr, **others)
+
+    monkeypatch.setattr(predictor.model.memory_attention, "forward", counted)
+    for t in range(21):
+        encoding = replace(encodings[t % 2], index=t)
+        if t in (0, 3):
+            give(predictor, [t + 1, t + 2], encoding, mask)
+        batches.append([])
+        predictor.step(encoding)
+    assert batches[2] == [2] and batches[3] == [2]  # those that join are not stepped in the same frame
+    assert batches[5] == [2, 2]
+    assert batches[20] == [4]
+
+
 def test_a_frame_may_be_stepped_again():
     predictor = StreamingPredictor(random_model(64))
     encodings = [predictor.encode(image, 0) for image in frames(3)]

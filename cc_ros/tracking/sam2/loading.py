@@ -55,14 +55,14 @@ def load_predictor(settings: Sam2Settings) -> StreamingPredictor:
         raise BackendError(f"image_size must be a multiple of 64, got {size}")
     torch.set_num_threads(settings.threads or CORES)
     weights = load_weights(settings)
+    bf16 = has_bf16(device) if settings.precision == "auto" else settings.precision == "bf16"
+    batch = settings.batch_objects or batch_size(device)
     try:
         model = build_model(settings.model, size, device, weights, compiled=settings.compile)
+        return StreamingPredictor(model, bf16=bf16, batch_objects=batch, prompted_frames=settings.prompted_frames)
     except RuntimeError as error:  # torch's: other tensors than the model has, or no memory on the device
         reason = str(error).strip().splitlines()[:2]
         raise BackendError(
             f"SAM 2.1 {settings.model} cannot be set up on {device}: {' '.join(reason)}; "
             "check that the weights are of that size and that the device has memory free"
         ) from error
-    bf16 = has_bf16(device) if settings.precision == "auto" else settings.precision == "bf16"
-    batch = settings.batch_objects or batch_size(device)
-    return StreamingPredictor(model, bf16=bf16, batch_objects=batch, prompted_frames=settings.prompted_frames)
