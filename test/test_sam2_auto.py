@@ -477,6 +477,21 @@ def test_without_torch_or_weights_auto_is_flow_and_says_so_once(monkeypatch, tmp
         make_tracker("auto", sam2=Sam2Settings(model="tinny"))
 
 
+@pytest.mark.parametrize("error", [ImportError("libcudart"), OSError("libcudart"), RuntimeError("parent directory")])
+def test_a_torch_or_sam2_that_cannot_be_imported_is_said_as_well(monkeypatch, error):
+    class Broken:
+        def find_spec(self, name: str, *_: object) -> None:
+            if name == "cc_ros.tracking.sam2.loading":
+                raise error
+
+    monkeypatch.setattr(factory, "find_spec", lambda name: name)
+    monkeypatch.delitem(sys.modules, "cc_ros.tracking.sam2.loading", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [Broken(), *sys.meta_path])
+    assert "cannot be imported" in str(make_tracker("auto").health()["degraded"])
+    with pytest.raises(BackendError, match="cannot be imported"):
+        make_tracker("sam2")
+
+
 def test_without_weights_and_gpu_auto_fetches_nothing(monkeypatch, tmp_path):
     pytest.importorskip("sam2")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))

@@ -78,7 +78,7 @@ def _may_not_fetch(settings: Sam2Settings, gpu: bool) -> str:
 def _has_gpu(settings: Sam2Settings) -> bool:
     try:
         from cc_ros.tracking.sam2.loading import choose_device
-    except (ImportError, OSError) as error:  # installed, but not for this machine: a CUDA library is missing, say
+    except (ImportError, OSError, RuntimeError) as error:  # a CUDA library is missing, say, or a folder is named sam2
         raise BackendError(f"torch or sam2 cannot be imported: {error}; {INSTALL}") from error
     return choose_device(settings.device).type != "cpu"
 
