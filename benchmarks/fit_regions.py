@@ -1,19 +1,20 @@
 #!/usr/bin/env python3
 """Fit the two small models of cc_ros.tracking.region_model on rendered rooms and write region_weights.py.
 
-usage: fit_regions.py ROOMS_DIR OUT.py [--leave-out ROOM]... [--frames N]
+usage: fit_regions.py OUT.py ROOMS_DIR.. [--held-out ROOMS_DIR]..
 
-ROOMS_DIR/NAME/rgb.mp4 and ids.npz (key "ids", uint16 [n, H, W]; 1-6 walls, floor and ceiling, 7.. objects).
-Learning to agglomerate: the present model merges, every pair that it meets on the way becomes a sample, the model is
-fitted again to all samples; three rounds. Colours, brightness and left-right are varied, so that the models learn what
-borders look like rather than which colours the furniture has. With --leave-out the accuracy on those rooms is printed.
+ROOMS_DIR/NAME/rgb.mp4 and ids.npz (key "ids", uint16 [n, H, W]; 1-6 walls, floor and ceiling, 7.. objects), as
+render_rooms.py writes them. Learning to agglomerate: the present model merges, pairs that it meets on the way become
+samples, the model is fitted again to all samples; four rounds. Colours, brightness and left-right are varied, so that
+the models learn what borders look like rather than which colours the furniture has. Of rooms held out, the accuracy
+is printed.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import cv2
@@ -25,29 +26,31 @@ from cc_ros.tracking.region_model import Perceptron, object_features, pair_featu
 from cc_ros.tracking.superpixels import superpixels
 
 OBJECT = 7  # ids from here on are objects
-SIZE = (320, 240)
-IDS = 64  # more than any room has
-SAME_UNITS, OBJECT_UNITS = 12, 6
+WIDTH = 320
+IDS = 80  # more than any room has
+SAME_UNITS, OBJECT_UNITS = 12, 8
+ROUNDS = 3
+MOST = 200_000  # samples in a fit
+
+Affinity = Callable[[np.ndarray], np.ndarray]
 
 
 @dataclass
 class Samples:
-    """Features, truth, weight and room of each sample."""
+    """Features, truth and weight of each sample."""
 
-    features: list[np.ndarray]
-    truth: list[np.ndarray]
-    weight: list[np.ndarray]
-    room: list[np.ndarray]
+    features: list[np.ndarray] = field(default_factory=list)
+    truth: list[np.ndarray] = field(default_factory=list)
+    weight: list[np.ndarray] = field(default_factory=list)
 
-    def add(self, features: np.ndarray, truth: np.ndarray, weight: np.ndarray, room: int) -> None:
-        kept = weight > 0
+    def add(self, features: np.ndarray, truth: np.ndarray, weight: np.ndarray, kept: np.ndarray) -> None:
         self.features.append(features[kept].astype(np.float32))
         self.truth.append(truth[kept])
         self.weight.append(weight[kept])
-        self.room.append(np.full(kept.sum(), room))
 
-    def joined(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        return tuple(np.concatenate(part) for part in (self.features, self.truth, self.weight, self.room))
+    def joined(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        features, truth, weight = (np.concatenate(part) for part in (self.features, self.truth, self.weight))
+        return features, truth, weight / weight.mean()
 
 
 def read_video(path: Path) -> Iterator[np.ndarray]:
@@ -63,7 +66,7 @@ def varied(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Return the image with other colours and brightness."""
     hsv = cv2.cvtColor(image, cv2.COLOR_BGR2HSV).astype(np.float32)
     hsv[..., 0] = (hsv[..., 0] + rng.uniform(-15, 15)) % 180
-    hsv[..., 1] *= rng.uniform(0.6, 1.2)
+    hsv[..., 1] *= rng.uniform(0.5, 1.2)
     hsv[..., 2] = 255 * (hsv[..., 2] / 255) ** rng.uniform(0.75, 1.4)
     return cv2.cvtColor(np.clip(hsv, 0, 255).astype(np.uint8), cv2.COLOR_HSV2BGR)
 
@@ -75,8 +78,9 @@ def graphs(folder: Path, frames: int, rng: np.random.Generator) -> Iterator[Regi
     for number, image in enumerate(read_video(folder / "rgb.mp4")):
         if number not in chosen:
             continue
-        small = cv2.resize(image, SIZE, interpolation=cv2.INTER_AREA)
-        ids = cv2.resize(truth[number], SIZE, interpolation=cv2.INTER_NEAREST).astype(np.int64)
+        size = (WIDTH, round(WIDTH * image.shape[0] / image.shape[1]))
+        small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+        ids = cv2.resize(truth[number], size, interpolation=cv2.INTER_NEAREST).astype(np.int64)
         for shown in (small, varied(small, rng)):
             flip = rng.random() < 0.5
             picture, true = (shown[:, ::-1].copy(), ids[:, ::-1]) if flip else (shown, ids)
@@ -91,69 +95,78 @@ def first_guess(features: np.ndarray) -> np.ndarray:
     return np.asarray(5 - features[:, [1, 2, 4, 11, 13]] @ np.array([1.5, 1.5, 3.0, 4.0, 3.0]))
 
 
-def pair_samples(graph: RegionGraph, model, room: int, samples: Samples) -> None:
-    """Merge with the model and collect the pairs met on the way."""
-    step = 0
+def pair_samples(graph: RegionGraph, model: Affinity, share: float, rng: np.random.Generator) -> Samples:
+    """Merge with the model and collect a share of the pairs met on the way, more of the late ones: they are few."""
+    samples = Samples()
 
     def affinity(now: RegionGraph) -> np.ndarray:
-        nonlocal step
         features = pair_features(now)
-        if step % 3 == 0 or len(now.first) < 60:
-            count, ids = now.regions[:, COUNT], now.votes.argmax(axis=1)
-            pure = now.votes.max(axis=1) / count
-            pure = np.where(pure > 0.7, pure, 0)
-            i, j = now.first, now.second
-            weight = np.sqrt(np.minimum(count[i], count[j])) * pure[i] * pure[j]
-            weight[(ids[i] < OBJECT) & (ids[j] < OBJECT) & (ids[i] != ids[j])] = 0  # wall or floor: no matter
-            samples.add(features, ids[i] == ids[j], weight, room)
-        step += 1
+        count, ids = now.regions[:, COUNT], now.votes.argmax(axis=1)
+        pure = now.votes.max(axis=1) / count
+        pure = np.where(pure > 0.7, pure, 0)
+        i, j = now.first, now.second
+        weight = np.sqrt(np.minimum(count[i], count[j])) * pure[i] * pure[j]
+        weight[(ids[i] < OBJECT) & (ids[j] < OBJECT) & (ids[i] != ids[j])] = 0  # wall or floor: no matter
+        chance = share * np.clip(len(now.regions) and 300 / len(now.regions), 1, 6)
+        samples.add(features, ids[i] == ids[j], weight, (weight > 0) & (rng.random(len(i)) < chance))
         return model(features)
 
     merge(graph, affinity, 0.0)
+    return samples
 
 
-def object_samples(graph: RegionGraph, same: Perceptron, room: int, samples: Samples) -> None:
+def object_samples(graph: RegionGraph, same: Perceptron) -> Samples:
+    samples = Samples()
     for threshold in (1.0, 2.0):
         merged = merge(graph, lambda now: same(pair_features(now)), threshold)
         count = merged.regions[:, COUNT]
         share = merged.votes[:, OBJECT:].sum(axis=1) / count
-        weight = np.sqrt(count) * np.abs(2 * share - 1) * (count > 100)
-        samples.add(object_features(merged), share > 0.5, weight, room)
+        weight = np.sqrt(count) * np.abs(2 * share - 1)
+        samples.add(object_features(merged), share > 0.5, weight, count > 100)
+    return samples
 
 
-def fit(
-    features: np.ndarray, truth: np.ndarray, weight: np.ndarray, units: int, rng: np.random.Generator
-) -> Perceptron:
+def gathered(found: Iterator[Samples]) -> Samples:
+    whole = Samples()
+    for part in found:
+        for name in ("features", "truth", "weight"):
+            getattr(whole, name).extend(getattr(part, name))
+    return whole
+
+
+def fit(samples: Samples, units: int, rng: np.random.Generator, start: Perceptron | None, steps: int) -> Perceptron:
     """Return the weighted maximum of the likelihood with a quadratic penalty."""
-    if len(truth) > 250_000:
-        chosen = rng.permutation(len(truth))[:250_000]
+    features, truth, weight = samples.joined()
+    if len(truth) > MOST:
+        chosen = rng.permutation(len(truth))[:MOST]
         features, truth, weight = features[chosen], truth[chosen], weight[chosen]
-    weight = weight / weight.mean()
     width = features.shape[1]
     sign = np.where(truth, -1.0, 1.0)
 
     def unpack(values: np.ndarray) -> Perceptron:
-        inner, outer, linear = np.split(values, [width * units, width * units + units])
-        return Perceptron(
-            inner.reshape(width, units).astype(np.float32), outer.astype(np.float32), linear.astype(np.float32)
-        )
+        inner, outer, linear = np.split(values.astype(np.float32), [width * units, width * units + units])
+        return Perceptron(inner.reshape(width, units), outer, linear)
 
     def loss(values: np.ndarray) -> tuple[float, np.ndarray]:
         model = unpack(values)
         hidden = np.tanh(features @ model.inner)
         odds = (hidden @ model.outer + features @ model.linear).astype(np.float64)
-        slope = weight * sign / (1 + np.exp(-np.clip(sign * odds, -30, 30))) / len(sign)
+        slope = (weight * sign / (1 + np.exp(-np.clip(sign * odds, -30, 30))) / len(sign)).astype(np.float32)
         back = slope[:, None] * model.outer * (1 - hidden * hidden)
         gradient = np.concatenate([(features.T @ back).ravel(), hidden.T @ slope, features.T @ slope])
         value = np.mean(weight * np.logaddexp(0, sign * odds)) + 1e-2 * np.mean(values**2)
         return float(value), gradient + 2e-2 * values / len(values)
 
-    start = rng.normal(0, 0.3, width * units + units + width)
-    return unpack(minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 300}).x)
+    values = rng.normal(0, 0.3, width * units + units + width)
+    if start:
+        values = np.concatenate([start.inner.ravel(), start.outer, start.linear])
+    return unpack(minimize(loss, values, jac=True, method="L-BFGS-B", options={"maxiter": steps}).x)
 
 
-def accuracy(model: Perceptron, features: np.ndarray, truth: np.ndarray, weight: np.ndarray) -> float:
-    return float(weight @ ((model(features) > 0) == truth) / weight.sum())
+def accuracy(model: Perceptron, samples: Samples) -> str:
+    features, truth, weight = samples.joined()
+    odds = np.where(truth, 1, -1) * model(features)
+    return f"{weight @ (odds > 0) / weight.sum():.4f} loss {weight @ np.logaddexp(0, -odds) / weight.sum():.4f}"
 
 
 def block(name: str, model: Perceptron, doc: str) -> str:
@@ -188,41 +201,41 @@ def _perceptron(units: int, numbers: str) -> Perceptron:
 '''
 
 
+def read(folders: list[Path], frames: int, rng: np.random.Generator) -> list[RegionGraph]:
+    rooms = sorted(path.parent for folder in folders for path in folder.glob("*/ids.npz"))
+    return [graph for room in rooms for graph in graphs(room, frames, rng)]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("rooms", type=Path)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--leave-out", action="append", default=[], metavar="ROOM")
-    parser.add_argument("--frames", type=int, default=8, help="frames a room")
+    parser.add_argument("rooms", type=Path, nargs="+")
+    parser.add_argument("--held-out", type=Path, nargs="*", default=[])
+    parser.add_argument("--frames", type=int, default=12, help="frames a room")
     args = parser.parse_args()
+    cv2.setNumThreads(1)
     rng = np.random.default_rng(0)
-    folders = sorted(path.parent for path in args.rooms.glob("*/ids.npz"))
-    data = [(k, graph) for k, folder in enumerate(folders) for graph in graphs(folder, args.frames, rng)]
-    held = np.array([any(name in folder.name for name in args.leave_out) for folder in folders])
+    learn, judge = (read(folders, args.frames, rng) for folders in (args.rooms, args.held_out))
+    share = min(1.5 * MOST / ROUNDS / max(len(learn), 1) / 2000, 1.0)
 
-    pairs, same = Samples([], [], [], []), first_guess
-    for _ in range(3):
-        for room, graph in data:
-            pair_samples(graph, same, room, pairs)
-        x, y, w, room_of = pairs.joined()
-        test = held[room_of]
-        same = fit(x[~test], y[~test], w[~test], SAME_UNITS, rng)
-        print(f"pairs {len(y)}  accuracy {accuracy(same, x[~test], y[~test], w[~test]):.4f}", end="")
-        print(f"  left out {accuracy(same, x[test], y[test], w[test]):.4f}" if test.any() else "", flush=True)
+    pairs, other, same = Samples(), Samples(), None
+    for number in range(ROUNDS):
+        model = same or first_guess
+        pairs = gathered(iter([pairs, *(pair_samples(graph, model, share, rng) for graph in learn)]))
+        same = fit(pairs, SAME_UNITS, rng, same, 300 if number == ROUNDS - 1 else 100)
+        other = gathered(pair_samples(graph, same, 0.2, rng) for graph in judge)
+        shown = accuracy(same, other) if judge else "-"
+        print(f"pairs {sum(map(len, pairs.truth))}  accuracy {accuracy(same, pairs)}  held out {shown}", flush=True)
 
-    objects = Samples([], [], [], [])
-    for room, graph in data:
-        object_samples(graph, same, room, objects)
-    x, y, w, room_of = objects.joined()
-    test = held[room_of]
-    model = fit(x[~test], y[~test], w[~test], OBJECT_UNITS, rng)
-    print(f"regions {len(y)}  accuracy {accuracy(model, x[~test], y[~test], w[~test]):.4f}", end="")
-    print(f"  left out {accuracy(model, x[test], y[test], w[test]):.4f}" if test.any() else "")
+    objects = gathered(object_samples(graph, same) for graph in learn)
+    looks = fit(objects, OBJECT_UNITS, rng, None, 300)
+    shown = accuracy(looks, gathered(object_samples(graph, same) for graph in judge)) if judge else "-"
+    print(f"regions {sum(map(len, objects.truth))}  accuracy {accuracy(looks, objects)}  held out {shown}")
     args.out.write_text(
         HEADER
         + block("SAME", same, "Log odds that two neighbouring regions are one object, for ``pair_features``.")
         + "\n"
-        + block("OBJECT", model, "Log odds that a region is an object, for ``object_features``.")
+        + block("OBJECT", looks, "Log odds that a region is an object, for ``object_features``.")
     )
 
 

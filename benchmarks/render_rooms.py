@@ -11,9 +11,8 @@ scene.json  objects with category, colour, centroid and box
 depth.npz   "depth_mm" uint16 [n, H, W], for walks
 The number of a room is the seed of its furniture. pan: 90 frames, 30 a second, the camera turns left to right on the
 spot. revisit: 360 frames, it turns right, waits, and turns back. walk: 60 frames, 10 a second, it moves along an arc.
-views: 12 unrelated pictures from anywhere in the room,
-with jagged edges: they are for fitting, which shrinks them. --wild puts any pattern on anything, adds clutter and unusual
-furniture, uneven light, and the faults of cheap cameras.
+views: 12 unrelated pictures from anywhere in the room, with jagged edges: they are for fitting, which shrinks them.
+--wild puts any pattern on anything, adds clutter and unusual furniture, uneven light, and the faults of cheap cameras.
 """
 
 from __future__ import annotations
@@ -24,7 +23,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-
 from room_layout import FIRST_OBJECT, Furnisher, Room, room_lights
 from room_light import Camera, Lights, Rasteriser, looking, shade
 
@@ -32,31 +30,45 @@ WIDTH, HEIGHT, FOCAL = 640, 480, 320 / np.tan(np.radians(31))
 FINE = 2  # pictures are drawn this many times larger and shrunk
 
 
+FPS = {"pan": 30, "revisit": 30, "walk": 10, "views": 30}
+
+
 def poses(path: str, room: Room, rng: np.random.Generator) -> np.ndarray:
     """Return the camera-to-world matrices (n x 4 x 4) of a path through a room."""
-    ease = (1 - np.cos(np.linspace(0, np.pi, 90 if path == "pan" else 150))) / 2
-    place = np.tile(room.camera, (len(ease), 1))
-    if path == "revisit":
-        ease = np.concatenate([ease, np.ones(60), ease[::-1]])
     if path == "walk":
-        t = np.linspace(0, 1, 60)
-        ease = np.sin(1.5 * t) / np.sin(1.5)
-        aside = rng.uniform(1.2, 2.2) * rng.choice([-1, 1]) * np.sin(np.pi * t) ** 2
-        ahead, up = 0.9 * np.sin(np.pi / 2 * t), 0.02 * np.sin(40 * t)
-        place = room.camera + np.column_stack([aside, ahead, up])
-        yaw, pitch, roll = np.radians(135 - 90 * ease), np.full(60, np.radians(-10)), np.zeros(60)
+        place, yaw, pitch, roll = walking(room, rng)
     elif path == "views":
-        half = np.array(room.size[:2]) / 2 - 0.5
-        place = rng.uniform([-half[0], -half[1], 0.7], [half[0], 0.2 * half[1], 1.8], (12, 3))
-        yaw, pitch = np.radians(rng.uniform(20, 160, 12)), np.radians(rng.uniform(-25, 0, 12))
-        roll = np.radians(rng.normal(0, 2, 12))
+        place, yaw, pitch, roll = anywhere(room, rng)
     else:
-        place = np.tile(room.camera, (len(ease), 1))
-        yaw = np.radians(152 - 124 * ease)
-        sway = cv2.GaussianBlur(rng.normal(0, 1, (2, len(ease))), (0, 0), 9) * 4
-        pitch, roll = np.radians(-10 + 0.5 * sway[0]), np.radians(0.3 * sway[1])
+        eased = (1 - np.cos(np.linspace(0, np.pi, 90 if path == "pan" else 150))) / 2
+        there_and_back = np.concatenate([eased, np.ones(60), eased[::-1]])
+        place, yaw, pitch, roll = turning(room, rng, eased if path == "pan" else there_and_back)
     forward = np.column_stack([np.cos(yaw) * np.cos(pitch), np.sin(yaw) * np.cos(pitch), np.sin(pitch)])
     return np.array([looking(*one) for one in zip(place, forward, roll, strict=True)])
+
+
+def turning(room: Room, rng: np.random.Generator, share: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Return places, yaws, pitches and rolls (radians) of a camera that turns on the spot, held by hand."""
+    sway = cv2.GaussianBlur(rng.normal(0, 1, (2, len(share))), (0, 0), 9) * 4
+    place = np.tile(room.camera, (len(share), 1))
+    return place, np.radians(152 - 124 * share), np.radians(-10 + 0.5 * sway[0]), np.radians(0.3 * sway[1])
+
+
+def walking(room: Room, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
+    """Return the same of a camera that moves aside and back, and ahead, while it turns."""
+    t = np.linspace(0, 1, 60)
+    aside = rng.uniform(1.2, 2.2) * rng.choice([-1, 1]) * np.sin(np.pi * t) ** 2
+    step = np.column_stack([aside, 0.9 * np.sin(np.pi / 2 * t), 0.02 * np.sin(40 * t)])
+    yaw = np.radians(135 - 90 * np.sin(1.5 * t) / np.sin(1.5))
+    return room.camera + step, yaw, np.full(60, np.radians(-10)), np.zeros(60)
+
+
+def anywhere(room: Room, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
+    """Return the same of twelve unrelated pictures."""
+    half = np.array(room.size[:2]) / 2 - 0.5
+    place = rng.uniform([-half[0], -half[1], 0.7], [half[0], 0.2 * half[1], 1.8], (12, 3))
+    yaw, pitch = np.radians(rng.uniform(20, 160, 12)), np.radians(rng.uniform(-25, 0, 12))
+    return place, yaw, pitch, np.radians(rng.normal(0, 2, 12))
 
 
 class Studio:
@@ -76,12 +88,8 @@ class Studio:
         light, ids, depth = self.draw(Camera(pose, FOCAL * fine, WIDTH * fine, HEIGHT * fine))
         if fine == 1:
             return light, ids, depth
-        half = fine // 2
-        return (
-            cv2.resize(light, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA),
-            ids[half::FINE, half::FINE],
-            depth[half::FINE, half::FINE],
-        )
+        light = cv2.resize(light, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA)
+        return light, ids[fine // 2 :: fine, fine // 2 :: fine], depth[fine // 2 :: fine, fine // 2 :: fine]
 
 
 class Panorama:
@@ -133,7 +141,7 @@ def exposed(light: np.ndarray, brightness: float) -> float:
 def developed(light: np.ndarray, exposure: float) -> np.ndarray:
     """Return the picture (uint8 BGR) of light with soft highlights."""
     bright = light[..., ::-1] * exposure
-    bright = 1.12 * bright / (1 + 0.3 * bright)
+    bright = 1.06 * bright / (1 + 0.15 * bright)
     coded = np.where(bright < 0.0031308, 12.92 * bright, 1.055 * np.maximum(bright, 1e-6) ** (1 / 2.4) - 0.055)
     return np.round(255 * np.clip(coded, 0, 1)).astype(np.uint8)
 
@@ -164,19 +172,18 @@ def render(seed: int, paths: list[str], wild: bool, prefix: str, out: Path) -> N
     rasteriser = Rasteriser(room.scene)
     studio = Studio(room, *room_lights(room, rasteriser, rng, wild), rasteriser)
     brightness = 0.66 * (rng.uniform(0.5, 1.3) if wild else 1.0)
-    turning = Panorama(studio, room.camera, brightness) if {"pan", "revisit"} & set(paths) else None
+    panorama = Panorama(studio, room.camera, brightness) if {"pan", "revisit"} & set(paths) else None
     for path in paths:
         cameras = poses(path, room, rng)
         folder = out / f"{prefix}{seed}_{path}"
         folder.mkdir(parents=True, exist_ok=True)
-        film = cv2.VideoWriter(
-            str(folder / "rgb.mp4"), cv2.VideoWriter_fourcc(*"mp4v"), 10 if path == "walk" else 30, (WIDTH, HEIGHT)
-        )
+        codec = cv2.VideoWriter_fourcc(*"mp4v")
+        film = cv2.VideoWriter(str(folder / "rgb.mp4"), codec, FPS[path], (WIDTH, HEIGHT))
         spoiled = CheapCamera(rng) if wild else None
         exposure, ids, depths = 0.0, [], []
         for pose in cameras:
-            if turning and path in ("pan", "revisit"):
-                image, numbers = turning.frame(pose)
+            if panorama and path in ("pan", "revisit"):
+                image, numbers = panorama.frame(pose)
             else:
                 light, numbers, depth = studio.frame(pose, 1 if path == "views" else FINE)
                 depths.append(np.round(1000 * depth).astype(np.uint16))
@@ -188,7 +195,7 @@ def render(seed: int, paths: list[str], wild: bool, prefix: str, out: Path) -> N
         np.savez_compressed(folder / "ids.npz", ids=np.array(ids))
         if path == "walk":
             np.savez_compressed(folder / "depth.npz", depth_mm=np.array(depths))
-        describe(folder, room, seed, cameras, ids, 10 if path == "walk" else 30)
+        describe(folder, room, seed, cameras, ids, FPS[path])
 
 
 def describe(folder: Path, room: Room, seed: int, cameras: np.ndarray, ids: list[np.ndarray], fps: int) -> None:

@@ -6,7 +6,6 @@ import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
-
 import room_shapes as shapes
 from room_light import Lights, Rasteriser, Scene, frame_of, lights
 from room_shapes import Colour, Material, Thing, box
@@ -79,7 +78,7 @@ class Furnisher:
                 ids.append(identity)
                 frames.append(frame)
         sky = np.array([1.0, 0.97, 0.93]) * rng.uniform(0.9, 1.1, 3 if self._wild else 1)
-        bulbs = [p.position + (0, 0, 1.25) for p in self._objects if p.thing.category == "floor lamp"]
+        bulbs = [p.position + np.array([0, 0, 1.25]) for p in self._objects if p.thing.category == "floor lamp"]
         return Room(self.size, self.camera, Scene(meshes, materials, np.array(ids), frames), self._objects, sky, bulbs)
 
     # Looks ------------------------------------------------------------------------------------------------------
@@ -111,7 +110,7 @@ class Furnisher:
     def _cloth(self, name: str) -> Material:
         if self._wild and self._rng.random() < 0.6:
             return self._any()
-        return Material("fabric", self._paint(name), strength=0.16, seed=int(self._rng.integers(1 << 20)))
+        return Material("fabric", self._paint(name), strength=0.24, seed=int(self._rng.integers(1 << 20)))
 
     def _wood(self, name: str, gloss: float = 0.15) -> Material:
         if self._wild and self._rng.random() < 0.6:
@@ -149,7 +148,7 @@ class Furnisher:
         )
         tone = np.array([0.36, 0.22, 0.115]) * rng.uniform(0.55, 1.25) * rng.uniform(0.9, 1.1, 3)
         floor = Material(
-            "planks", tuple(tone.tolist()), scale=rng.uniform(0.11, 0.17), strength=rng.uniform(0.25, 0.5), gloss=0.12
+            "planks", tuple(tone.tolist()), scale=rng.uniform(0.11, 0.17), strength=rng.uniform(0.3, 0.6), gloss=0.12
         )
         if self._wild:
             floor, accent = (self._any() if rng.random() < 0.5 else part for part in (floor, accent))
@@ -240,16 +239,16 @@ class Furnisher:
             seats = 3 if rng.random() < 0.85 else 2
             if k % 2 == 0:
                 cloth = self._cloth(name)  # doubles are made of the same cloth
-            self._at_wall(self._named(shapes.sofa(rng, cloth, feet, seats), name))
+            self._at_wall(self._named(shapes.sofa(cloth, feet, seats), name))
         for _ in range(int(rng.integers(1, 3))):
             name = str(rng.choice(WOODS))
             self._at_wall(self._named(shapes.bookshelf(rng, self._wood(name), self._book), name))
         if rng.random() < 0.6:
-            black = Material("fabric", (0.008, 0.008, 0.009), strength=0.02, gloss=1.0)
-            self._at_wall(self._named(shapes.television(rng, self._wood(wood), black), wood))
+            black = Material("blotches", (0.01, 0.01, 0.011), scale=0.4, strength=0.9, gloss=1.0)
+            self._at_wall(self._named(shapes.television(self._wood(wood), black), wood))
         if rng.random() < 0.6:
             name = str(rng.choice(WOODS))
-            self._at_wall(self._named(shapes.dresser(rng, self._wood(name), knob), name))
+            self._at_wall(self._named(shapes.dresser(self._wood(name), knob), name))
         if self._wild:
             for _ in range(int(rng.integers(0, 3))):
                 self._at_wall(shapes.cabinet(rng, self._any(), self._any(), metal))
@@ -259,7 +258,7 @@ class Furnisher:
             self._at_wall(shapes.plant(rng, self._pot(), self._leaf))
         for _ in range(int(rng.integers(1, 3))):
             shade = Material("fabric", (0.8, 0.76, 0.66), strength=0.03, glow=0.75)
-            self._at_wall(shapes.lamp(rng, metal, shade))
+            self._at_wall(shapes.lamp(metal, shade))
         for _ in range(int(rng.integers(1, 3))):
             name = str(rng.choice(["yellow", "brown", "black", "white"]))
             art = Material(
@@ -297,7 +296,7 @@ class Furnisher:
         legs, wanted = self._wood(name), int(rng.integers(2, 5))
         cover = self._cloth(cloth)
         seats = 1 if rng.random() < 0.75 else 3
-        for thing in [shapes.sofa(rng, cover, self._plain("brown"), seats)] * (rng.random() < 0.8):
+        for thing in [shapes.sofa(cover, self._plain("brown"), seats)] * (rng.random() < 0.8):
             thing.colour = cloth
             self._try(
                 thing,
@@ -313,9 +312,9 @@ class Furnisher:
                 place = centre + far * np.array([np.cos(angle), np.sin(angle), 0])
                 return place, angle - np.pi / 2 + rng.uniform(-0.4, 0.4)
 
-            self._try(self._named(shapes.chair(rng, legs), name), about)
+            self._try(self._named(shapes.chair(legs), name), about)
 
-    def _try(self, thing: Thing, place, tries: int = 25) -> None:  # noqa: ANN001
+    def _try(self, thing: Thing, place, tries: int = 25) -> None:
         for _ in range(tries):
             if self._put(thing, *place()):
                 return
@@ -350,14 +349,14 @@ def room_lights(room: Room, rasteriser: Rasteriser, rng: np.random.Generator, wi
     colour = np.tile(room.sky * 7.5 / soft, (soft, 1))
     extra, direction = _all_around(width, depth, height, rng, 12)
     position, axis = np.concatenate([position, extra]), np.concatenate([axis, direction])
-    colour = np.concatenate([colour, np.tile(room.sky * 9.5 / 12, (12, 1))])
+    colour = np.concatenate([colour, np.tile(room.sky * 7.5 / 12, (12, 1))])
     even = np.ones(len(position))
     hard = [rng.uniform([-0.45 * width, -0.45 * depth, 1.2], [0.45 * width, 0.45 * depth, 2.6]) for _ in range(count)]
-    for where, power in [*((bulb, 0.35) for bulb in room.lamps), *((bulb, rng.uniform(0.3, 4)) for bulb in hard)]:
+    for where, power in [*((bulb, 0.15) for bulb in room.lamps), *((bulb, rng.uniform(0.3, 4)) for bulb in hard)]:
         position, axis = np.vstack([position, where]), np.vstack([axis, [0, 0.01, -1]])
         tint = np.array([1.0, 0.85, 0.65]) if not wild else rng.uniform(0.6, 1.1, 3)
         colour, even = np.vstack([colour, tint * power]), np.append(even, 0.0)
-    return lights(rasteriser, position, axis, colour, even), room.sky * (rng.uniform(0.05, 0.3) if wild else 0.14)
+    return lights(rasteriser, position, axis, colour, even), room.sky * (rng.uniform(0.05, 0.3) if wild else 0.06)
 
 
 def _all_around(

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 import numba
 import numpy as np
 import vtk
-from vtk.util.numpy_support import numpy_to_vtk, numpy_to_vtkIdTypeArray, vtk_to_numpy
-
 from room_shapes import Material, Mesh, rotation
+from vtk.util.numpy_support import numpy_to_vtk, numpy_to_vtkIdTypeArray, vtk_to_numpy
 
 NEAR, FAR = 0.05, 30.0
 
@@ -180,7 +179,7 @@ def lights(
 
 
 @numba.njit(fastmath=True, cache=True)
-def _lit(points, normals, eye, shine, position, colour, axis, spread, matrix, depth, focal):  # noqa: ANN001, ANN202, PLR0914
+def _lit(points, normals, eye, shine, position, colour, axis, spread, matrix, depth, focal):
     diffuse = np.zeros((len(points), 3), np.float32)
     glint = np.zeros((len(points), 3), np.float32)
     size = depth.shape[1]
@@ -217,14 +216,14 @@ def _lit(points, normals, eye, shine, position, colour, axis, spread, matrix, de
 
 
 @numba.njit(cache=True)
-def _hash(x, y, z, seed):  # noqa: ANN001, ANN202
+def _hash(x, y, z, seed):
     h = np.uint32(x * 374761393 + y * 668265263 + z * 2147483647 + seed * 1274126177)
     h = (h ^ (h >> np.uint32(13))) * np.uint32(1274126177)
     return np.float32(((h ^ (h >> np.uint32(16))) & np.uint32(0xFFFF)) / 65535.0)
 
 
 @numba.njit(fastmath=True, cache=True)
-def noise(points, seed):  # noqa: ANN001, ANN201
+def noise(points, seed):
     """Return smooth noise of 0..1 (n float32) with one knot a unit of length."""
     out = np.empty(len(points), np.float32)
     for i in range(len(points)):
@@ -247,7 +246,7 @@ def albedo(material: Material, local: np.ndarray) -> np.ndarray:
     scale, strength, seed = material.scale, material.strength, material.seed
     fine = noise(local / 0.006, seed) - 0.5
     if material.kind == "fabric":
-        tone = noise(local / 0.012, seed + 1) - 0.5
+        tone = noise(local / 0.015, seed + 1) - 0.5
         return first * (1 + strength * (fine + tone))[:, None]
     if material.kind == "wood":
         stretch = local / scale * np.array([0.12, 1.0, 1.0])
@@ -259,7 +258,7 @@ def albedo(material: Material, local: np.ndarray) -> np.ndarray:
         tone = noise(np.column_stack([np.floor(along) * 5.3, row * 7.1, 0 * row]), seed + 1) - 0.5
         grain = noise(np.column_stack([local[:, 0] / 0.15, local[:, 1] / 0.012, 9 * row]), seed + 2) - 0.5
         gap = (np.abs(local[:, 1] / scale - row - 0.5) > 0.485) | (np.abs(along - np.floor(along) - 0.5) > 0.4975)
-        return first * ((1 + strength * (2 * tone + 0.35 * grain)) * np.where(gap, 0.55, 1))[:, None]
+        return first * ((1 + strength * (2 * tone + 0.35 * grain)) * np.where(gap, 0.4, 1))[:, None]
     if material.kind == "blotches":
         tone = noise(local / scale, seed) + 0.5 * noise(local / scale * 3, seed + 1) - 0.75
         return first * (1 + strength * tone + 0.1 * fine)[:, None]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 
@@ -95,7 +96,7 @@ def lathe(profile: list[tuple[float, float]], centre: tuple[float, float] = (0, 
     points, normals, triangles = [], [], []
     corner = np.arange(segments)
     quad = np.stack([corner, corner + 1, corner + segments + 2, corner, corner + segments + 2, corner + segments + 1])
-    for number, ((r0, z0), (r1, z1)) in enumerate(zip(profile, profile[1:], strict=False)):
+    for number, ((r0, z0), (r1, z1)) in enumerate(pairwise(profile)):
         slope = np.array([z1 - z0, r0 - r1]) / max(np.hypot(z1 - z0, r1 - r0), 1e-9)
         for r, z in ((r0, z0), (r1, z1)):
             points.append(np.column_stack([r * ring, np.full(len(ring), z)]))
@@ -117,7 +118,7 @@ def ellipsoid(radii: tuple[float, float, float], centre: tuple[float, float, flo
     return Mesh(mesh.points * np.array(radii) + np.array(centre), normals, mesh.triangles)
 
 
-def sofa(rng: np.random.Generator, cloth: Material, feet: Material, seats: int) -> Thing:
+def sofa(cloth: Material, feet: Material, seats: int) -> Thing:
     thing = Thing("sofa" if seats > 1 else "armchair", None)
     arm, depth = 0.2, 0.84
     width = 1.6 if seats > 1 else 0.92
@@ -129,14 +130,14 @@ def sofa(rng: np.random.Generator, cloth: Material, feet: Material, seats: int) 
     for k in range(seats):
         x = (k - (seats - 1) / 2) * inside
         thing.add(box((inside - 0.012, 0.6, 0.17), (x, -0.1, 0.4), 0.055), cloth)
-        thing.add(box((inside - 0.012, 0.18, 0.4), (x, 0.2, 0.62), 0.06).moved((0, 0, 0)), cloth)
+        thing.add(box((inside - 0.012, 0.18, 0.4), (x, 0.2, 0.62), 0.06), cloth)
     for x in (-1, 1):
         for y in (-1, 1):
             thing.add(cylinder(0.03, 0, 0.12, (x * (width / 2 - 0.1), y * (depth / 2 - 0.1))), feet)
     return thing
 
 
-def chair(rng: np.random.Generator, wood: Material) -> Thing:
+def chair(wood: Material) -> Thing:
     thing = Thing("chair", None)
     thing.add(box((0.44, 0.42, 0.04), (0, 0, 0.45), 0.012), wood)
     for x in (-0.19, 0.19):
@@ -183,7 +184,7 @@ def bookshelf(rng: np.random.Generator, wood: Material, book: Callable[[], Mater
     return thing
 
 
-def dresser(rng: np.random.Generator, wood: Material, knob: Material) -> Thing:
+def dresser(wood: Material, knob: Material) -> Thing:
     thing = Thing("chest of drawers", None)
     thing.add(box((1.0, 0.48, 0.82), (0, 0.01, 0.43), 0.008), wood)
     for z in (0.17, 0.43, 0.69):
@@ -193,7 +194,7 @@ def dresser(rng: np.random.Generator, wood: Material, knob: Material) -> Thing:
     return thing
 
 
-def television(rng: np.random.Generator, wood: Material, black: Material) -> Thing:
+def television(wood: Material, black: Material) -> Thing:
     thing = Thing("television", None)
     thing.add(box((1.5, 0.4, 0.42), (0, 0, 0.23), 0.01), wood)
     thing.add(box((0.3, 0.2, 0.02), (0, 0, 0.455)), black)
@@ -208,14 +209,14 @@ def plant(rng: np.random.Generator, pot: Material, leaf: Callable[[], Material])
     for k in range(int(rng.integers(12, 20))):
         length, out = rng.uniform(0.2, 0.42), rng.uniform(0.02, 0.1)
         turn = k * 2.4 + rng.uniform(-0.3, 0.3)
-        blade = ellipsoid((rng.uniform(0.03, 0.055), 0.008, length), (0, 0, length))
+        blade = ellipsoid((rng.uniform(0.04, 0.075), 0.008, length), (0, 0, length))
         blade.points[:, 1] -= rng.uniform(0.1, 0.6) * blade.points[:, 2] ** 2
         foot = (out * np.sin(turn), -out * np.cos(turn), 0.25)
         thing.add(blade.moved(foot, turn, rng.uniform(0.0, 0.25)), leaf())
     return thing
 
 
-def lamp(rng: np.random.Generator, metal: Material, shade: Material) -> Thing:
+def lamp(metal: Material, shade: Material) -> Thing:
     thing = Thing("floor lamp", None)
     thing.add(lathe([(0.15, 0), (0.15, 0.02), (0.02, 0.035)]), metal)
     thing.add(cylinder(0.013, 0.02, 1.4), metal)
