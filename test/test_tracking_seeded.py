@@ -217,3 +217,37 @@ def test_colours_tell_an_object_from_its_surroundings_and_follow_it_slowly() -> 
     for _ in range(10):
         models.learn(changed, inside, 1 - inside, np.array([0.3]))
     assert models.odds(changed)[1, 0] > max(before, 1)
+
+
+def roaming(others: tuple[int, ...]) -> Callable[[float], tuple[np.ndarray, np.ndarray]]:
+    """A red ellipse leaves to the left; after 2.5 seconds one comes in at the top.
+
+    :param others: equal ones that leave to the right: the ids that they are given, 0 = nobody follows it.
+    """
+
+    def scene(time: float) -> tuple[np.ndarray, np.ndarray]:
+        image, ids = GROUND.copy(), np.zeros(SIZE, np.uint16)
+        for number, centre in [
+            (6, (160 - 150 * time, 120)),
+            *((other, (200 + 150 * time, 200)) for other in others),
+            (6, (230, 150 * (time - 3))),
+        ]:
+            for canvas, value in ((image, RED), (ids, number)):
+                cv2.ellipse(canvas, (round(centre[0]), round(centre[1])), (34, 22), 0, 0, 360, value, -1)
+        return image, ids
+
+    return scene
+
+
+def test_a_moving_object_that_comes_back_elsewhere_gets_its_id_back() -> None:
+    answers = list(run(roaming(()), np.arange(0, 3.8, 1 / 15), 15))
+    seen = [tracked.tracks[0].status for tracked, _ in answers]
+    assert TrackStatus.LOST in seen and seen.count(TrackStatus.RECOVERED) == 1
+    tracked, ids = answers[-1]
+    assert iou(tracked.labels == 6, ids == 6) > 0.8
+
+
+@pytest.mark.parametrize("other", [0, 8])
+def test_where_nothing_can_tell_which_of_two_equal_objects_is_back_both_stay_lost(other: int) -> None:
+    *_, (tracked, _) = run(roaming((other,)), np.arange(0, 3.8, 1 / 15), 15)
+    assert all(track.status is TrackStatus.LOST for track in tracked.tracks) and not tracked.labels.any()

@@ -90,23 +90,23 @@ class Exemplars:
     """
 
     _LIGHT, _CHROMA, _PLACE = 12.0, 6.0, 0.35  # how far a vote reaches: Lab levels and sizes of the object
-    _REACH = 2.0  # sizes of the object; further away nothing is remembered
     _PRIOR = 1e-3  # area that votes must outweigh, in squared sizes of the object
 
     def __init__(self, capacity: int = 5) -> None:
         self._capacity = capacity
         self._frames: list[tuple[np.ndarray, np.ndarray]] = []  # features, and weights inside and outside (m x 2)
 
-    def learn(self, graph: RegionGraph, share: np.ndarray, place: Place) -> None:
+    def learn(self, graph: RegionGraph, share: np.ndarray, near: np.ndarray, place: Place) -> None:
         """Remember how much of each region (n, 0..1) is the object.
 
-        :param place: x, y and size (pixels) of the object, in the pixels of the graph.
+        :param near: m, the regions to remember.
+        :param place: of the object, in the pixels of the graph.
         """
-        features = self._features(graph.regions, place)
-        near = np.abs(features[:, 3:] * self._PLACE).max(axis=1) < self._REACH
-        weight = graph.regions[near, COUNT] / place[2] ** 2
+        regions = graph.regions[near]
+        weight = regions[:, COUNT] / place[2] ** 2
         inside = weight * share[near]
-        self._frames.append((features[near], np.stack([inside, weight - inside], axis=1).astype(np.float32)))
+        weights = np.stack([inside, weight - inside], axis=1).astype(np.float32)
+        self._frames.append((self._features(regions, place), weights))
         if len(self._frames) > self._capacity:
             del self._frames[1]
 

@@ -12,6 +12,7 @@ from scipy.sparse import csr_matrix
 from cc_ros.tracking.appearance import ColourModels, Exemplars, Place, region_histograms
 from cc_ros.tracking.label_maps import compact, shapes
 from cc_ros.tracking.object_motion import STRIDE, affine_motions, motion_errors, motion_odds
+from cc_ros.tracking.propagation import sources
 from cc_ros.tracking.region_graph import COUNT, LENGTH, RegionGraph, X, Y, region_graph
 from cc_ros.tracking.region_model import pair_features
 from cc_ros.tracking.region_weights import SAME
@@ -27,6 +28,7 @@ _COLOUR_RATE = 2.5  # a second, how fast the colours of an object follow
 _EXEMPLAR_EVERY = 1 / 12  # seconds
 _COARSE = 4  # pixels between those that tell what is near an object
 _MOSTLY = 0.6  # share of an object; if less is seen of it, that says little of the whole
+_MOVES_RATE = 0.2  # how fast the opinion whether an object moves follows what is seen of it
 _GONE = 20  # pixels; less is no object
 _MARGIN, _SUDDEN = 0.5, 8  # sizes of an object and pixels: how far it comes until it is drawn again
 _BACK = 0.5  # share of the place where a lost object should be back that must turn out to be it
@@ -102,8 +104,9 @@ class MaskFollower:
         self._memory = ShapeMemory(count)
         self.held = np.ones(share.shape[1])  # how well each object is where it was expected (IoU)
         self.area = np.bincount(index.ravel(), minlength=count + 1)[1:].astype(float)  # pixels; 0 = lost
+        self.moves = np.zeros(count)  # 0..1, how far each object moves otherwise than what is around it
         self._drift = np.zeros((count, 2))  # pixels a second that each moves, backwards in time, past the background
-        self._visible = np.ones(count)  # share of each object that is not hidden
+        self.visible = np.ones(count)  # share of each object that is not hidden
         self._age = np.inf  # seconds since the exemplars were renewed
         self._learn(grains, 0.0)
 
@@ -112,13 +115,8 @@ class MaskFollower:
 
         :param outside: what came in over the border is what was there at the border, and not -1, nothing.
         """
-        height, width = self._labels.shape
-        x = np.rint(flow[..., 0] + np.arange(width, dtype=np.float32)).astype(np.int32)
-        y = np.rint(flow[..., 1] + np.arange(height, dtype=np.float32)[:, None]).astype(np.int32)
-        rows = self._labels[np.clip(y, 0, height - 1), np.clip(x, 0, width - 1)]
-        if not outside:
-            rows[(x < 0) | (y < 0) | (x >= width) | (y >= height)] = -1
-        return np.asarray(rows)
+        border = cv2.BORDER_REPLICATE if outside else cv2.BORDER_CONSTANT
+        return cv2.remap(self._labels, *sources(flow), cv2.INTER_NEAREST, borderMode=border, borderValue=-1)
 
     def window(self) -> Box:
         """Return where the objects will be in the next frame, roughly."""
@@ -145,7 +143,7 @@ class MaskFollower:
         rows = self.carried(flow, outside=True)
         motions = affine_motions(flow, rows, self._share)
         steered = self._steered(rows, motions, passed)
-        self._memory.move(steered, self._visible < _MOSTLY, passed, rows.shape)
+        self._memory.move(steered, self.visible < _MOSTLY, passed, rows.shape)
         expected = self._expected(rows, places)
         window = _union([part.box for part in expected.values()], rows.shape)
         if window is not None and not _inside(window, grains.window):
@@ -196,14 +194,14 @@ class MaskFollower:
         """
         pixels = np.bincount(rows.ravel() % len(self._share), minlength=len(self._share))  # -1: the last one
         whole = np.array([patch.values.sum() / max(patch.values.max(), 1e-9) for patch in self._memory.patches])
-        self._visible = (pixels @ self._share) / np.maximum(whole, 1)
+        self.visible = (pixels @ self._share) / np.maximum(whole, 1)
         background = motions[-1]
         if background is None:
             return motions[:-1]
         steered = list(motions[:-1])
         for k, (patch, motion) in enumerate(zip(self._memory.patches, motions, strict=False)):
             centre = np.array([patch.x + patch.values.shape[1] / 2, patch.y + patch.values.shape[0] / 2, 1])
-            if self._visible[k] < _MOSTLY:
+            if self.visible[k] < _MOSTLY:
                 steered[k] = np.column_stack([background[:, :2], background[:, 2] + self._drift[k] * passed])
             elif motion is not None and passed > 0:
                 self._drift[k] = (motion - background) @ centre / passed
@@ -285,7 +283,9 @@ class MaskFollower:
             rows, columns = (slice(-(-side.start // STRIDE), -(-side.stop // STRIDE)) for side in part.box)
             own = motion_errors(sparse[rows, columns], motion, (columns.start * STRIDE, rows.start * STRIDE))
             local = np.s_[-part.box[0].start % STRIDE :: STRIDE, -part.box[1].start % STRIDE :: STRIDE]
-            odds = motion_odds(background[rows, columns], own, part.carried[local])
+            odds, trust = motion_odds(background[rows, columns], own, part.carried[local])
+            if self.visible[k] >= _MOSTLY:
+                self.moves[k] += _MOVES_RATE * (trust - self.moves[k])
             index = labels[part.box][local].ravel()
             seen = np.maximum(np.bincount(index, minlength=len(votes)), 1)
             votes[:, k] += _MOTION * np.bincount(index, odds.ravel(), len(votes)) / seen
@@ -308,12 +308,14 @@ class MaskFollower:
         self._memory.remember(self._labels, self._share)
         present = self.area > 0
         rate = np.where(present, 1 - np.exp(-_COLOUR_RATE * passed), 0)
-        self._colours.learn(grains.histograms, share, _around(graph.labels, share), rate)
+        around = _around(graph.labels, share)
+        self._colours.learn(grains.histograms, share, around, rate)
         self._age += passed
         if self._age > _EXEMPLAR_EVERY - 1e-3:
             self._age = 0.0
-            for k in np.flatnonzero(present & (self._visible >= _MOSTLY)):
-                self._exemplars[k].learn(graph, share[:, k], _place(graph, share[:, k]))
+            for k in np.flatnonzero(present & (self.visible >= _MOSTLY)):
+                near = np.flatnonzero(share[:, k] + around[:, k])
+                self._exemplars[k].learn(graph, share[:, k], near, _place(graph, share[:, k]))
 
 
 def _expect(box: Box, carried: np.ndarray, remembered: np.ndarray, blur: float) -> _Expected:

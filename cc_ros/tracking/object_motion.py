@@ -70,8 +70,8 @@ def motion_errors(flow: np.ndarray, motion: np.ndarray, start: tuple[int, int]) 
     return np.asarray(np.minimum(cv2.magnitude(dx, dy), _FAR))
 
 
-def motion_odds(background: np.ndarray, own: np.ndarray, carried: np.ndarray) -> np.ndarray:
-    """Return the log odds of an object by its motion (hxw float32), 0 where motion cannot tell.
+def motion_odds(background: np.ndarray, own: np.ndarray, carried: np.ndarray) -> tuple[np.ndarray, float]:
+    """Return the log odds of an object by its motion (hxw float32), and how far they can be trusted (0..1).
 
     :param background: hxw, of ``motion_errors``.
     :param own: hxw, the same for the object's motion.
@@ -82,7 +82,7 @@ def motion_odds(background: np.ndarray, own: np.ndarray, carried: np.ndarray) ->
     ring = (cv2.dilate((~outside).astype(np.uint8), _RING) > 0) & outside
     inside = carried > _INSIDE
     if not inside.any() or not ring.any():
-        return np.zeros_like(odds)
+        return np.zeros_like(odds), 0.0
     told = float((odds[inside] > 0).mean() - (odds[ring] > 0).mean())
     trust = max(told - _SEPARATION, 0) / (1 - _SEPARATION)
-    return np.asarray(odds * np.float32(trust))
+    return odds * np.float32(trust), trust

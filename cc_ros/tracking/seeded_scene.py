@@ -9,11 +9,15 @@ import numpy as np
 
 from cc_ros.tracking.base import MAX_ID
 from cc_ros.tracking.mask_follower import Grains, MaskFollower
+from cc_ros.tracking.object_search import ObjectSearch
 from cc_ros.tracking.propagation import Propagator, sources
 from cc_ros.tracking.recovery import Recovery
 from cc_ros.tracking.tracks import TrackBook
 
 _RECALL = 0.3  # seconds between two looks for known views while nothing is lost
+_LEARN = 0.5  # seconds between two looks at what moving objects look like
+_MOVES = 0.3  # from which an object counts as one that moves, of ``MaskFollower.moves``
+_WHOLE = 0.8  # share of an object that must be visible to say what it looks like
 _STAYED = 0.7  # share of what was carried of an object that is where it was remembered, if it rests
 _AVERAGE = 0.5  # seconds over which it is averaged how well an object is held
 
@@ -38,7 +42,7 @@ class SeededScene:
         self._grey: np.ndarray = np.zeros((0, 0), np.uint8)  # the last image
         self._flow: np.ndarray | None = None  # from it to the one that was drawn last; None: it was that one
         self._rows: np.ndarray = np.zeros((0, 0), np.int32)  # its regions
-        self._drawn = self._recalled = 0.0  # stamps
+        self._drawn = self._recalled = self._learned = 0.0  # stamps
 
     def step(self, image: np.ndarray, stamp: float, size: tuple[int, int]) -> np.ndarray:
         """Return the ids (uint16, of ``size``: width, height) in the next image (HxWx3 uint8 BGR)."""
@@ -69,9 +73,10 @@ class SeededScene:
         number[self._ids] = np.arange(len(self._ids))
         index = cv2.resize(number[ids], (image.shape[1], image.shape[0]), interpolation=cv2.INTER_NEAREST)
         self._follower = MaskFollower(image, index, len(self._tracks))
+        self._search = ObjectSearch(image, index, len(self._tracks))
         self._recovery.recall(grey)
         self._recovery.remember(index)
-        self._grey, self._drawn, self._recalled = grey, stamp, stamp
+        self._grey, self._drawn, self._recalled, self._learned = grey, stamp, stamp, stamp
 
     def _move(self, grey: np.ndarray) -> np.ndarray:
         """Return the flow from this frame to the one that was drawn last (HxWx2 float32, pixels)."""
@@ -89,13 +94,24 @@ class SeededScene:
             grains = pool.submit(Grains.of, image, follower.window())
             flow = self._move(grey)
             places = self._places(self._recovery.recall(grey)) if looked else {}
+        if (strayed := lost & (follower.moves > _MOVES)).any():
+            places = self._search.find(image, follower.owner(self._rows), strayed) | places
         self._rows = follower.redraw(image, flow, passed, grains.result(), places)
         self._flow, self._drawn = None, stamp
         for track, held in zip(self._tracks, follower.held.tolist(), strict=True):
             self._book.judge(track, np.inf, held, stamp, _AVERAGE)
         if looked:
             self._recalled = stamp
-            self._recovery.remember(follower.drawn(self._rows, grey.shape[::-1]))
+            self._recovery.remember(follower.owner(self._rows))
+        self._learn(image, stamp)
+
+    def _learn(self, image: np.ndarray, stamp: float) -> None:
+        """Learn what the moving objects look like; where things rest, they are known again by their place alone."""
+        passed, follower = stamp - self._learned, self._follower
+        moving = (follower.moves > _MOVES) & (follower.visible > _WHOLE) & (follower.area > 0)
+        if moving.any() and not 0 <= passed < _LEARN:
+            self._learned = stamp
+            self._search.learn(image, follower.owner(self._rows), moving, max(passed, 0.0))
 
     def _places(self, recalled: np.ndarray) -> dict[int, np.ndarray]:
         """Return by object (0..n-1) where it is (HxW bool), if the flow has lost it, or has carried only a part of it.

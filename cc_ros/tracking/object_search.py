@@ -1,0 +1,98 @@
+"""Finding a moving object again anywhere in the image, by its colours and size."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.sparse import csr_matrix
+from scipy.sparse.csgraph import connected_components
+
+from cc_ros.tracking.appearance import ColourModels
+from cc_ros.tracking.mask_follower import Grains
+from cc_ros.tracking.region_graph import COUNT
+
+_RATE = 1.0  # a second, how fast the colours of an object and of everything else follow
+_ALIKE = 1.5  # log odds, averaged over what may be the object
+_SMALLER, _LARGER = 0.4, 2.5  # times the size that the object had
+_TAKEN = 0.2  # share of a region; if more is an object, it is not another one
+_RIVAL = 0.4  # share of the evidence for the best place; with more for a second one, nothing can tell
+
+
+class ObjectSearch:
+    """Knows objects by their colours among all that was in view with them.
+
+    An object is found only where one place in the image looks like it, and like no other lost object. An object
+    that was once seen beside its double is never looked for: what comes back may be the double.
+
+    :param image: HxWx3 uint8 BGR, the first frame.
+    :param owner: HxW int32, the objects 1..n in it, 0 = none.
+    :param count: n.
+    """
+
+    def __init__(self, image: np.ndarray, owner: np.ndarray, count: int) -> None:
+        grains, share = _whole(image, owner, count)
+        self._colours = ColourModels(grains.histograms, share, 1 - share)
+        self._area = grains.graph.regions[:, COUNT] @ share
+        self._doubled = np.zeros(count, bool)
+
+    def learn(self, image: np.ndarray, owner: np.ndarray, seen: np.ndarray, passed: float) -> None:
+        """See what the objects look like now, and whether they have doubles.
+
+        :param image: HxWx3 uint8 BGR.
+        :param owner: HxW int32, the objects in it.
+        :param seen: n bool, those of them that are in view as a whole.
+        :param passed: seconds since this was last done.
+        """
+        grains, share = _whole(image, owner, len(seen))
+        rate = 1 - np.exp(-_RATE * passed)
+        self._colours.learn(grains.histograms, share, 1 - share, np.where(seen, rate, 0))
+        self._area += np.where(seen, rate, 0) * (grains.graph.regions[:, COUNT] @ share - self._area)
+        self._doubled |= np.array([len(found) > 0 for found in self._places(grains, share, seen)])
+
+    def find(self, image: np.ndarray, owner: np.ndarray, lost: np.ndarray) -> dict[int, np.ndarray]:
+        """Return by object (0..n-1) where it is (HxW bool).
+
+        :param image: HxWx3 uint8 BGR.
+        :param owner: HxW int32, the objects that are followed.
+        :param lost: n bool, those to look for.
+        """
+        grains, share = _whole(image, owner, len(lost))
+        places = self._places(grains, share, lost & ~self._doubled)
+        found = {}
+        for k, candidates in enumerate(places):
+            if not candidates or (len(candidates) > 1 and candidates[1][0] > _RIVAL * candidates[0][0]):
+                continue
+            score, place = candidates[0]
+            rivals = [s for j, other in enumerate(places) if j != k for s, p in other if (p & place).any()]
+            if max(rivals, default=0) <= _RIVAL * score:
+                found[k] = place[grains.graph.labels]
+        return found
+
+    def _places(self, grains: Grains, share: np.ndarray, wanted: np.ndarray) -> list[list[tuple[float, np.ndarray]]]:
+        """Return for each object the places (regions, bool) that may be it too, and the evidence, the best first."""
+        places: list[list[tuple[float, np.ndarray]]] = [[] for _ in wanted]
+        if not wanted.any():
+            return places
+        graph, odds = grains.graph, self._colours.odds(grains.histograms)
+        area, taken = graph.regions[:, COUNT], share.max(axis=1) > _TAKEN
+        for k in np.flatnonzero(wanted):
+            alike = (odds[:, k] > 0) & ~taken
+            both = alike[graph.first] & alike[graph.second]
+            ends = graph.first[both], graph.second[both]
+            links = csr_matrix((np.ones(len(ends[0])), ends), (len(area), len(area)))
+            part = np.where(alike, connected_components(links, directed=False)[1] + 1, 0)
+            size = np.bincount(part, area)
+            evidence = np.bincount(part, area * odds[:, k])
+            fits = (size > _SMALLER * self._area[k]) & (size < _LARGER * self._area[k]) & (evidence > _ALIKE * size)
+            fits[0] = False
+            order = sorted(np.flatnonzero(fits).tolist(), key=lambda label: -evidence[label])
+            places[k] = [(float(evidence[label]), part == label) for label in order]
+        return places
+
+
+def _whole(image: np.ndarray, owner: np.ndarray, count: int) -> tuple[Grains, np.ndarray]:
+    """Return the regions of an image, and how much each of them is each object (regions x count float32)."""
+    grains = Grains.of(image, np.s_[0 : owner.shape[0], 0 : owner.shape[1]])
+    pixels = grains.graph.regions[:, COUNT, None]
+    cell = (grains.graph.labels * (count + 1) + owner).ravel()
+    shared = np.bincount(cell, minlength=len(pixels) * (count + 1)).reshape(-1, count + 1)
+    return grains, np.asarray(shared[:, 1:] / pixels, np.float32)
