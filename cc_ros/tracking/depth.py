@@ -96,17 +96,20 @@ def depth_steps(view: DepthView) -> np.ndarray:
     return steps
 
 
-def depth_fits(steps: np.ndarray, gradient: np.ndarray) -> bool:
-    """Return whether jumps of depth (HxW bool) lie on edges of the image (gradient: HxW float32, Lab levels a pixel).
+def edge_gain(steps: np.ndarray, gradient: np.ndarray) -> float:
+    """Return how many times stronger the edges of the image are at jumps of depth than anywhere beside them.
 
-    They do in a camera that is calibrated and synchronised: the edges there are stronger than anywhere aside. Depth
-    that is late, displaced or made up has its jumps anywhere.
+    Above 1 in a camera that is calibrated and synchronised. Depth that is late, displaced or made up has its jumps
+    anywhere. NaN where there are too few jumps to tell.
+
+    :param steps: HxW bool.
+    :param gradient: HxW float32, Lab levels a pixel.
     """
     y, x = np.nonzero(steps)
     if len(y) < _FEW_STEPS * steps.size:
-        return False
+        return np.nan
     height, width = steps.shape
     near = cv2.dilate(gradient, np.ones((3, 3), np.uint8))
     edges = near / (near + 3)  # strong edges do not outvote the others
-    here = edges[y, x].mean()
-    return all(here > edges[(y + dy).clip(0, height - 1), (x + dx).clip(0, width - 1)].mean() for dy, dx in _ASIDE)
+    aside = [edges[(y + dy).clip(0, height - 1), (x + dx).clip(0, width - 1)].mean() for dy, dx in _ASIDE]
+    return float(edges[y, x].mean() / max(*aside, 1e-6))

@@ -11,7 +11,6 @@ import numpy as np
 from cc_ros.frame import Frame
 from cc_ros.settings import knob
 from cc_ros.tracking.base import Tracked, Tracker, check_image
-from cc_ros.tracking.depth import depth_view
 from cc_ros.tracking.open_scene import OpenScene
 from cc_ros.tracking.propagation import DisPropagator
 from cc_ros.tracking.proposals import RegionProposer
@@ -32,6 +31,7 @@ class FlowSettings:
     min_area: float = knob(0.0015, "smallest new object, share of the image", ge=0.0001, le=0.5)
     judge_time: float = knob(0.5, "seconds over which the looks of an object are averaged", ge=0, le=60)
     max_lost: int = knob(200, "lost objects that are remembered", ge=0, le=10000)
+    depth: bool = knob(True, "use the depth image, and with odometry the place of each object, where they come")
     views: int = knob(40, "views that are remembered to know objects again; 0 = none", ge=0, le=1000)
     features: int = knob(400, "ORB features a view", ge=50, le=5000)
     mask_width: int = knob(427, "width in pixels that images are shrunk to where masks are given", ge=80, le=1920)
@@ -85,7 +85,7 @@ class FlowTracker(Tracker):
             labels = self._seeded.step(_shrunk(frame.image, self._settings.mask_width), frame.stamp, (width, height))
         else:
             image = _shrunk(frame.image, self._settings.work_width)
-            small = self._open.step(image, frame.stamp, depth_view(frame, (image.shape[1], image.shape[0])))
+            small = self._open.step(image, frame.stamp, frame if self._settings.depth else None)
             labels = cv2.resize(small, (width, height), interpolation=cv2.INTER_NEAREST)
         self._book.measure(labels, frame.stamp)
         self._publish_health()

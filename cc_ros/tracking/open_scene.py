@@ -9,8 +9,9 @@ from itertools import combinations
 import cv2
 import numpy as np
 
+from cc_ros.frame import Frame
 from cc_ros.tracking.association import owners, paint, shared
-from cc_ros.tracking.depth import DepthView
+from cc_ros.tracking.depth import depth_view
 from cc_ros.tracking.label_maps import compact
 from cc_ros.tracking.occlusion import gapless, pieces
 from cc_ros.tracking.places import PlaceMemory
@@ -60,12 +61,15 @@ class OpenScene:
         self._one: dict[tuple[int, int], float] = {}  # pairs of tracks that are pieces of one thing, and since when
         self._fresh = False  # the last frame was looked at
 
-    def step(self, image: np.ndarray, stamp: float, view: DepthView | None = None) -> np.ndarray:
-        """Return the ids (HxW uint16) in the next image (HxWx3 uint8 BGR); ``view``: its depth, where known."""
+    def step(self, image: np.ndarray, stamp: float, frame: Frame | None = None) -> np.ndarray:
+        """Return the ids (HxW uint16) in the next image (HxWx3 uint8 BGR).
+
+        :param frame: what the image is a smaller picture of; its depth and pose are used. None = do without.
+        """
         grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
         self._fresh = self._due(stamp)
         if self._fresh:
-            keys = self._look(image, grey, stamp, view)
+            keys = self._look(image, grey, stamp, frame)
             self._looked = stamp
         else:
             keys = self._carried(grey, outside=True)
@@ -85,7 +89,8 @@ class OpenScene:
             return cv2.resize(self._keys, grey.shape[::-1], interpolation=cv2.INTER_NEAREST)
         return warp(self._keys, self._propagator.motion(self._grey, grey).flow, replicate=outside)
 
-    def _look(self, image: np.ndarray, grey: np.ndarray, stamp: float, view: DepthView | None) -> np.ndarray:
+    def _look(self, image: np.ndarray, grey: np.ndarray, stamp: float, frame: Frame | None) -> np.ndarray:
+        view = depth_view(frame, (image.shape[1], image.shape[0])) if frame else None
         with ThreadPoolExecutor(max_workers=1) as pool:  # OpenCV works outside the interpreter lock
             grains = pool.submit(self._proposer.grains, image, view)
             carried = self._carried(grey, outside=False)

@@ -8,7 +8,7 @@ from typing import Protocol
 import cv2
 import numpy as np
 
-from cc_ros.tracking.depth import DepthView, depth_fits, depth_steps
+from cc_ros.tracking.depth import DepthView, depth_steps, edge_gain
 from cc_ros.tracking.label_maps import compact
 from cc_ros.tracking.layout_evidence import agreement, main_part, object_odds, pair_odds
 from cc_ros.tracking.region_graph import COUNT, B, L, RegionGraph, merge, region_graph
@@ -18,6 +18,7 @@ from cc_ros.tracking.room_layout import THINGS, room_layout
 from cc_ros.tracking.superpixels import superpixels
 
 _WIDTH = 320  # pixels; what the affinity was fitted on
+_GAIN, _GAIN_RATE = 1.01, 0.5  # of edges at jumps of depth: what is enough, and how fast its average follows
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,7 @@ class RegionProposer:
     def __init__(self, threshold: float = 1.5, memory: float = 2.5) -> None:
         self._threshold = threshold
         self._memory = memory
+        self._gain = 1.0  # how much better than elsewhere depth fits the image, averaged over looks
 
     def regions(self, image: np.ndarray) -> np.ndarray:
         """Return HxW int32: 0 = background, 1.. = regions that may be objects, for an HxWx3 uint8 BGR image."""
@@ -88,10 +90,9 @@ class RegionProposer:
         :param image: HxWx3 uint8 BGR, about 320 pixels wide, the size that the affinity was fitted on.
         :param view: the depth of these pixels, where it is known.
         """
-        steps = depth_steps(view) if view else None
-        labels, gradient = superpixels(image, cut=steps)
+        labels, gradient = superpixels(image)
         graph = region_graph(image, labels, gradient)
-        if view is None or steps is None or not depth_fits(steps, gradient):
+        if view is None or not self._trusted(view, gradient):
             return Grains(graph, 0)
         layout = room_layout(view)
         parts = max(int(layout.max()) + 1, THINGS)
@@ -122,6 +123,13 @@ class RegionProposer:
             layout = graph.votes[:, :parts]
             objectness, part = objectness + object_odds(graph, layout), main_part(graph, layout)
         return Regions(graph.labels, area, colour, objectness, ids, graph.votes[:, parts:], part)
+
+    def _trusted(self, view: DepthView, gradient: np.ndarray) -> bool:
+        """Return whether depth has lately had its jumps where the image has edges."""
+        gain = edge_gain(depth_steps(view), gradient)
+        if not np.isnan(gain):
+            self._gain += _GAIN_RATE * (gain - self._gain)
+        return self._gain > _GAIN
 
 
 def _votes(graph: RegionGraph, labels: np.ndarray, count: int) -> np.ndarray:

@@ -8,15 +8,12 @@ import numpy as np
 from cc_ros.tracking.compiled import compiled
 
 
-def superpixels(
-    image: np.ndarray, flat: float = 1.5, window: int = 5, cut: np.ndarray | None = None
-) -> tuple[np.ndarray, np.ndarray]:
+def superpixels(image: np.ndarray, flat: float = 1.5, window: int = 5) -> tuple[np.ndarray, np.ndarray]:
     """Split an image by a watershed from its flat places (Meyer 1992).
 
     :param image: HxWx3 uint8 BGR.
     :param flat: Lab levels a pixel; places with a smaller gradient are connected and grow into one region.
     :param window: pixels; elsewhere, one region grows from each minimum of the gradient in such a window.
-    :param cut: HxW bool, pixels that no region grows from: where depth says that two surfaces meet.
     :return: HxW int32 labels 0..n-1 without gaps, and HxW float32 gradient in Lab levels a pixel.
     """
     lab = cv2.GaussianBlur(cv2.cvtColor(image, cv2.COLOR_BGR2LAB), (0, 0), 0.7)
@@ -25,8 +22,6 @@ def superpixels(
     gradient = np.sqrt(cv2.transform(gx * gx + gy * gy, np.ones((1, 3), np.float32)))
     level = cv2.GaussianBlur(gradient, (0, 0), 1.0)
     minima = (cv2.erode(level, np.ones((window, window), np.uint8)) >= level) | (level < flat)
-    if cut is not None:
-        minima &= ~cut
     _, markers = cv2.connectedComponents(minima.astype(np.uint8), connectivity=8, ltype=cv2.CV_32S)
     return _without_gaps(_without_ridges(cv2.watershed(lab, markers))), gradient
 
