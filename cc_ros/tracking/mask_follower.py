@@ -97,7 +97,7 @@ class MaskFollower:
         owner = np.zeros(len(graph.regions), np.int32)
         owner[labels.ravel()] = index.ravel()
         share = (owner[:, None] == np.arange(1, count + 1)).astype(np.float32)
-        self._labels = labels  # HxW int32, the region of each pixel; -1 outside the window
+        self.labels = labels  # HxW int32, the region of each pixel; -1 outside the window
         self._share = np.pad(share, ((0, 1), (0, 0)))  # the last one is for -1
         self._colours = ColourModels(grains.histograms, share, _around(labels, share))
         self._exemplars = [Exemplars() for _ in range(count)]
@@ -116,11 +116,11 @@ class MaskFollower:
         :param outside: what came in over the border is what was there at the border, and not -1, nothing.
         """
         border = cv2.BORDER_REPLICATE if outside else cv2.BORDER_CONSTANT
-        return cv2.remap(self._labels, *sources(flow), cv2.INTER_NEAREST, borderMode=border, borderValue=-1)
+        return cv2.remap(self.labels, *sources(flow), cv2.INTER_NEAREST, borderMode=border, borderValue=-1)
 
     def window(self) -> Box:
         """Return where the objects will be in the next frame, roughly."""
-        height, width = self._labels.shape
+        height, width = self.labels.shape
         corners = [c for c in (patch.corners(0.05) for patch in self._memory.patches) if c]
         if not corners:
             return np.s_[0:height, 0:width]
@@ -153,7 +153,7 @@ class MaskFollower:
         odds, carried = self._odds(grains, labels, flow, expected, motions)
         share = _random_walk(grains, odds)
         self._judge(grains, share, carried, places)
-        self._labels, self._share = labels, np.pad(share, ((0, 1), (0, 0)))
+        self.labels, self._share = labels, np.pad(share, ((0, 1), (0, 0)))
         self._learn(grains, passed)
         return labels
 
@@ -181,10 +181,10 @@ class MaskFollower:
             np.copyto(best[box], mask, where=claimed)
         return index
 
-    def resize(self, size: tuple[int, int]) -> None:
-        """Go on in images of another size (width, height)."""
-        height, width = self._labels.shape
-        self._labels = cv2.resize(self._labels, size, interpolation=cv2.INTER_NEAREST)
+    def resize(self, rows: np.ndarray, size: tuple[int, int]) -> None:
+        """Go on from the regions ``rows`` (HxW int32, of ``carried``) in images of another size (width, height)."""
+        height, width = self.labels.shape
+        self.labels = cv2.resize(rows, size, interpolation=cv2.INTER_NEAREST)
         self._memory.resize((size[0] / width, size[1] / height))
 
     def _steered(self, rows: np.ndarray, motions: list[np.ndarray | None], passed: float) -> list[np.ndarray | None]:
@@ -305,7 +305,7 @@ class MaskFollower:
 
     def _learn(self, grains: Grains, passed: float) -> None:
         graph, share = grains.graph, self._share[:-1]
-        self._memory.remember(self._labels, self._share)
+        self._memory.remember(self.labels, self._share)
         present = self.area > 0
         rate = np.where(present, 1 - np.exp(-_COLOUR_RATE * passed), 0)
         around = _around(graph.labels, share)

@@ -19,6 +19,7 @@ _LEARN = 0.5  # seconds between two looks at what moving objects look like
 _MOVES = 0.3  # from which an object counts as one that moves, of ``MaskFollower.moves``
 _WHOLE = 0.8  # share of an object that must be visible to say what it looks like
 _STAYED = 0.7  # share of what was carried of an object that is where it was remembered, if it rests
+_SEARCH = 0.3  # seconds between two searches for lost objects that move
 _AVERAGE = 0.5  # seconds over which it is averaged how well an object is held
 
 
@@ -42,7 +43,7 @@ class SeededScene:
         self._grey: np.ndarray = np.zeros((0, 0), np.uint8)  # the last image
         self._flow: np.ndarray | None = None  # from it to the one that was drawn last; None: it was that one
         self._rows: np.ndarray = np.zeros((0, 0), np.int32)  # its regions
-        self._drawn = self._recalled = self._learned = 0.0  # stamps
+        self._drawn = self._recalled = self._learned = self._searched = 0.0  # stamps
 
     def step(self, image: np.ndarray, stamp: float, size: tuple[int, int]) -> np.ndarray:
         """Return the ids (uint16, of ``size``: width, height) in the next image (HxWx3 uint8 BGR)."""
@@ -55,7 +56,7 @@ class SeededScene:
             return np.zeros(size[::-1], np.uint16)
         if grey.shape != self._grey.shape:  # a cut: what is known is stretched to the new size
             self._grey, self._flow = cv2.resize(self._grey, grey.shape[::-1]), None
-            self._follower.resize((grey.shape[1], grey.shape[0]))
+            self._follower.resize(self._rows, (grey.shape[1], grey.shape[0]))
         passed = stamp - self._drawn
         if 0 <= passed < self._every - 1e-3:
             self._move(grey)
@@ -73,6 +74,7 @@ class SeededScene:
         number[self._ids] = np.arange(len(self._ids))
         index = cv2.resize(number[ids], (image.shape[1], image.shape[0]), interpolation=cv2.INTER_NEAREST)
         self._follower = MaskFollower(image, index, len(self._tracks))
+        self._rows = self._follower.labels
         self._search = ObjectSearch(image, index, len(self._tracks))
         self._recovery.recall(grey)
         self._recovery.remember(index)
@@ -94,7 +96,9 @@ class SeededScene:
             grains = pool.submit(Grains.of, image, follower.window())
             flow = self._move(grey)
             places = self._places(self._recovery.recall(grey)) if looked else {}
-        if (strayed := lost & (follower.moves > _MOVES)).any():
+        strayed = lost & (follower.moves > _MOVES)
+        if strayed.any() and not 0 <= stamp - self._searched < _SEARCH:
+            self._searched = stamp
             places = self._search.find(image, follower.owner(self._rows), strayed) | places
         self._rows = follower.redraw(image, flow, passed, grains.result(), places)
         self._flow, self._drawn = None, stamp
