@@ -203,6 +203,7 @@ def full_report(text: str, tmp_path: Path) -> Report:
         [Answered(text, text, text, (3, 99), 0.5, {text: text, "tokens": 12345}), Answered(text, error=text)],
         {text: {text: text}},
         {text: 3},
+        {text: text, "sam2_skipped": 4711},
         [text],
     )
 
@@ -215,6 +216,7 @@ def test_the_page_is_complete_and_needs_nothing_else(tmp_path: Path) -> None:
         "Camera picture at 0 s with marks on objects 3, 5",
         "Camera picture at 0.9 s with marks on objects 3",
     ]
+    assert "sam2 skipped4711" in page.text.replace("\n", "")
     assert all(image["src"].startswith("data:image/jpeg;base64,") for image in images)
     for tag, attributes in page.tags:
         assert tag not in ("script", "link", "iframe")

@@ -236,7 +236,8 @@ def _report(
 ) -> None:
     from cc_ros.sources.report import Report, write_report
 
-    degraded = tracker.health().get("degraded")
+    counters = dict(tracker.health())
+    degraded = counters.pop("degraded", None)
     write_report(
         out / "report.html",
         Report(
@@ -249,6 +250,7 @@ def _report(
             answers=answers,
             settings={group: dataclasses.asdict(values) for group, values in settings.items()},
             skipped=source.skipped,
+            counters=counters,
             notes=[str(note) for note in (ended, degraded) if note],
             mark_fill=settings["mark"].fill,
         ),
