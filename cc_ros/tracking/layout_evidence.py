@@ -14,6 +14,7 @@ from cc_ros.tracking.room_layout import FLOOR, THINGS, UNKNOWN
 _TOGETHER, _APART = 6.0, 8.0
 _THING, _PLANE = 2.0, 4.0
 _UNSURE = 0.1  # share of a region that must be known for its evidence to count by half
+_PIECE, _PIECE_SHARE = 40, 0.15  # pixels and share of a region that a second thing in it must have
 _ON_PLANE, _CLEAR = 0.7, 0.6  # shares of a region that make it a part of a plane, or of anything
 _LIKE_L, _LIKE_AB = 12.0, 8.0  # CIE Lab; differences up to which a region on a plane looks like the plane itself
 
@@ -26,6 +27,25 @@ def agreement(share: np.ndarray, first: np.ndarray, second: np.ndarray) -> tuple
     known = share.sum(axis=1)
     same = np.einsum("et,et->e", share[first], share[second])
     return same, known[first] * known[second] - same
+
+
+def votes(labels: np.ndarray, claims: np.ndarray, count: int) -> np.ndarray:
+    """Return how many pixels of each region (HxW int32) have each of ``count`` claims (HxW int32, from 0 on)."""
+    regions = int(labels.max()) + 1
+    cell = (labels * np.int32(count) + claims).ravel()
+    return np.bincount(cell, minlength=regions * count).reshape(regions, count).astype(float)
+
+
+def split(labels: np.ndarray, layout: np.ndarray, parts: int) -> np.ndarray:
+    """Return the regions (HxW int32), cut where one is part of two things that no edge of the image shows."""
+    of = votes(labels, layout, parts)
+    large = of > np.maximum(_PIECE, _PIECE_SHARE * of.sum(axis=1))[:, None]
+    large[:, UNKNOWN] = False
+    large[np.arange(len(of)), FLOOR + of[:, FLOOR:].argmax(axis=1)] = False  # the largest part keeps the number
+    number = np.repeat(np.arange(len(of), dtype=np.int32), parts)
+    pieces = np.flatnonzero(large)
+    number[pieces] = len(of) + np.arange(len(pieces))
+    return number[labels * np.int32(parts) + layout]
 
 
 def pair_odds(graph: RegionGraph, votes: np.ndarray) -> np.ndarray:

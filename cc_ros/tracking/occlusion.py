@@ -62,4 +62,5 @@ def _gapless(regions: Regions, background: np.ndarray, hull: np.ndarray, own: li
     cv2.fillConvexPoly(inside, hull - (x, y), 1)
     count = np.bincount(regions.labels[y : y + height, x : x + width][inside > 0], minlength=len(regions.area))
     whole, mine = count.sum(), count[own].sum()
+    count[own] = 0
     return bool(mine > _SOLID * whole and count[background].sum() <= _BEHIND * (whole - mine) + _RAGGED * whole)

@@ -130,14 +130,15 @@ class OpenScene:
         looks = regions.objectness.copy()
         for region in np.flatnonzero(owner).tolist():
             looks[region] = max(looks[region], self._book.tracks[int(owner[region])].objectness)
+        background = (looks < 0) | regions.on_plane
         pairs = []
-        for a, b in pieces(regions, looks < 0, np.flatnonzero(large & (looks > 0))):
+        for a, b in pieces(regions, background, np.flatnonzero(large & (looks > 0))):
             if owner[a] and owner[b]:
                 pairs.append((int(owner[a]), int(owner[b])))
             else:
                 owner[a] = owner[b] = max(owner[a], owner[b])
         for region, tracks in shared(regions):
-            if gapless(regions, looks < 0, region):
+            if gapless(regions, background, region):
                 pairs += combinations(tracks.tolist(), 2)
         return sorted({(min(pair), max(pair)) for pair in pairs if pair[0] != pair[1]})
 

@@ -10,11 +10,11 @@ import numpy as np
 
 from cc_ros.tracking.depth import DepthView, depth_steps, edge_gain
 from cc_ros.tracking.label_maps import compact
-from cc_ros.tracking.layout_evidence import agreement, main_part, object_odds, pair_odds
+from cc_ros.tracking.layout_evidence import agreement, main_part, object_odds, pair_odds, split, votes
 from cc_ros.tracking.region_graph import COUNT, B, L, RegionGraph, merge, region_graph
 from cc_ros.tracking.region_model import object_features, pair_features
 from cc_ros.tracking.region_weights import OBJECT, SAME
-from cc_ros.tracking.room_layout import THINGS, room_layout
+from cc_ros.tracking.room_layout import FLOOR, THINGS, room_layout
 from cc_ros.tracking.superpixels import superpixels
 
 _WIDTH = 320  # pixels; what the affinity was fitted on
@@ -41,6 +41,11 @@ class Regions:
     ids: np.ndarray
     votes: np.ndarray
     part: np.ndarray
+
+    @property
+    def on_plane(self) -> np.ndarray:
+        """Which regions (n bool) lie in the floor, the ceiling or a wall, as far as depth is known."""
+        return (self.part >= FLOOR) & (self.part < THINGS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +96,12 @@ class RegionProposer:
         :param view: the depth of these pixels, where it is known.
         """
         labels, gradient = superpixels(image)
-        graph = region_graph(image, labels, gradient)
         if view is None or not self._trusted(view, gradient):
-            return Grains(graph, 0)
+            return Grains(region_graph(image, labels, gradient), 0)
         layout = room_layout(view)
         parts = max(int(layout.max()) + 1, THINGS)
-        return Grains(replace(graph, votes=_votes(graph, layout, parts)), parts)
+        graph = region_graph(image, split(labels, layout, parts), gradient)
+        return Grains(replace(graph, votes=votes(graph.labels, layout, parts)), parts)
 
     def propose(self, grains: Grains, prior: np.ndarray) -> Regions:
         """Merge the small regions of an image.
@@ -114,8 +119,8 @@ class RegionProposer:
             odds = SAME(pair_features(graph)) + self._memory * (same - other)
             return odds + pair_odds(graph, graph.votes[:, :parts]) if parts else odds
 
-        votes = np.hstack([grains.graph.votes, _votes(grains.graph, index, len(ids))])
-        graph = merge(replace(grains.graph, votes=votes), affinity, self._threshold)
+        claims = np.hstack([grains.graph.votes, votes(grains.graph.labels, index, len(ids))])
+        graph = merge(replace(grains.graph, votes=claims), affinity, self._threshold)
         area = graph.regions[:, COUNT]
         colour = graph.regions[:, L : B + 1] / area[:, None]
         objectness, part = OBJECT(object_features(graph)), np.zeros(len(area), np.int64)
@@ -130,9 +135,3 @@ class RegionProposer:
         if not np.isnan(gain):
             self._gain += _GAIN_RATE * (gain - self._gain)
         return self._gain > _GAIN
-
-
-def _votes(graph: RegionGraph, labels: np.ndarray, count: int) -> np.ndarray:
-    """Return the pixels of each region that have each of ``count`` labels (HxW int32, from 0 on)."""
-    cell = (graph.labels * np.int32(count) + labels).ravel()
-    return np.bincount(cell, minlength=len(graph.regions) * count).reshape(-1, count).astype(float)

@@ -20,6 +20,7 @@ _SPREAD = 3.0  # how many standard deviations of the sensor's noise these distan
 _PLANE = 0.02  # share of the image that a plane needs
 _BEHIND = 0.05  # share of the image beyond a plane from which on it does not bound the room
 _TALL = 1.6  # metres above the floor that a wall reaches, unless the image cuts it
+_HIGH = 2.2  # metres above the floor; what is higher hangs over several things, as an unseen part of the ceiling does
 _CELL = 0.05  # metres; cells of the floor plan
 _EVEN = 0.01  # share of the inverse depth that a surface may bend by from pixel to pixel
 _WIDE = 3.5  # metres; what is wider is several things that touch
@@ -46,8 +47,9 @@ def room_layout(view: DepthView) -> np.ndarray:
     height = points @ up
     reach = _SPREAD * view.noise * points[..., 2] ** 2
     labels = np.where(known, -1, UNKNOWN).astype(np.int32)
-    floor = _levels(surfels, up, known, height, reach, labels)
-    _walls(surfels, up, points, known, height - floor, reach, labels)
+    height -= _levels(surfels, up, known, height, reach, labels)
+    _walls(surfels, up, points, known, height, reach, labels)
+    labels[(labels == -1) & (height > _HIGH)] = UNKNOWN
     _things(points, up, view.noise, labels)
     return cv2.resize(labels, view.inverse.shape[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
 
