@@ -28,7 +28,7 @@ _COLOUR_RATE = 2.5  # a second, how fast the colours of an object follow
 _EXEMPLAR_EVERY = 1 / 12  # seconds
 _COARSE = 4  # pixels between those that tell what is near an object
 _MOSTLY = 0.6  # share of an object; if less is seen of it, that says little of the whole
-_MOVES_RATE = 0.2  # how fast the opinion whether an object moves follows what is seen of it
+_MOVES_RATE = 2.5  # a second, how fast the opinion whether an object moves follows what is seen of it
 _GONE = 20  # pixels; less is no object
 _MARGIN, _SUDDEN = 0.5, 8  # sizes of an object and pixels: how far it comes until it is drawn again
 _BACK = 0.5  # share of the place where a lost object should be back that must turn out to be it
@@ -102,7 +102,7 @@ class MaskFollower:
         self._colours = ColourModels(grains.histograms, share, _around(labels, share))
         self._exemplars = [Exemplars() for _ in range(count)]
         self._memory = ShapeMemory(count)
-        self.held = np.ones(share.shape[1])  # how well each object is where it was expected (IoU)
+        self.held = np.ones(count)  # how well each object is where it was expected (IoU)
         self.area = np.bincount(index.ravel(), minlength=count + 1)[1:].astype(float)  # pixels; 0 = lost
         self.moves = np.zeros(count)  # 0..1, how far each object moves otherwise than what is around it
         self._drift = np.zeros((count, 2))  # pixels a second that each moves, backwards in time, past the background
@@ -150,7 +150,7 @@ class MaskFollower:
             grains = Grains.of(image, window)
         labels = np.full(rows.shape, -1, np.int32)
         labels[grains.window] = grains.graph.labels
-        odds, carried = self._odds(grains, labels, flow, expected, motions)
+        odds, carried = self._odds(grains, labels, flow, expected, motions, passed)
         share = _random_walk(grains, odds)
         self._judge(grains, share, carried, places)
         self.labels, self._share = labels, np.pad(share, ((0, 1), (0, 0)))
@@ -192,9 +192,8 @@ class MaskFollower:
 
         What little is seen of it moves, as far as flow can tell, with what hides it.
         """
-        pixels = np.bincount(rows.ravel() % len(self._share), minlength=len(self._share))  # -1: the last one
         whole = np.array([patch.values.sum() / max(patch.values.max(), 1e-9) for patch in self._memory.patches])
-        self.visible = (pixels @ self._share) / np.maximum(whole, 1)
+        self.visible = self._areas(rows) / np.maximum(whole, 1)
         background = motions[-1]
         if background is None:
             return motions[:-1]
@@ -215,12 +214,15 @@ class MaskFollower:
         """Return for each region 1..n, the object that has most of it, or 0 if that is not more than ``above``."""
         return np.where(self._share.max(axis=1) > above, self._share.argmax(axis=1) + 1, 0).astype(np.int32)
 
+    def _areas(self, rows: np.ndarray) -> np.ndarray:
+        """Return the pixels of each object for regions of ``carried``."""
+        pixels = np.bincount(rows.ravel() % len(self._share), minlength=len(self._share))  # -1: the last one
+        return np.asarray(pixels @ self._share)
+
     def _expected(self, rows: np.ndarray, places: Mapping[int, np.ndarray]) -> dict[int, _Expected]:
         """Return by object (0..n-1) what is known of it before the image is looked at."""
-        found = shapes(self._owner(0.3)[rows])
-        pixels = np.bincount(rows.ravel() % len(self._share), minlength=len(self._share))  # -1: the last one
+        found, areas = shapes(self._owner(0.3)[rows]), self._areas(rows)
         expected = {}
-        areas = pixels @ self._share
         for k in range(len(areas)):
             memory = self._memory.patches[k]
             corners = [memory.corners(0.5)]
@@ -245,6 +247,7 @@ class MaskFollower:
         flow: np.ndarray,
         expected: Mapping[int, _Expected],
         motions: list[np.ndarray | None],
+        passed: float,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return the log odds of each object for each region, and how much of each was carried there (r x n)."""
         graph = grains.graph
@@ -257,7 +260,7 @@ class MaskFollower:
             carried[:, k] = np.bincount(index, part.carried.ravel(), count)
         placed, near, carried = (sums / graph.regions[:, COUNT, None] for sums in (placed, near, carried))
         votes = _COLOUR * self._colours.odds(grains.histograms)
-        self._vote_by_motion(votes, labels, flow, expected, motions)
+        self._vote_by_motion(votes, labels, flow, expected, motions, passed)
         for k in expected:
             asked = np.flatnonzero(near[:, k])
             place = _place(graph, carried[:, k] * (carried[:, k] > 0.3))
@@ -271,7 +274,9 @@ class MaskFollower:
         flow: np.ndarray,
         expected: Mapping[int, _Expected],
         motions: list[np.ndarray | None],
+        passed: float,
     ) -> None:
+        """Add what motion says to the votes (r x n), and note which objects move at all."""
         if motions[-1] is None:
             return
         sparse = flow[::STRIDE, ::STRIDE]
@@ -285,7 +290,7 @@ class MaskFollower:
             local = np.s_[-part.box[0].start % STRIDE :: STRIDE, -part.box[1].start % STRIDE :: STRIDE]
             odds, trust = motion_odds(background[rows, columns], own, part.carried[local])
             if self.visible[k] >= _MOSTLY:
-                self.moves[k] += _MOVES_RATE * (trust - self.moves[k])
+                self.moves[k] += (1 - np.exp(-_MOVES_RATE * passed)) * (trust - self.moves[k])
             index = labels[part.box][local].ravel()
             seen = np.maximum(np.bincount(index, minlength=len(votes)), 1)
             votes[:, k] += _MOTION * np.bincount(index, odds.ravel(), len(votes)) / seen
@@ -361,13 +366,14 @@ def _random_walk(grains: Grains, odds: np.ndarray) -> np.ndarray:
 
     Each region is one object or none; the shares are pushed towards 0 and 1.
     """
-    claims, graph = np.exp(np.minimum(odds, 30)), grains.graph
+    claims, graph = np.exp(np.minimum(odds, 30).astype(np.float32)), grains.graph
     own = share = claims / (1 + claims.sum(axis=1, keepdims=True))
     if len(graph.first):
         ends = np.concatenate([graph.first, graph.second]), np.concatenate([graph.second, graph.first])
-        links = csr_matrix((np.tile(grains.weight, 2), ends), (len(own), len(own)))
-        sure = np.sqrt(graph.regions[:, COUNT, None]) / _SMOOTHNESS * (0.1 + np.abs(2 * own - 1))
-        pull = 1 / (np.asarray(links.sum(axis=1)) + sure)
+        links = csr_matrix((np.tile(grains.weight, 2).astype(np.float32), ends), (len(own), len(own)))
+        size = np.sqrt(graph.regions[:, COUNT, None]).astype(np.float32)
+        sure = size / _SMOOTHNESS * (0.1 + np.abs(2 * own - 1))
+        pull = 1 / (np.asarray(links.sum(axis=1), np.float32) + sure)
         own = pull * sure * own
         for _ in range(_SWEEPS):  # Jacobi's method: the links are weaker than what is sure
             share = own + pull * (links @ share)
