@@ -3,7 +3,7 @@
 
 usage: tracking.py --data DIR --tools DIR [--only rooms davis growth]
 
-DIR/rooms/NAME_{pan,revisit,walk}/  rgb.mp4, ids.npz, frames.json
+DIR/rooms/NAME_{pan,revisit,walk}/  rgb.mp4, ids.npz, frames.json; where depth.npz is, with depth and pose as well
 DIR/davis/                          DAVIS 2016: JPEGImages/480p/SEQ, Annotations/480p/SEQ; frame 0 is given
 --tools                             folder of score_rooms.py and score_davis.py, which do the scoring
 Keyframes are 8 a sequence, uniform in time, with the 8 marks that cc_ros.keyframes selects and centres.
@@ -16,6 +16,7 @@ import importlib.util
 import json
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -51,12 +52,27 @@ def read_video(path: Path) -> list[np.ndarray]:
         images.append(image)
 
 
-def track(images: list[np.ndarray], fps: float) -> tuple[list[Tracked], np.ndarray]:
+def frames(folder: Path, known: str) -> list[Frame]:
+    """Return the frames of a room with what is ``known``: "", "depth" or "depth and pose"."""
+    meta, images = json.loads((folder / "frames.json").read_text()), read_video(folder / "rgb.mp4")
+    plain = [Frame(image, number / meta["fps"]) for number, image in enumerate(images)]
+    if not known:
+        return plain
+    depth = np.load(folder / "depth.npz")["depth_mm"].astype(np.float32) * meta["depth_unit_mm"] / 1000
+    depth[depth == 0] = np.nan
+    poses = [np.array(f["T_world_cam"]) if known == "depth and pose" else None for f in meta["frames"]]
+    return [
+        replace(frame, depth=d, intrinsics=np.array(meta["K"]), pose=pose)
+        for frame, d, pose in zip(plain, depth, poses, strict=True)
+    ]
+
+
+def track(frames: list[Frame]) -> tuple[list[Tracked], np.ndarray]:
     """Return the answers and the milliseconds of each frame."""
     tracker, answers, times = FlowTracker(), [], []
-    for number, image in enumerate(images):
+    for frame in frames:
         start = time.perf_counter()
-        answers.append(tracker.step(Frame(image, number / fps)))
+        answers.append(tracker.step(frame))
         times.append(1000 * (time.perf_counter() - start))
     return answers, np.array(times)
 
@@ -95,21 +111,22 @@ def rooms(data: Path, tools: Path) -> list[tuple[float, bool]]:
     outcomes: list[tuple[float, bool]] = []
     for folder in sorted(path.parent for path in (data / "rooms").glob("*/ids.npz")):
         truth = np.load(folder / "ids.npz")["ids"]
-        fps = json.loads((folder / "frames.json").read_text())["fps"]
-        answers, ms = track(read_video(folder / "rgb.mp4"), fps)
-        labels = [answer.labels for answer in answers]
-        result = score.track_scores(truth, dict(enumerate(labels))) | score.mark_scores(truth, marked(labels))
-        result |= {"ms": float(np.median(ms)), "p95": float(np.percentile(ms, 95))}
-        outcomes += held(answers, truth)
-        show(folder.name, result)
-        kinds.setdefault(folder.name.rpartition("_")[2], []).append(result)
+        for known in ("", "depth", "depth and pose") if (folder / "depth.npz").exists() else ("",):
+            answers, ms = track(frames(folder, known))
+            labels = [answer.labels for answer in answers]
+            result = score.track_scores(truth, dict(enumerate(labels))) | score.mark_scores(truth, marked(labels))
+            result |= {"ms": float(np.median(ms)), "p95": float(np.percentile(ms, 95))}
+            outcomes += held(answers, truth)
+            aided = f" with {known}" if known else ""
+            show(folder.name + aided, result)
+            kinds.setdefault(folder.name.rpartition("_")[2] + aided, []).append(result)
     for kind, results in kinds.items():
         show(f"mean of {len(results)} {kind}", {key: float(np.mean([r[key] for r in results])) for key in results[0]})
     return outcomes
 
 
 def show(name: str, result: dict[str, float]) -> None:
-    print(f"{name:22s}", "  ".join(f"{key} {value:.3f}" for key, value in result.items()), flush=True)
+    print(f"{name:36s}", "  ".join(f"{key} {value:.3f}" for key, value in result.items()), flush=True)
 
 
 def calibration(outcomes: list[tuple[float, bool]]) -> None:

@@ -138,7 +138,7 @@ class OpenScene:
             else:
                 owner[a] = owner[b] = max(owner[a], owner[b])
         for region, tracks in shared(regions):
-            if gapless(regions, background, region):
+            if looks[region] >= 0 and gapless(regions, background, region):
                 pairs += combinations(tracks.tolist(), 2)
         return sorted({(min(pair), max(pair)) for pair in pairs if pair[0] != pair[1]})
 
