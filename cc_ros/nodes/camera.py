@@ -124,7 +124,7 @@ class CameraContext:
         self._node = node
         self._settings = settings
         self._count = count
-        self._lock = threading.Lock()
+        self._lock = threading.Condition()
         self._base_to_camera = settings.base_to_camera()
         self.world_frame = ""
         self._info: CameraInfo | None = None
@@ -141,9 +141,14 @@ class CameraContext:
             )
         ]
 
-    def at(self, stamp: int, width: int, height: int) -> View:
-        """Return what is known about a picture of this size taken at ``stamp`` (nanoseconds)."""
+    def at(self, stamp: int, width: int, height: int, patience: float = 0.0) -> View:
+        """Return what is known about a picture of this size taken at ``stamp`` (nanoseconds).
+
+        :param patience: seconds to wait for the picture's own depth where depth comes at all: it is larger than the
+            picture and so arrives later. Not to be waited for in the thread that receives messages.
+        """
         with self._lock:
+            self._lock.wait_for(lambda: not self._depths or max(s for s, _ in self._depths) >= stamp, patience)
             info = self._info
             pose = self._poses.at(stamp * 1e-9)
             depth_message = min(self._depths, key=lambda pair: abs(pair[0] - stamp), default=None)
@@ -169,6 +174,7 @@ class CameraContext:
     def _on_depth(self, message: ImageMessage) -> None:
         with self._lock:
             self._depths.append((nanoseconds(message.header.stamp), message))
+            self._lock.notify_all()
 
     def _on_odom(self, message: Odometry) -> None:
         p, q = message.pose.pose.position, message.pose.pose.orientation

@@ -32,6 +32,7 @@ from cc_ros.tracking.flow import FlowSettings
 from cc_ros.tracking.sam2.settings import Sam2Settings
 
 SILENCE_AGAIN = 30.0  # seconds between two explanations of the same silence
+DEPTH_LATE = 0.01  # seconds that an image waits for its depth
 
 
 @dataclass(frozen=True)
@@ -185,7 +186,7 @@ class TrackerNode(StepNode):
         if self._begin is None:
             self._begin = instant
         height, width = image.shape[:2]
-        view = self._camera.at(stamp, width, height)
+        view = self._camera.at(stamp, width, height, DEPTH_LATE)
         seconds = (instant - self._begin) * 1e-9
         tracked = self._tracker.step(Frame(image, seconds, view.depth, view.intrinsics, view.pose))
         took = time.perf_counter() - begun
