@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
+from cc_ros.tracking.occlusion import pieces
 from cc_ros.tracking.proposals import Regions
 from cc_ros.tracking.room_layout import THINGS, UNKNOWN
 
@@ -39,7 +40,7 @@ def owners(regions: Regions, colours: Mapping[int, np.ndarray]) -> np.ndarray:
 
 
 def _release_pieces(regions: Regions, owner: np.ndarray, shared: np.ndarray, colours: Mapping[int, np.ndarray]) -> None:
-    """Take from a track the regions that look unlike its main region, or are a wall where that is a thing.
+    """Take from a track the regions that look unlike its main region, or by depth are not what that is.
 
     Two objects were taken for one, or an object and what is behind it.
 
@@ -57,7 +58,22 @@ def _release_pieces(regions: Regions, owner: np.ndarray, shared: np.ndarray, col
         unlike = _unlike(regions.colour[mine], regions.colour[main])
         part, other = regions.part[mine], regions.part[main]
         unlike |= (part != other) & (np.minimum(part, other) > UNKNOWN) & (np.minimum(part, other) < THINGS)
+        things = (part != other) & (np.minimum(part, other) >= THINGS) & (shared[mine] > _MAIN * shared[mine].max())
+        for position in np.flatnonzero(things).tolist():
+            unlike[position] |= _apart(regions, int(mine[position]), int(main))
         owner[mine[unlike & (mine != main)]] = 0
+
+
+def _apart(regions: Regions, one: int, other: int) -> bool:
+    """Return whether two regions that stand apart on the floor are two things: nothing may hide what joins them.
+
+    What is nearer may hide it, and the border of the image may cut it off.
+    """
+    labels = regions.labels
+    for edge in (labels[0], labels[-1], labels[:, 0], labels[:, -1]):
+        if (edge == one).any() and (edge == other).any():
+            return False
+    return not pieces(regions, (regions.objectness < 0) | regions.on_plane, np.array([one, other]))
 
 
 def _unlike(colour: np.ndarray, other: np.ndarray, scale: float = 1.0) -> np.ndarray:

@@ -18,6 +18,7 @@ from cc_ros.tracking.room_layout import FLOOR, THINGS, room_layout
 from cc_ros.tracking.superpixels import superpixels
 
 _WIDTH = 320  # pixels; what the affinity was fitted on
+_COLOUR = 6.0  # log odds that colours can say at most where depth is known: what stands apart may look alike
 _GAIN, _GAIN_RATE = 1.01, 0.5  # of edges at jumps of depth: what is enough, and how fast its average follows
 
 
@@ -116,8 +117,10 @@ class RegionProposer:
         def affinity(graph: RegionGraph) -> np.ndarray:
             share = graph.votes[:, parts + 1 :] / graph.regions[:, COUNT, None]
             same, other = agreement(share, graph.first, graph.second)
-            odds = SAME(pair_features(graph)) + self._memory * (same - other)
-            return odds + pair_odds(graph, graph.votes[:, :parts]) if parts else odds
+            odds = SAME(pair_features(graph))
+            if parts:
+                odds = np.clip(odds, -_COLOUR, _COLOUR) + pair_odds(graph, graph.votes[:, :parts])
+            return odds + self._memory * (same - other)
 
         claims = np.hstack([grains.graph.votes, votes(grains.graph.labels, index, len(ids))])
         graph = merge(replace(grains.graph, votes=claims), affinity, self._threshold)
