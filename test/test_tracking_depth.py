@@ -227,6 +227,16 @@ def test_unknown_depth_stays_unknown_in_the_layout() -> None:
     assert (room_layout(view_of(replace(frame, depth=depth)))[:, :158] == UNKNOWN).all()
 
 
+def test_the_picture_may_change_its_size_and_depth_come_and_go() -> None:
+    frame, _ = draw([FRONT, BACK], HOME)
+    tracker, depth = FlowTracker(), np.asarray(frame.depth)
+    for i, step in enumerate((1, 1, 2, 40, 100, 1, 1)):
+        image = np.ascontiguousarray(frame.image[::step, ::step])
+        known = depth[::step, ::step] if i != 5 else None
+        labels = tracker.step(replace(frame, image=image, depth=known, stamp=i / 5)).labels
+        assert labels.shape == image.shape[:2]
+
+
 def test_the_camera_matrix_follows_the_size() -> None:
     frame, _ = draw([], HOME)
     view = depth_view(frame, (160, 120))

@@ -11,6 +11,7 @@ import numpy as np
 from cc_ros.frame import Frame
 
 _NEAR, _FAR = 0.1, 20.0  # metres; what lies outside is no measurement, or of no use
+_LEAST = 32  # pixels; smaller images show no layout
 _ENOUGH = 0.2  # share of the image that must be measured
 _NOISE = 0.03  # share of the distance; a sensor with more noise says nothing
 _STEP = 0.03  # share of the distance; larger jumps between neighbouring pixels are two surfaces
@@ -56,7 +57,7 @@ def depth_view(frame: Frame, size: tuple[int, int]) -> DepthView | None:
     None where depth or camera are unknown, and where what is measured is too little or too noisy to be of use.
     """
     height, width = frame.image.shape[:2]
-    if frame.depth is None or frame.intrinsics is None or frame.depth.shape != (height, width):
+    if frame.depth is None or frame.intrinsics is None or frame.depth.shape != (height, width) or min(size) < _LEAST:
         return None
     depth = cv2.resize(frame.depth, size, interpolation=cv2.INTER_NEAREST)  # a mean of two surfaces is on neither
     known = (depth > _NEAR) & (depth < _FAR)
