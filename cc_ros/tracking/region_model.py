@@ -45,7 +45,6 @@ from cc_ros.tracking.region_graph import (
     Y,
 )
 
-
 _SUREST = 8.0  # log odds; no picture says more, so that memory and depth are heard
 
 
