@@ -78,7 +78,7 @@ PAIR_FEATURES = 42
 
 
 def pair_features(graph: RegionGraph) -> np.ndarray:
-    """Return what speaks for or against merging the two sides of each border (e x 42 float64)."""
+    """Return what speaks for or against merging the two sides of each border (e x 42 float32)."""
     traits = _traits(graph.regions, graph.perimeter, *graph.labels.shape)
     return _pair_features(traits, graph.regions, graph.first, graph.second, graph.borders)
 
@@ -125,7 +125,7 @@ def _half(value: float, scale: float) -> float:
 def _pair_features(
     traits: np.ndarray, regions: np.ndarray, first: np.ndarray, second: np.ndarray, borders: np.ndarray
 ) -> np.ndarray:
-    features = np.empty((len(first), PAIR_FEATURES))
+    features = np.empty((len(first), PAIR_FEATURES), np.float32)
     for border in range(len(first)):
         a, b, row, edge = traits[first[border]], traits[second[border]], features[border], borders[border]
         length = edge[LENGTH]
@@ -177,7 +177,7 @@ def _alike(colour: np.ndarray, count: np.ndarray) -> np.ndarray:
 
 
 def object_features(graph: RegionGraph) -> np.ndarray:
-    """Return what speaks for or against each region being an object (n x 33 float64)."""
+    """Return what speaks for or against each region being an object (n x 33 float32)."""
     height, width = graph.labels.shape
     traits = _traits(graph.regions, graph.perimeter, height, width)
     count, perimeter = graph.regions[:, COUNT], graph.perimeter
@@ -209,4 +209,4 @@ def object_features(graph: RegionGraph) -> np.ndarray:
         *traits.T[[_FILL, _GRAIN, _LIE]],
         *_alike(mean[:, [L, A, B]], count),
     ]
-    return np.stack(columns, axis=1)
+    return np.stack(columns, axis=1).astype(np.float32)

@@ -8,7 +8,7 @@ from cc_ros.tracking.region_model import Perceptron
 
 
 def _perceptron(units: int, numbers: str) -> Perceptron:
-    values = np.array(numbers.split(), np.float64)
+    values = np.array(numbers.split(), np.float32)
     features = (len(values) - units) // (units + 1)
     inner, outer, linear = np.split(values, [features * units, features * units + units])
     return Perceptron(inner.reshape(features, units), outer, linear)
