@@ -31,26 +31,31 @@ def scene(pole_top: int, second: tuple[int, int, int] = (50, 40, 20)) -> Regions
     return regions(labels, [(90, 0, 0), (50, 40, 20), second, (30, 0, 0)])
 
 
+EVEN = np.zeros(4)
 BACKGROUND = np.array([True, False, False, False])
 
 
 def test_what_a_nearer_thing_cuts_apart_is_one() -> None:
-    assert pieces(scene(pole_top=20), BACKGROUND, np.array([1, 2])) == [(1, 2)]
+    assert pieces(scene(pole_top=20), EVEN, BACKGROUND, np.array([1, 2])) == [(1, 2)]
 
 
 def test_things_with_the_wall_seen_between_them_are_two() -> None:
-    assert pieces(scene(pole_top=70), BACKGROUND, np.array([1, 2])) == []
+    assert pieces(scene(pole_top=70), EVEN, BACKGROUND, np.array([1, 2])) == []
 
 
 def test_pieces_of_another_colour_are_another_thing() -> None:
-    assert pieces(scene(pole_top=20, second=(50, -40, 20)), BACKGROUND, np.array([1, 2])) == []
+    assert pieces(scene(pole_top=20, second=(50, -40, 20)), EVEN, BACKGROUND, np.array([1, 2])) == []
+
+
+def test_a_plain_thing_is_no_piece_of_a_patterned_one() -> None:
+    assert pieces(scene(pole_top=20), np.array([0, 5, 45, 0]), BACKGROUND, np.array([1, 2])) == []
 
 
 def test_small_things_far_apart_are_not_pieces_of_one_whatever_lies_between() -> None:
     labels = np.full((100, 200), POLE, np.int32)
     labels[40:60, 0:20], labels[40:60, 180:200] = 1, 2
     apart = regions(labels, [(90, 0, 0), (50, 40, 20), (50, 40, 20), (30, 0, 0)])
-    assert pieces(apart, BACKGROUND, np.array([1, 2])) == []
+    assert pieces(apart, EVEN, BACKGROUND, np.array([1, 2])) == []
 
 
 def test_a_region_with_the_wall_in_its_notch_may_be_two_things() -> None:
@@ -99,3 +104,44 @@ def test_a_rug_behind_a_pole_is_one_object_from_entering_to_leaving(fps: int) ->
         labels = tracker.step(Frame(room(x), i / fps)).labels
         ids += [int(labels[200, column - x]) for column in (400, 540) if 20 < column - x < 300]
     assert len(set(ids)) == 1 and ids[0] > 0
+
+
+def test_what_is_gone_for_long_is_not_judged_anew_by_one_look() -> None:
+    book = TrackBook(max_lost=5)
+    track, other = book.open(0.0), book.open(0.0)
+    for stamp in (0.0, 0.1, 9.9, 10.0):
+        if stamp in (0.0, 0.1, 10.0):
+            book.judge(track, objectness=4.0 if stamp < 1 else -4.0, held=1.0, stamp=stamp, average=0.5)
+        book.judge(other, objectness=4.0, held=1.0, stamp=stamp, average=0.5)
+    assert track.objectness > 2.0  # one look of a tenth of a second, not one of ten seconds
+
+
+def test_views_place_what_comes_in_at_the_border_by_their_neighbours() -> None:
+    wide = cv2.resize(np.random.default_rng(5).integers(0, 255, (30, 250), np.uint8), (2000, 240))
+    memory = ViewMemory(capacity=8, features=400)
+    for key, offset in ((1, 0), (2, 110), (3, 220)):
+        memory.recall(np.ascontiguousarray(wide[:, offset : offset + 320]))
+        memory.remember(np.full((240, 320), key, np.int32))
+    known = memory.recall(np.ascontiguousarray(wide[:, 20:340]))
+    assert (known > 0).mean() > 0.98
+
+
+def test_a_remembered_view_says_nothing_where_something_else_is_seen_now() -> None:
+    texture = cv2.resize(np.random.default_rng(5).integers(0, 255, (30, 40, 3), np.uint8), (320, 240))
+    memory = ViewMemory(capacity=4, features=400)
+    memory.recall(texture)
+    memory.remember(np.full((240, 320), 7, np.int32))
+    changed = np.clip(texture.astype(int) + 20, 0, 255).astype(np.uint8)  # brighter light is no change
+    changed[80:160, 100:200] = (0, 0, 255)
+    known = memory.recall(changed)
+    assert (known[90:150, 110:190] == 7).mean() < 0.2
+    assert (known[:70] == 7).mean() > 0.9
+
+
+@pytest.mark.parametrize("stamps", [[0.0] * 6, [5.0, 4.0, 3.0, 2.0, 1.0, 0.0], [0.0, 100.0, 100.0, 3.0, 3.1, 3.2]])
+def test_stamps_that_stand_still_or_run_back_break_nothing(stamps: list[float]) -> None:
+    tracker = FlowTracker()
+    for i, stamp in enumerate(stamps):
+        tracked = tracker.step(Frame(room(100 + 4 * i), stamp))
+        assert all(0 <= track.confidence <= 1 for track in tracked.tracks)
+    assert tracked.labels.any()

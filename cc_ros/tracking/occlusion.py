@@ -11,16 +11,32 @@ from cc_ros.tracking.proposals import Regions
 
 _ALIKE_L, _ALIKE_AB = 8.0, 8.0  # CIE Lab; pieces differ less in their mean colour,
 _SHADED = 0.2  # times the chroma more in lightness: light falls unevenly
+_EVEN = 12.0  # grey levels; their spreads differ less, or by half
 _SOLID = 0.5  # share of the pieces' hull that the pieces themselves make up
 _BEHIND, _RAGGED = 0.1, 0.02  # shares of the rest of the hull and of all of it that may be background
 
 
-def pieces(regions: Regions, background: np.ndarray, candidates: np.ndarray) -> list[tuple[int, int]]:
+def spreads(image: np.ndarray, regions: Regions) -> np.ndarray:
+    """Return the standard deviation of the brightness within each region (n float64, grey levels).
+
+    :param image: HxWx3 uint8 BGR.
+    """
+    grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY).astype(np.float64).ravel()
+    labels, count = regions.labels.ravel(), len(regions.area)
+    mean, square = (np.bincount(labels, values, count) / regions.area for values in (grey, grey * grey))
+    return np.asarray(np.sqrt(np.maximum(square - mean * mean, 0)))
+
+
+def pieces(
+    regions: Regions, spread: np.ndarray, background: np.ndarray, candidates: np.ndarray
+) -> list[tuple[int, int]]:
     """Return the pairs of regions that are pieces of one thing.
 
-    They have one colour, and what lies between them is nearer: the silhouette of a flat or convex thing has no gaps
-    (Gestalt law of good continuation), hence no background may be seen inside the convex hull of its pieces.
+    They have one colour and are as even, and what lies between them is nearer: the silhouette of a flat or convex
+    thing has no gaps (Gestalt law of good continuation), hence no background may be seen inside the convex hull of its
+    pieces.
 
+    :param spread: n float64, see :func:`spreads`.
     :param background: n bool, the regions of walls, floor and ceiling.
     :param candidates: the regions that may be pieces (c int64).
     """
@@ -36,7 +52,9 @@ def pieces(regions: Regions, background: np.ndarray, candidates: np.ndarray) -> 
     return [
         (a, b)
         for a, b in pairs
-        if _alike(regions.colour[a], regions.colour[b]) and _gapless(regions, background, hull(a, b), [a, b])
+        if abs(spread[a] - spread[b]) < _EVEN + 0.5 * min(spread[a], spread[b])
+        and _alike(regions.colour[a], regions.colour[b])
+        and _gapless(regions, background, hull(a, b), [a, b])
     ]
 
 

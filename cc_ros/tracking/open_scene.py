@@ -13,7 +13,7 @@ from cc_ros.frame import Frame
 from cc_ros.tracking.association import owners, paint, shared
 from cc_ros.tracking.depth import depth_view
 from cc_ros.tracking.label_maps import compact
-from cc_ros.tracking.occlusion import gapless, pieces
+from cc_ros.tracking.occlusion import gapless, pieces, spreads
 from cc_ros.tracking.places import PlaceMemory
 from cc_ros.tracking.propagation import Propagator, warp
 from cc_ros.tracking.proposals import RegionProposer, Regions
@@ -21,8 +21,9 @@ from cc_ros.tracking.recovery import Recovery
 from cc_ros.tracking.tracks import TrackBook
 
 _UNPROVEN = 0.8  # how well a new track is held: about as often new tracks are right
-_COLOUR_RATE = 0.1  # how much of a track's colour one look replaces
-_PROOF = 0.1  # seconds for which two tracks must look like parts of one thing to become one
+_COLOUR_TIME = 1.0  # seconds over which the colour of a track is averaged
+_PROOF = 0.1  # seconds for which two tracks must look like pieces of one thing to become one,
+_PROOF_OF_SETTLED, _SETTLED = 0.3, 0.5  # and for how long where they had been two for longer than so many seconds
 _SURE = 4.0  # log odds; one look cannot say more
 
 
@@ -58,6 +59,8 @@ class OpenScene:
         self._keys: np.ndarray | None = None  # HxW int32
         self._grey: np.ndarray | None = None
         self._looked = -math.inf
+        self._recalled: set[int] = set()  # tracks that recovery saw in the last look
+        self._refused: set[int] = set()  # of these, those that no region continued
         self._one: dict[tuple[int, int], float] = {}  # pairs of tracks that are pieces of one thing, and since when
         self._fresh = False  # the last frame was looked at
 
@@ -79,7 +82,7 @@ class OpenScene:
     def _due(self, stamp: float) -> bool:
         """Return whether to look for objects: not in two frames in a row, unless frames are rare."""
         passed = stamp - self._looked + 1e-3
-        return passed >= self._every * (2 if self._fresh else 1)
+        return not 0 <= passed < self._every * (2 if self._fresh else 1)
 
     def _carried(self, grey: np.ndarray, outside: bool) -> np.ndarray:
         """Return the keys that the last map gives this image; ``outside``: also for what came in over the border."""
@@ -94,19 +97,20 @@ class OpenScene:
         with ThreadPoolExecutor(max_workers=1) as pool:  # OpenCV works outside the interpreter lock
             grains = pool.submit(self._proposer.grains, image, view)
             carried = self._carried(grey, outside=False)
-            recalled = self._recovery.recall(grey)
+            recalled = self._recovery.recall(image)
         prior, found = self._prior(carried, recalled), grains.result()
         if view and found.parts:  # what is seen at the place of an object is this object
             placed = self._living(self._places.recall(view, image, carried))
             prior = np.where(placed > 0, placed, prior)
         regions = self._proposer.propose(found, prior)
-        tracks = self._book.tracks.items()
-        colours = {key: track.colour for key, track in tracks if not np.isnan(track.colour[0])}
+        # One look may have seen but the edge of what comes in: its colour is not known yet.
+        colours = {key: t.colour for key, t in self._book.tracks.items() if t.judged > t.first_seen}
         owner = owners(regions, colours)
         large = regions.area >= self._min_area * prior.size
-        same = self._completed(regions, owner, large)
+        same = self._completed(image, regions, owner, large)
         for region in np.flatnonzero((owner == 0) & large):
             owner[region] = self._book.open(stamp).key
+        self._refused = self._recalled - set(owner.tolist())
         self._judge(regions, owner, stamp)
         keys = self._united(paint(regions, owner, prior), same, stamp)
         self._recovery.remember(keys)
@@ -118,21 +122,26 @@ class OpenScene:
         """Make one of two tracks that were parts of one thing for a while; the elder object remains."""
         self._one = {pair: self._one.get(pair, stamp) for pair in pairs}
         for pair, since in self._one.items():
-            if stamp - since > _PROOF - 1e-3 and all(key in self._book.tracks for key in pair):
+            if not all(key in self._book.tracks for key in pair):
+                continue
+            apart = since - max(self._book.tracks[key].first_seen for key in pair)
+            if stamp - since > (_PROOF_OF_SETTLED if apart > _SETTLED else _PROOF) - 1e-3:
                 elder, younger = self._book.unite(*pair)
                 self._recovery.rename(younger, elder)
                 self._places.rename(younger, elder)
                 keys[keys == younger] = elder
         return keys
 
-    def _completed(self, regions: Regions, owner: np.ndarray, large: np.ndarray) -> list[tuple[int, int]]:
+    def _completed(
+        self, image: np.ndarray, regions: Regions, owner: np.ndarray, large: np.ndarray
+    ) -> list[tuple[int, int]]:
         """Give new pieces of a followed thing to its track; return the pairs of tracks that are pieces of one thing."""
         looks = regions.objectness.copy()
         for region in np.flatnonzero(owner).tolist():
             looks[region] = max(looks[region], self._book.tracks[int(owner[region])].objectness)
         background = (looks < 0) | regions.on_plane
         pairs = []
-        for a, b in pieces(regions, background, np.flatnonzero(large & (looks > 0))):
+        for a, b in pieces(regions, spreads(image, regions), background, np.flatnonzero(large & (looks > 0))):
             if owner[a] and owner[b]:
                 pairs.append((int(owner[a]), int(owner[b])))
             else:
@@ -145,12 +154,13 @@ class OpenScene:
     def _prior(self, carried: np.ndarray, recalled: np.ndarray) -> np.ndarray:
         """Return the keys (HxW int32) that are known so far: carried ones, recalled ones where nothing was carried.
 
-        A track that was out of view until now is taken from its old place: that is better evidence.
+        A track that was out of view until now is taken from its old place: that is better evidence, unless no region
+        continued it when it was last seen there.
         """
-        distinct, index = compact(recalled)
-        known = np.where(np.isin(distinct, list(self._book.tracks)), distinct, 0)
-        back = (known > 0) & ~np.isin(distinct, compact(carried)[0])
-        return np.where((carried > 0) & ~back[index], carried, known[index])
+        distinct, index = compact(self._living(recalled))
+        self._recalled = set(distinct.tolist())
+        back = ~np.isin(distinct, [0, *self._refused, *compact(carried)[0].tolist()])
+        return np.where((carried > 0) & ~back[index], carried, distinct[index])
 
     def _living(self, keys: np.ndarray) -> np.ndarray:
         """Return the map (HxW int32) without the tracks that are forgotten."""
@@ -171,9 +181,8 @@ class OpenScene:
                 both = float(regions.votes[mine, column[0]].sum())
                 held = both / float(area.sum() + size[column[0]] - both)
             track = self._book.tracks[key]
+            passed = max(stamp - self._looked, 0.0)
+            rate = 1.0 if math.isinf(track.judged) else min(passed / _COLOUR_TIME, 1.0)
             track.confirmed |= first or len(column) > 0
             self._book.judge(track, looks, held, stamp, self._judge_time)
-            colour = area @ regions.colour[mine] / area.sum()
-            track.colour = (
-                colour if np.isnan(track.colour[0]) else track.colour + _COLOUR_RATE * (colour - track.colour)
-            )
+            track.colour += rate * (area @ regions.colour[mine] / area.sum() - track.colour)

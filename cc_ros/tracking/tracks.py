@@ -22,7 +22,7 @@ class TrackState:
     :param key: number within the tracker's maps, never used again.
     :param id: the id that the outside sees; 0 while the region has only ever looked like background.
     :param objectness: log odds of being an object, averaged over time.
-    :param colour: 3 float64, mean CIE Lab, averaged over time; NaN before the first look.
+    :param colour: 3 float64, mean CIE Lab, averaged over time.
     :param peak: share of the image, the largest that it was.
     :param confirmed: a second look found it again, or it was there from the start.
     :param held: 0..1, how well the carried mask agrees with the image, averaged over time.
@@ -33,7 +33,7 @@ class TrackState:
     last_seen: float
     id: int = 0
     objectness: float = 0.0
-    colour: np.ndarray = field(default_factory=lambda: np.full(3, np.nan))
+    colour: np.ndarray = field(default_factory=lambda: np.zeros(3))
     peak: float = 0.0
     confirmed: bool = False
     held: float = 0.0
@@ -61,6 +61,7 @@ class TrackBook:
     def __init__(self, max_lost: int) -> None:
         self._max_lost = max_lost
         self.tracks: dict[int, TrackState] = {}
+        self._judging = self._judged = -math.inf  # stamps of this look and of the one before
         self._next_key = 1
         self._next_id = 1
 
@@ -93,8 +94,10 @@ class TrackBook:
 
         :param average: seconds over which looks are averaged.
         """
-        passed = stamp - track.judged
-        rate = 1.0 if passed >= average else passed / average
+        if stamp != self._judging:
+            self._judging, self._judged = stamp, self._judging
+        passed = stamp - max(track.judged, self._judged)  # a long absence is no long look
+        rate = 1.0 if math.isinf(track.judged) or passed >= average else max(passed / average, 0.0)
         if objectness != track.objectness:  # also keeps infinity, the sureness of what was given, from becoming NaN
             track.objectness += rate * (objectness - track.objectness)
         track.held += rate * (held - track.held)
