@@ -18,7 +18,6 @@ from cc_ros.tracking.room_layout import FLOOR, THINGS, room_layout
 from cc_ros.tracking.superpixels import superpixels
 
 _WIDTH = 320  # pixels; what the affinity was fitted on
-_COLOUR = 6.0  # log odds that colours can say at most where depth is known: what stands apart may look alike
 _GAIN, _GAIN_RATE = 1.01, 0.5  # of edges at jumps of depth: what is enough, and how fast its average follows
 
 
@@ -119,7 +118,7 @@ class RegionProposer:
             same, other = agreement(share, graph.first, graph.second)
             odds = SAME(pair_features(graph))
             if parts:
-                odds = np.clip(odds, -_COLOUR, _COLOUR) + pair_odds(graph, graph.votes[:, :parts])
+                odds += pair_odds(graph, graph.votes[:, :parts])
             return odds + self._memory * (same - other)
 
         claims = np.hstack([grains.graph.votes, votes(grains.graph.labels, index, len(ids))])
