@@ -28,7 +28,7 @@ def spreads(image: np.ndarray, regions: Regions) -> np.ndarray:
 
 
 def pieces(
-    regions: Regions, spread: np.ndarray, background: np.ndarray, candidates: np.ndarray
+    regions: Regions, background: np.ndarray, candidates: np.ndarray, spread: np.ndarray | None = None
 ) -> list[tuple[int, int]]:
     """Return the pairs of regions that are pieces of one thing.
 
@@ -36,9 +36,9 @@ def pieces(
     thing has no gaps (Gestalt law of good continuation), hence no background may be seen inside the convex hull of its
     pieces.
 
-    :param spread: n float64, see :func:`spreads`.
     :param background: n bool, the regions of walls, floor and ceiling.
     :param candidates: the regions that may be pieces (c int64).
+    :param spread: n float64, see :func:`spreads`; None = pieces need not be equally even.
     """
     outlines: dict[int, np.ndarray] = {}
 
@@ -52,7 +52,7 @@ def pieces(
     return [
         (a, b)
         for a, b in pairs
-        if abs(spread[a] - spread[b]) < _EVEN + 0.5 * min(spread[a], spread[b])
+        if (spread is None or abs(spread[a] - spread[b]) < _EVEN + 0.5 * min(spread[a], spread[b]))
         and _alike(regions.colour[a], regions.colour[b])
         and _gapless(regions, background, hull(a, b), [a, b])
     ]

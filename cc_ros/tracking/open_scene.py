@@ -141,7 +141,7 @@ class OpenScene:
             looks[region] = max(looks[region], self._book.tracks[int(owner[region])].objectness)
         background = (looks < 0) | regions.on_plane
         pairs = []
-        for a, b in pieces(regions, spreads(image, regions), background, np.flatnonzero(large & (looks > 0))):
+        for a, b in pieces(regions, background, np.flatnonzero(large & (looks > 0)), spreads(image, regions)):
             if owner[a] and owner[b]:
                 pairs.append((int(owner[a]), int(owner[b])))
             else:
