@@ -5,7 +5,7 @@ usage: fit_regions.py OUT.py ROOMS_DIR.. [--held-out ROOMS_DIR]..
 
 ROOMS_DIR/NAME/rgb.mp4 and ids.npz (key "ids", uint16 [n, H, W]; 1-6 walls, floor and ceiling, 7.. objects), as
 render_rooms.py writes them. Learning to agglomerate: the present model merges, pairs that it meets on the way become
-samples, the model is fitted again to all samples; three rounds. Colours, brightness and left-right are varied, so that
+samples, the model is fitted again to all samples; four rounds. Colours, brightness and left-right are varied, so that
 the models learn what borders look like rather than which colours the furniture has. Of rooms held out, the accuracy
 is printed.
 """
@@ -31,8 +31,6 @@ IDS = 80  # more than any room has
 SAME_UNITS, OBJECT_UNITS = 12, 8
 ROUNDS = 3
 MOST = 200_000  # samples in a fit
-MEMBERS = 3  # the last fit is the mean of this many, each from another start
-CAUTION = 0.5  # log odds taken from every region: a mark on a wall is worse than an object without one
 
 Affinity = Callable[[np.ndarray], np.ndarray]
 
@@ -165,13 +163,6 @@ def fit(samples: Samples, units: int, rng: np.random.Generator, start: Perceptro
     return unpack(minimize(loss, values, jac=True, method="L-BFGS-B", options={"maxiter": steps}).x)
 
 
-def mean_fit(samples: Samples, units: int, rng: np.random.Generator, start: Perceptron | None = None) -> Perceptron:
-    """Return one model that says what the mean of several says: they err in different places."""
-    each = [fit(samples, units, rng, start if k == 0 else None, 250) for k in range(MEMBERS)]
-    inner, outer = (np.concatenate([getattr(m, name) for m in each], axis=-1) for name in ("inner", "outer"))
-    return Perceptron(inner, outer / MEMBERS, np.mean([m.linear for m in each], axis=0))
-
-
 def accuracy(model: Perceptron, samples: Samples) -> str:
     features, truth, weight = samples.joined()
     odds = np.where(truth, 1, -1) * model(features)
@@ -201,7 +192,7 @@ from cc_ros.tracking.region_model import Perceptron
 
 
 def _perceptron(units: int, numbers: str) -> Perceptron:
-    values = np.array(numbers.split(), np.float32)
+    values = np.array(numbers.split(), np.float64)
     features = (len(values) - units) // (units + 1)
     inner, outer, linear = np.split(values, [features * units, features * units + units])
     return Perceptron(inner.reshape(features, units), outer, linear)
@@ -231,15 +222,13 @@ def main() -> None:
     for number in range(ROUNDS):
         model = same or first_guess
         pairs = gathered(iter([pairs, *(pair_samples(graph, model, share, rng) for graph in learn)]))
-        last = number == ROUNDS - 1
-        same = mean_fit(pairs, SAME_UNITS, rng, same) if last else fit(pairs, SAME_UNITS, rng, same, 90)
+        same = fit(pairs, SAME_UNITS, rng, same, 300 if number == ROUNDS - 1 else 100)
         other = gathered(pair_samples(graph, same, 0.2, rng) for graph in judge)
         shown = accuracy(same, other) if judge else "-"
         print(f"pairs {sum(map(len, pairs.truth))}  accuracy {accuracy(same, pairs)}  held out {shown}", flush=True)
 
     objects = gathered(object_samples(graph, same) for graph in learn)
-    looks = mean_fit(objects, OBJECT_UNITS, rng)
-    looks.linear[0] -= CAUTION
+    looks = fit(objects, OBJECT_UNITS, rng, None, 300)
     shown = accuracy(looks, gathered(object_samples(graph, same) for graph in judge)) if judge else "-"
     print(f"regions {sum(map(len, objects.truth))}  accuracy {accuracy(looks, objects)}  held out {shown}")
     args.out.write_text(

@@ -16,10 +16,9 @@ import numpy as np
 from cc_ros.tracking.compiled import compiled
 
 # Columns of RegionGraph.regions: sums over the region's pixels.
-COUNT, L, A, B, L2, A2, B2, GRADIENT, X, Y, X2, Y2, XY = range(13)
-LEFT, RIGHT, TOP, BOTTOM, RED, GREEN, RED2, GREEN2, ACROSS, DOWN = range(13, 23)
+COUNT, L, A, B, L2, A2, B2, GRADIENT, X, Y, LEFT, RIGHT, TOP, BOTTOM, RED, GREEN, RED2, GREEN2 = range(18)
 # Columns of RegionGraph.borders: sums over the pairs of pixels on both sides of the border.
-LENGTH, STEP_L, STEP_AB, STEP_CHROMATICITY, STEEP, SOFT_L, SOFT_AB, HARD_L, HARD_AB, DIP = range(10)
+LENGTH, STEP_L, STEP_AB, STEP_CHROMATICITY, STEEP, SOFT_L, SOFT_AB, HARD_L, HARD_AB = range(9)
 
 _WAIT = 0.3  # share of the possible merges, the least sure, that wait for what the others find
 
@@ -29,12 +28,12 @@ class RegionGraph:
     """Regions and the borders between them.
 
     :param labels: HxW int32, the region of each pixel, 0..n-1.
-    :param regions: n x 23 float64, sums over the pixels of each region.
+    :param regions: n x 18 float64, sums over the pixels of each region.
     :param votes: n x t float64, pixels of each region that each of t earlier objects claims.
     :param perimeter: n float64, length of each region's border, the image's own border included, pixels.
     :param first: e int64, one region of each border.
     :param second: e int64, the other.
-    :param borders: e x 10 float64, sums along each border.
+    :param borders: e x 9 float64, sums along each border.
     """
 
     labels: np.ndarray
@@ -72,7 +71,7 @@ def region_graph(image: np.ndarray, labels: np.ndarray, gradient: np.ndarray) ->
 @compiled
 def _region_sums(colour: np.ndarray, labels: np.ndarray, gradient: np.ndarray, count: int) -> np.ndarray:
     height, width = labels.shape
-    sums = np.zeros((count, 23))
+    sums = np.zeros((count, 18))
     for y in range(height):
         for x in range(width):
             row = sums[labels[y, x]]
@@ -80,13 +79,6 @@ def _region_sums(colour: np.ndarray, labels: np.ndarray, gradient: np.ndarray, c
             row[GRADIENT] += gradient[y, x]
             row[X] += x
             row[Y] += y
-            row[X2] += x * x
-            row[Y2] += y * y
-            row[XY] += x * y
-            if x + 1 < width:
-                row[ACROSS] += abs(colour[y, x, 0] - colour[y, x + 1, 0])
-            if y + 1 < height:
-                row[DOWN] += abs(colour[y, x, 0] - colour[y + 1, x, 0])
             for c in range(3):
                 row[L + c] += colour[y, x, c]
                 row[L2 + c] += colour[y, x, c] * colour[y, x, c]
@@ -125,7 +117,7 @@ def _border_sums(
             room += x + 1 < width and labels[y, x] != labels[y, x + 1]
             room += y + 1 < height and labels[y, x] != labels[y + 1, x]
     head, follows = np.full(count, -1), np.empty(room, np.int64)
-    first, second, borders, used = np.empty(room, np.int64), np.empty(room, np.int64), np.zeros((room, 10)), 0
+    first, second, borders, used = np.empty(room, np.int64), np.empty(room, np.int64), np.zeros((room, 9)), 0
     for dy, dx in ((0, 1), (1, 0)):
         for y in range(height - dy):
             for x in range(width - dx):
@@ -151,7 +143,6 @@ def _border_sums(
                 row[SOFT_AB] += step_ab / (step_ab + 5)
                 row[HARD_L] += step_l > 8
                 row[HARD_AB] += step_ab > 8
-                row[DIP] += before[0] + after[0] - colour[y, x, 0] - colour[y + dy, x + dx, 0]
     return first[:used], second[:used], borders[:used]
 
 

@@ -10,12 +10,9 @@ from cc_ros.tracking.compiled import compiled
 from cc_ros.tracking.label_maps import shapes
 from cc_ros.tracking.region_graph import (
     A2,
-    ACROSS,
     B2,
     BOTTOM,
     COUNT,
-    DIP,
-    DOWN,
     GRADIENT,
     GREEN,
     GREEN2,
@@ -34,18 +31,12 @@ from cc_ros.tracking.region_graph import (
     STEP_CHROMATICITY,
     STEP_L,
     TOP,
-    X2,
-    XY,
-    Y2,
     A,
     B,
     L,
     RegionGraph,
-    X,
     Y,
 )
-
-_SUREST = 8.0  # log odds; no picture says more, so that memory and depth are heard
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +53,8 @@ class Perceptron:
     linear: np.ndarray
 
     def __call__(self, features: np.ndarray) -> np.ndarray:
-        """Return the log odds (n) for n x d features, within ``_SUREST`` of even."""
-        odds = np.tanh(features @ self.inner) @ self.outer + features @ self.linear
-        return np.asarray(_SUREST * np.tanh(odds / _SUREST))
+        """Return the log odds (n) for n x d features."""
+        return np.asarray(np.tanh(features @ self.inner) @ self.outer + features @ self.linear)
 
 
 def _squash(value: np.ndarray, scale: np.ndarray | float) -> np.ndarray:
@@ -73,20 +63,20 @@ def _squash(value: np.ndarray, scale: np.ndarray | float) -> np.ndarray:
 
 # Columns of _traits: what the features of a pair are made of.
 _LIGHT, _GREEN_RED, _BLUE_YELLOW, _RED, _GREEN, _TEXTURE, _HEIGHT, _SPREAD_L = range(8)
-_SPREAD_AB, _SPREAD_C, _CHROMA, _SIZE, _PERIMETER, _PIXELS, _CUT, _ROUND, _FILL, _GRAIN, _LIE = range(8, 19)
-PAIR_FEATURES = 42
+_SPREAD_AB, _SPREAD_C, _CHROMA, _SIZE, _PERIMETER, _PIXELS, _CUT, _ROUND = range(8, 16)
+PAIR_FEATURES = 35
 
 
 def pair_features(graph: RegionGraph) -> np.ndarray:
-    """Return what speaks for or against merging the two sides of each border (e x 42 float32)."""
+    """Return what speaks for or against merging the two sides of each border (e x 35 float64)."""
     traits = _traits(graph.regions, graph.perimeter, *graph.labels.shape)
-    return _pair_features(traits, graph.regions, graph.first, graph.second, graph.borders)
+    return _pair_features(traits, graph.first, graph.second, graph.borders)
 
 
 @compiled
 def _traits(regions: np.ndarray, perimeter: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Return what is known of each region by itself (n x 19 float64)."""
-    traits = np.empty((len(regions), 19))
+    """Return what is known of each region by itself (n x 16 float64)."""
+    traits = np.empty((len(regions), 16))
     for region in range(len(regions)):
         sums, row, count = regions[region], traits[region], regions[region, COUNT]
         row[_LIGHT], row[_GREEN_RED], row[_BLUE_YELLOW] = sums[L] / count, sums[A] / count, sums[B] / count
@@ -102,17 +92,7 @@ def _traits(regions: np.ndarray, perimeter: np.ndarray, height: int, width: int)
         row[_PERIMETER], row[_PIXELS] = perimeter[region], count
         row[_CUT] = (sums[LEFT] + sums[RIGHT] + sums[TOP] + sums[BOTTOM]) / perimeter[region]
         row[_ROUND] = np.log(count / perimeter[region] ** 2 * 16)
-        row[_FILL] = _fill(count, sums[X], sums[Y], sums[X2], sums[Y2], sums[XY])
-        row[_GRAIN] = _half((sums[ACROSS] + sums[DOWN]) / count, 2)
-        row[_LIE] = (sums[ACROSS] - sums[DOWN]) / (sums[ACROSS] + sums[DOWN] + count * 0.5)
     return traits
-
-
-@compiled
-def _fill(count: float, x: float, y: float, x2: float, y2: float, xy: float) -> float:
-    """Return how much a region fills the ellipse with its moments: log of 1 for an ellipse, less where it is ragged."""
-    xx, yy = x2 / count - (x / count) ** 2 + 1 / 12, y2 / count - (y / count) ** 2 + 1 / 12
-    return np.log(count / (4 * np.pi * np.sqrt(max(xx * yy - (xy / count - x * y / count**2) ** 2, 1e-3))))
 
 
 @compiled
@@ -122,10 +102,8 @@ def _half(value: float, scale: float) -> float:
 
 
 @compiled
-def _pair_features(
-    traits: np.ndarray, regions: np.ndarray, first: np.ndarray, second: np.ndarray, borders: np.ndarray
-) -> np.ndarray:
-    features = np.empty((len(first), PAIR_FEATURES), np.float32)
+def _pair_features(traits: np.ndarray, first: np.ndarray, second: np.ndarray, borders: np.ndarray) -> np.ndarray:
+    features = np.empty((len(first), PAIR_FEATURES))
     for border in range(len(first)):
         a, b, row, edge = traits[first[border]], traits[second[border]], features[border], borders[border]
         length = edge[LENGTH]
@@ -154,32 +132,12 @@ def _pair_features(
         row[31] = _half(max(a[_CHROMA], b[_CHROMA]), 10)
         row[32] = min(a[_LIGHT], b[_LIGHT]) / 100
         row[33], row[34] = (a[_HEIGHT] + b[_HEIGHT]) / 2, abs(a[_HEIGHT] - b[_HEIGHT])
-        c, d = regions[first[border]], regions[second[border]]
-        around = a[_PERIMETER] + b[_PERIMETER] - 2 * length
-        row[35] = np.log((c[COUNT] + d[COUNT]) / max(around, 1.0) ** 2 * 16)
-        middle, moments = (c[X] + d[X], c[Y] + d[Y]), (c[X2] + d[X2], c[Y2] + d[Y2], c[XY] + d[XY])
-        row[36] = _fill(c[COUNT] + d[COUNT], *middle, *moments)
-        row[37], row[38] = min(a[_FILL], b[_FILL]), max(a[_FILL], b[_FILL])
-        dip = edge[DIP] / length
-        row[39] = dip / (abs(dip) + 5)
-        row[40], row[41] = abs(a[_LIE] - b[_LIE]), abs(a[_GRAIN] - b[_GRAIN])
     return features
 
 
-def _alike(colour: np.ndarray, count: np.ndarray) -> np.ndarray:
-    """Return how much of the rest of the image looks like each region, strictly and broadly (2 x n): walls do."""
-    apart = (colour[:, None] - colour) ** 2
-    shares = []
-    for light, hue in ((12.0, 3.0), (30.0, 8.0)):
-        close = np.exp(-apart[..., 0] / (2 * light**2) - (apart[..., 1] + apart[..., 2]) / (2 * hue**2))
-        shares.append((close @ count - count) / count.sum())
-    return np.array(shares)
-
-
 def object_features(graph: RegionGraph) -> np.ndarray:
-    """Return what speaks for or against each region being an object (n x 33 float32)."""
+    """Return what speaks for or against each region being an object (n x 28 float64)."""
     height, width = graph.labels.shape
-    traits = _traits(graph.regions, graph.perimeter, height, width)
     count, perimeter = graph.regions[:, COUNT], graph.perimeter
     mean = graph.regions / count[:, None]
     sides = graph.regions[:, LEFT : BOTTOM + 1]
@@ -206,7 +164,5 @@ def object_features(graph: RegionGraph) -> np.ndarray:
         _squash(mean[:, GRADIENT], 3),
         *(contrast(HARD_L), contrast(HARD_AB), contrast(SOFT_L), contrast(SOFT_AB)),
         *(_squash(contrast(STEP_L), 20), _squash(contrast(STEP_AB), 20)),
-        *traits.T[[_FILL, _GRAIN, _LIE]],
-        *_alike(mean[:, [L, A, B]], count),
     ]
-    return np.stack(columns, axis=1).astype(np.float32)
+    return np.stack(columns, axis=1)
