@@ -60,6 +60,7 @@ def rig() -> Iterator[Rig]:
             look = Onlooker(context)
             client = look.node.create_client(SpatialQuery, "cc/ask")
             assert client.wait_for_service(START), program.text
+            program.wait_for("[cc_reasoner]: active")
             yield Rig(look, server, program)
             look.close()
             rclpy.shutdown(context=context)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from types import FrameType
 
 import rclpy
+from rclpy.exceptions import InvalidHandle
 from rclpy.executors import Executor, ExternalShutdownException, MultiThreadedExecutor, SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 
@@ -69,11 +70,12 @@ def init(args: Sequence[str] | None) -> None:
 
 
 def _end(running: Sequence[Running]) -> None:
-    for node, _, _ in running:
-        node.stop_if_active()
-    for _, executor, thread in running:
+    # A node drops its subscriptions as it stops: not while its executor may be about to take a message from them.
+    for _, _, thread in running:
         if thread.ident is not None:
             thread.join(timeout=5.0)
+    for node, executor, _ in running:
+        node.stop_if_active()
         executor.shutdown(timeout_sec=2.0)
     for node, _, _ in running:
         node.destroy_node()
@@ -99,5 +101,7 @@ def spin(node: StepNode, executor: Executor, stop: threading.Event) -> None:
             executor.spin_once(timeout_sec=0.2)
         except ExternalShutdownException:
             stop.set()
+        except InvalidHandle:  # a callback in another thread dropped a subscription just now: the next round is without
+            continue
         except Exception as error:  # a defect in one callback must not silence the node
             node.fault("errors", f"a callback failed: {error!r}\n{traceback.format_exc()}")
