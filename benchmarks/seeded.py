@@ -22,20 +22,12 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from tracking import read_video
 
 from cc_ros.frame import Frame
 from cc_ros.tracking.flow import FlowTracker
 
 MIN_PX, OBJECT = 600, 7
-
-
-def read_video(path: Path) -> list[np.ndarray]:
-    capture, images = cv2.VideoCapture(str(path)), []
-    while True:
-        found, image = capture.read()
-        if not found:
-            return images
-        images.append(image)
 
 
 def room(folder: Path) -> dict[str, float]:

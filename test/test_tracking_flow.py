@@ -3,6 +3,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
+from tracking_room import wide_scene
 
 from cc_ros.errors import ImageError
 from cc_ros.frame import Frame
@@ -29,17 +30,6 @@ def test_a_moving_box_is_one_object_with_one_id() -> None:
     found = tracked.labels == min(centres)
     assert (truth & found).sum() / (truth | found).sum() > 0.8
     assert next(t for t in tracked.tracks if t.id in centres).status is TrackStatus.VISIBLE
-
-
-def wide_scene() -> np.ndarray:
-    """A wall 1430x240 with pictures on it, and two equal red boxes."""
-    rng = np.random.default_rng(2)
-    scene = np.full((240, 1430, 3), 190, np.uint8)
-    for x in range(20, 1370, 90):
-        spots = rng.integers(40, 220, (6, 8, 3), np.uint8)
-        scene[20:62, x : x + 56] = cv2.resize(spots, (56, 42), interpolation=cv2.INTER_NEAREST)
-    scene[110:180, 120:200] = scene[110:180, 1020:1100] = (30, 40, 200)
-    return scene
 
 
 def test_an_object_that_returns_gets_its_id_back_and_its_double_does_not() -> None:

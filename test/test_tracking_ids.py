@@ -144,3 +144,14 @@ def test_stamps_that_stand_still_or_run_back_break_nothing(stamps: list[float]) 
         tracked = tracker.step(Frame(room(100 + 4 * i), stamp))
         assert all(0 <= track.confidence <= 1 for track in tracked.tracks)
     assert tracked.labels.any()
+
+
+def test_a_view_outlives_the_buffer_that_its_image_came_in() -> None:
+    rng = np.random.default_rng(8)
+    image = cv2.resize(rng.integers(0, 255, (48, 64, 3), np.uint8), (320, 240), interpolation=cv2.INTER_NEAREST)
+    labels = np.full((240, 320), 5, np.int32)
+    memory, buffer = ViewMemory(capacity=4, features=400), image.copy()
+    memory.recall(buffer)
+    memory.remember(labels)
+    buffer[:], labels[:] = 0, 9
+    assert (memory.recall(image)[20:220, 20:300] == 5).mean() > 0.9

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tracking_room import wide_scene
 
 from cc_ros.frame import Frame
 from cc_ros.tracking.appearance import ColourModels, region_histograms
@@ -72,17 +73,6 @@ def test_a_mask_follows_its_object_behind_a_pole_at_any_rate(rate: int) -> None:
 def test_of_two_objects_that_meet_each_keeps_its_own_pixels(colour: tuple[int, int, int]) -> None:
     *_, (tracked, ids) = run(meeting(colour), np.arange(60, 265, 5.0), 30)
     assert all(iou(tracked.labels == i, ids == i) > 0.8 for i in (3, 9))
-
-
-def wide_scene() -> np.ndarray:
-    """A wall 1430x240 with pictures on it, and two equal red boxes."""
-    rng = np.random.default_rng(2)
-    scene = np.full((240, 1430, 3), 190, np.uint8)
-    for x in range(20, 1370, 90):
-        spots = rng.integers(40, 220, (6, 8, 3), np.uint8)
-        scene[20:62, x : x + 56] = cv2.resize(spots, (56, 42), interpolation=cv2.INTER_NEAREST)
-    scene[110:180, 120:200] = scene[110:180, 1020:1100] = RED
-    return scene
 
 
 def test_a_given_object_that_returns_gets_its_id_back_and_its_double_does_not() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from cc_ros.frame import Frame
@@ -57,3 +58,14 @@ def draw(boxes: list[Box], pose: np.ndarray, stamp: float = 0.0) -> tuple[Frame,
     grain = np.random.default_rng(0).normal(0, 2, x.shape)[..., None]
     image = np.clip(colour + grain, 0, 255).astype(np.uint8)
     return Frame(image, stamp, depth.astype(np.float32), INTRINSICS, pose), which
+
+
+def wide_scene() -> np.ndarray:
+    """A wall 1430x240 with pictures on it, and two equal red boxes."""
+    rng = np.random.default_rng(2)
+    scene = np.full((240, 1430, 3), 190, np.uint8)
+    for x in range(20, 1370, 90):
+        spots = rng.integers(40, 220, (6, 8, 3), np.uint8)
+        scene[20:62, x : x + 56] = cv2.resize(spots, (56, 42), interpolation=cv2.INTER_NEAREST)
+    scene[110:180, 120:200] = scene[110:180, 1020:1100] = (30, 40, 200)
+    return scene

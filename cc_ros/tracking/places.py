@@ -10,7 +10,7 @@ import numpy as np
 from cc_ros.tracking.depth import DepthView
 
 _CELL = 0.06  # metres
-_SLOTS = 1 << 18  # 6 MB; a cell whose slot is taken takes it over
+_SLOTS = 1 << 18  # 5 MB; a cell whose slot is taken takes it over
 _STRIDE = 2  # pixels
 _UNLIKE = 25  # Lab levels (0..255); a cell that looks so different shows something else now
 _AGREEING = 0.6  # share of what is found that must look as it did, and be what the flow carried there

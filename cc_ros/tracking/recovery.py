@@ -117,7 +117,7 @@ class ViewMemory:
         neighbours = {number: homography for number, homography in self._matched.items() if number in self._views}
         for number, homography in neighbours.items():
             self._views[number].neighbours[self._next] = np.linalg.inv(homography)
-        self._views[self._next] = _View(self._points, self._descriptors, self._image, labels, neighbours)
+        self._views[self._next] = _View(self._points, self._descriptors, self._image.copy(), labels.copy(), neighbours)
         self._next += 1
 
     def rename(self, old: int, new: int) -> None:
