@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import combinations
-
 import cv2
 import numpy as np
 
@@ -48,14 +46,11 @@ def pieces(
                 outlines[region] = _outline(regions.labels == region)
         return cv2.convexHull(np.concatenate([outlines[a], outlines[b]]))
 
-    pairs = combinations(candidates.tolist(), 2)
-    return [
-        (a, b)
-        for a, b in pairs
-        if (spread is None or abs(spread[a] - spread[b]) < _EVEN + 0.5 * min(spread[a], spread[b]))
-        and _alike(regions.colour[a], regions.colour[b])
-        and _gapless(regions, background, hull(a, b), [a, b])
-    ]
+    alike = _alike(regions.colour[candidates])
+    if spread is not None:
+        alike &= _even(spread[candidates])
+    pairs = ((int(candidates[i]), int(candidates[j])) for i, j in np.argwhere(np.triu(alike, 1)))
+    return [(a, b) for a, b in pairs if _gapless(regions, background, hull(a, b), [a, b])]
 
 
 def gapless(regions: Regions, background: np.ndarray, region: int) -> bool:
@@ -63,10 +58,17 @@ def gapless(regions: Regions, background: np.ndarray, region: int) -> bool:
     return _gapless(regions, background, _outline(regions.labels == region), [region])
 
 
-def _alike(one: np.ndarray, other: np.ndarray) -> bool:
-    light, green, blue = np.abs(one - other)
-    chroma = min(np.hypot(*one[1:]), np.hypot(*other[1:]))
-    return bool(light < _ALIKE_L + _SHADED * chroma and np.hypot(green, blue) < _ALIKE_AB)
+def _alike(colour: np.ndarray) -> np.ndarray:
+    """Return which of these colours (c x 3 CIE Lab) are about the same (c x c bool)."""
+    light, *chromatic = np.abs(colour[:, None] - colour).transpose(2, 0, 1)
+    chroma = np.hypot(colour[:, 1], colour[:, 2])
+    same_light = light < _ALIKE_L + _SHADED * np.minimum(chroma[:, None], chroma)
+    return np.asarray(same_light & (np.hypot(*chromatic) < _ALIKE_AB))
+
+
+def _even(spread: np.ndarray) -> np.ndarray:
+    """Return which of these spreads (c) are about the same (c x c bool)."""
+    return np.asarray(np.abs(spread[:, None] - spread) < _EVEN + 0.5 * np.minimum(spread[:, None], spread))
 
 
 def _outline(mask: np.ndarray) -> np.ndarray:
@@ -75,6 +77,8 @@ def _outline(mask: np.ndarray) -> np.ndarray:
 
 
 def _gapless(regions: Regions, background: np.ndarray, hull: np.ndarray, own: list[int]) -> bool:
+    if regions.area[own].sum() <= _SOLID * cv2.contourArea(hull):  # cheap; most pairs end here
+        return False
     x, y, width, height = cv2.boundingRect(hull)
     inside = np.zeros((height, width), np.uint8)
     cv2.fillConvexPoly(inside, hull - (x, y), 1)
