@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import cv2
 import numpy as np
 from scipy.sparse import csr_matrix
 
+from cc_ros.tracking.compiled import compiled
 from cc_ros.tracking.region_graph import COUNT, A, B, L, RegionGraph, X, Y
 
 Place = tuple[float, float, float]  # x, y and size (square root of the area) of an object, pixels
@@ -16,29 +19,60 @@ _LIMIT = 4.0  # log odds; no single cue decides alone
 _FIRST = 0.6  # weight of the first frame, the only one that was given rather than guessed
 
 
-def colour_bins(image: np.ndarray) -> np.ndarray:
-    """Return the histogram bin of each pixel (HxW int32) of an HxWx3 uint8 BGR image."""
-    lab = cv2.cvtColor(image, cv2.COLOR_BGR2LAB)
-    levels = np.arange(256)
-    chroma = [np.clip((levels - 128) * bins // 128 + bins // 2, 0, bins - 1) for bins in _BINS[1:]]
-    tables = [levels * _BINS[0] // 256 * _BINS[1] * _BINS[2], chroma[0] * _BINS[2], chroma[1]]
-    return np.asarray(sum(table.astype(np.int32)[lab[..., k]] for k, table in enumerate(tables)))
-
-
 def region_histograms(image: np.ndarray, labels: np.ndarray, count: int) -> csr_matrix:
     """Return the colours of each region (count x bins, pixels).
 
     :param image: HxWx3 uint8 BGR.
     :param labels: HxW int32, 0..count-1.
     """
-    bins = colour_bins(image).ravel()
-    used = np.bincount(bins, minlength=int(np.prod(_BINS))) > 0
-    number = np.cumsum(used, dtype=np.int32) - 1
-    pixels = np.bincount(labels.ravel() * (number[-1] + 1) + number[bins], minlength=count * (number[-1] + 1))
-    cell = np.flatnonzero(pixels)
-    row, column = np.divmod(cell, number[-1] + 1)
-    start = np.searchsorted(row, np.arange(count + 1))
-    return csr_matrix((pixels[cell].astype(np.float32), np.flatnonzero(used)[column], start), (count, len(used)))
+    lab = cv2.cvtColor(image, cv2.COLOR_BGR2LAB)
+    pixels, column, start = _histograms(lab, np.ascontiguousarray(labels), count, *_bin_tables())
+    return csr_matrix((pixels, column, start), (count, _BINS[0] * _BINS[1] * _BINS[2]))
+
+
+@cache
+def _bin_tables() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return what each level of L, a and b adds to the number of a bin (256 int32 each)."""
+    levels = np.arange(256, dtype=np.int32)
+    a, b = (np.clip((levels - 128) * bins // 128 + bins // 2, 0, bins - 1) for bins in _BINS[1:])
+    return levels * _BINS[0] // 256 * (_BINS[1] * _BINS[2]), a * _BINS[2], b
+
+
+@compiled
+def _histograms(
+    lab: np.ndarray, labels: np.ndarray, count: int, light: np.ndarray, a: np.ndarray, b: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return values, columns and starts of the rows of a sparse matrix, the pixels of each region by bin."""
+    height, width = labels.shape
+    bins = np.empty(height * width, np.int32)
+    ends = np.zeros(_BINS[0] * _BINS[1] * _BINS[2] + 1, np.int32), np.zeros(count + 1, np.int32)
+    for y in range(height):
+        for x in range(width):
+            colour = light[lab[y, x, 0]] + a[lab[y, x, 1]] + b[lab[y, x, 2]]
+            bins[y * width + x] = colour
+            ends[0][colour + 1] += 1
+            ends[1][labels[y, x] + 1] += 1
+    for end in ends:
+        for number in range(1, len(end)):
+            end[number] += end[number - 1]
+    flat, by_bin, by_region = labels.ravel(), np.empty(len(bins), np.int32), np.empty(len(bins), np.int32)
+    place, fill = ends[0].copy(), ends[1].copy()
+    for pixel in range(len(bins)):  # sorted by bin, then, these staying in order, by region
+        by_bin[place[bins[pixel]]] = pixel
+        place[bins[pixel]] += 1
+    for moved in by_bin:
+        by_region[fill[flat[moved]]] = bins[moved]
+        fill[flat[moved]] += 1
+    values, columns, start = np.empty(len(bins), np.float32), np.empty(len(bins), np.int32), np.zeros_like(ends[1])
+    used = 0
+    for region in range(count):
+        for i in range(ends[1][region], ends[1][region + 1]):
+            if i == ends[1][region] or by_region[i] != by_region[i - 1]:
+                values[used], columns[used] = 0, by_region[i]
+                used += 1
+            values[used - 1] += 1
+        start[region + 1] = used
+    return values[:used].copy(), columns[:used].copy(), start
 
 
 class ColourModels:
@@ -46,41 +80,58 @@ class ColourModels:
 
     :param histograms: regions x bins, pixels, of the first frame.
     :param inside: regions x n, how much each region is each object.
-    :param around: regions x n, how much of each region is background near each object.
+    :param around: regions x n, how much each region is background near each object.
     """
 
     def __init__(self, histograms: csr_matrix, inside: np.ndarray, around: np.ndarray) -> None:
-        self._first = self._now = self._models(histograms, inside, around)
+        self._first = self._models(histograms, inside, around)  # bins x 2 x n: the objects, their surroundings
+        self._now = self._first.copy()
 
     def learn(self, histograms: csr_matrix, inside: np.ndarray, around: np.ndarray, rate: np.ndarray) -> None:
         """Follow slow changes of light and view.
 
         :param rate: n, how much of each object's colours is replaced; its surroundings change three times as fast.
         """
-        chosen = np.flatnonzero(rate > 0)
-        if len(chosen):
-            new = self._models(histograms, inside[:, chosen], around[:, chosen])
-            rates = np.minimum(np.stack([rate[chosen], 3 * rate[chosen]]), 1).astype(np.float32)
-            now = self._now.copy()
-            now[:, chosen] += rates[..., None] * (new - now[:, chosen])
-            self._now = now
+        if rate.any():
+            change = self._models(histograms, inside, around)
+            change -= self._now
+            change *= np.minimum(np.stack([rate, 3 * rate]), 1).astype(np.float32)
+            self._now += change
 
     def odds(self, histograms: csr_matrix) -> np.ndarray:
         """Return the log odds of each object for each region (regions x n float32)."""
-        inside, outside = _FIRST * self._first + (1 - _FIRST) * self._now + np.float32(_FLOOR)
-        table = np.clip(np.log(inside / outside), -_LIMIT, _LIMIT)
+        models = _FIRST * self._first + (1 - _FIRST) * self._now + np.float32(_FLOOR)
+        table = np.clip(np.log(models[:, 0] / models[:, 1]), -_LIMIT, _LIMIT)
         pixels = np.asarray(histograms.sum(axis=1), np.float32)
-        return np.asarray((histograms @ table.T) / np.maximum(pixels, 1))
+        return np.asarray((histograms @ table) / np.maximum(pixels, 1))
 
     @staticmethod
     def _models(histograms: csr_matrix, inside: np.ndarray, around: np.ndarray) -> np.ndarray:
-        """Return the smoothed histograms (2 x n x bins float32) of the objects and of their surroundings."""
+        """Return the smoothed histograms (bins x 2 x n float32) of the objects and of their surroundings."""
         weights = np.concatenate([inside * (inside > 0.5), around], axis=1).astype(np.float32)
-        cubes = (histograms.T @ weights).reshape(*_BINS, -1)
-        for axis in range(3):
-            cubes = 0.5 * cubes + 0.25 * (np.roll(cubes, 1, axis) + np.roll(cubes, -1, axis))
-        models = cubes.reshape(-1, 2, inside.shape[1]).transpose(1, 2, 0)
-        return np.ascontiguousarray(models / np.maximum(models.sum(axis=2, keepdims=True), 1e-9))
+        models = _smoothed(histograms.T @ weights)
+        models /= np.maximum(models.sum(axis=0), 1e-9)
+        return models.reshape(len(models), 2, -1)
+
+
+@compiled
+def _smoothed(histograms: np.ndarray) -> np.ndarray:
+    """Spread each bin (bins x m float32) over its neighbours, a quarter to each side of each axis."""
+    lights, reds, yellows = _BINS
+    out = np.zeros_like(histograms)
+    for number in range(len(histograms)):
+        row = histograms[number]
+        if not row.any():
+            continue
+        light, red, yellow = number // (reds * yellows), number // yellows % reds, number % yellows
+        for dl in range(-1, 2):
+            for da in range(-1, 2):
+                for db in range(-1, 2):
+                    share = np.float32(0.125 / (1 + abs(dl)) / (1 + abs(da)) / (1 + abs(db)))
+                    to = ((light + dl) % lights * reds + (red + da) % reds) * yellows + (yellow + db) % yellows
+                    for column in range(len(row)):
+                        out[to, column] += share * row[column]
+    return out
 
 
 class Exemplars:
@@ -95,31 +146,41 @@ class Exemplars:
     def __init__(self, capacity: int = 5) -> None:
         self._capacity = capacity
         self._frames: list[tuple[np.ndarray, np.ndarray]] = []  # features, and weights inside and outside (m x 2)
+        self._known = np.zeros((7, 0), np.float32)  # of all these frames, as ``odds`` multiplies with them
+        self._weights = np.zeros((0, 2), np.float32)
 
-    def learn(self, graph: RegionGraph, share: np.ndarray, near: np.ndarray, place: Place) -> None:
-        """Remember how much of each region (n, 0..1) is the object.
+    def learn(self, looks: np.ndarray, area: np.ndarray, share: np.ndarray, place: Place) -> None:
+        """Remember how much of each region is the object.
 
-        :param near: m, the regions to remember.
-        :param place: of the object, in the pixels of the graph.
+        :param looks: m x 5, of ``region_looks``.
+        :param area: m, pixels.
+        :param share: m, 0..1.
+        :param place: of the object, in the pixels of the regions.
         """
-        regions = graph.regions[near]
-        weight = regions[:, COUNT] / place[2] ** 2
-        inside = weight * share[near]
-        weights = np.stack([inside, weight - inside], axis=1).astype(np.float32)
-        self._frames.append((self._features(regions, place), weights))
+        weight = area / place[2] ** 2
+        inside = weight * share
+        self._frames.append((self._features(looks, place), np.stack([inside, weight - inside], axis=1)))
         if len(self._frames) > self._capacity:
             del self._frames[1]
+        features, weights = (np.concatenate(part) for part in zip(*self._frames, strict=True))
+        half = -0.5 * (features**2).sum(axis=1, keepdims=True)
+        self._known = np.ascontiguousarray(np.concatenate([features, np.ones_like(half), half], axis=1).T)
+        self._weights = weights.astype(np.float32)
 
-    def odds(self, graph: RegionGraph, asked: np.ndarray, place: Place) -> np.ndarray:
-        """Return the log odds of the object for the regions ``asked`` (indices)."""
-        known, weights = (np.concatenate(part) for part in zip(*self._frames, strict=True))
-        features = self._features(graph.regions[asked], place)
-        distance = (features**2).sum(axis=1)[:, None] + (known**2).sum(axis=1) - 2 * features @ known.T
-        votes = np.exp(np.float32(-0.5) * np.maximum(distance, 0)) @ weights + self._PRIOR
+    def odds(self, looks: np.ndarray, place: Place) -> np.ndarray:
+        """Return the log odds of the object for regions (m x 5, of ``region_looks``)."""
+        features = self._features(looks, place)
+        half = -0.5 * (features**2).sum(axis=1, keepdims=True)
+        distance = np.concatenate([features, half, np.ones_like(half)], axis=1) @ self._known  # -1/2 of its square
+        votes = np.exp(distance, out=distance) @ self._weights + self._PRIOR
         return np.asarray(np.clip(np.log(votes[:, 0] / votes[:, 1]), -_LIMIT, _LIMIT))
 
-    def _features(self, regions: np.ndarray, place: Place) -> np.ndarray:
-        mean = regions[:, [L, A, B, X, Y]] / regions[:, COUNT, None]
+    def _features(self, looks: np.ndarray, place: Place) -> np.ndarray:
         x, y, size = place
-        reach = np.array([self._LIGHT, self._CHROMA, self._CHROMA, size * self._PLACE, size * self._PLACE])
-        return np.asarray((mean - np.array([0, 0, 0, x, y])) / reach, np.float32)
+        reach = (self._LIGHT, self._CHROMA, self._CHROMA, size * self._PLACE, size * self._PLACE)
+        return (looks - np.array([0, 0, 0, x, y], np.float32)) / np.array(reach, np.float32)
+
+
+def region_looks(graph: RegionGraph) -> np.ndarray:
+    """Return the mean colour (L, a, b) and place (x, y) of each region (n x 5 float32)."""
+    return np.asarray(graph.regions[:, [L, A, B, X, Y]] / graph.regions[:, COUNT, None], np.float32)

@@ -9,12 +9,13 @@ import cv2
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from cc_ros.tracking.appearance import ColourModels, Exemplars, Place, region_histograms
-from cc_ros.tracking.label_maps import compact, shapes
+from cc_ros.tracking.appearance import ColourModels, Exemplars, Place, region_histograms, region_looks
+from cc_ros.tracking.label_maps import compact
 from cc_ros.tracking.object_motion import STRIDE, affine_motions, motion_errors, motion_odds
 from cc_ros.tracking.propagation import sources
 from cc_ros.tracking.region_graph import COUNT, LENGTH, RegionGraph, X, Y, region_graph
 from cc_ros.tracking.region_model import pair_features
+from cc_ros.tracking.region_sums import add_up, add_where, drawn, owner_boxes, region_areas, settled
 from cc_ros.tracking.region_weights import SAME
 from cc_ros.tracking.shape_memory import ShapeMemory
 from cc_ros.tracking.superpixels import superpixels
@@ -29,6 +30,7 @@ _EXEMPLAR_EVERY = 1 / 12  # seconds
 _COARSE = 4  # pixels between those that tell what is near an object
 _MOSTLY = 0.6  # share of an object; if less is seen of it, that says little of the whole
 _MOVES_RATE = 2.5  # a second, how fast the opinion whether an object moves follows what is seen of it
+_AT_ONCE = 500  # borders judged at once; for larger products BLAS wakes threads, which then spin for 0.1 s
 _GONE = 20  # pixels; less is no object
 _MARGIN, _SUDDEN = 0.5, 8  # sizes of an object and pixels: how far it comes until it is drawn again
 _BACK = 0.5  # share of the place where a lost object should be back that must turn out to be it
@@ -71,7 +73,9 @@ class Grains:
         if index is not None:
             labels = compact(labels * (int(index.max()) + 1) + index[window])[1]
         graph = region_graph(part, labels, gradient)
-        weight = graph.borders[:, LENGTH] / (1 + np.exp(-0.5 * SAME(pair_features(graph))))
+        features = pair_features(graph)
+        parts = np.array_split(features, len(features) // _AT_ONCE + 1)
+        weight = graph.borders[:, LENGTH] / (1 + np.exp(-0.5 * np.concatenate([SAME(part) for part in parts])))
         count = graph.regions[:, COUNT]
         graph.regions[:, X] += window[1].start * count
         graph.regions[:, Y] += window[0].start * count
@@ -157,29 +161,14 @@ class MaskFollower:
         self._learn(grains, passed)
         return labels
 
-    def drawn(self, rows: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-        """Return the objects (HxW int32 1..n, 0 = none) in an image of another size.
+    def drawn(self, rows: np.ndarray, size: tuple[int, int], ids: np.ndarray) -> np.ndarray:
+        """Return the objects in an image of another size.
 
         :param rows: HxW int32, the regions of ``carried``; -1 is nothing.
         :param size: width and height.
+        :param ids: n + 1 uint16, what to draw where nothing is and for each object.
         """
-        index, best = np.zeros(size[::-1], np.int32), np.full(size[::-1], 0.5, np.float32)
-        step = np.array(rows.shape[::-1]) / size
-        for label, shape in shapes(self._owner(0.2)[rows]).items():
-            x, y, w, h = shape.box
-            part = np.s_[max(y - 1, 0) : y + h + 1, max(x - 1, 0) : x + w + 1]
-            origin = np.array([part[1].start, part[0].start])
-            low = (origin / step).astype(int)
-            high = np.minimum(np.ceil([part[1].stop, part[0].stop] / step).astype(int), size)
-            back = np.column_stack([np.diag(step), (low + 0.5) * step - 0.5 - origin])
-            flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-            mask, large = self._share[:, label - 1][rows[part]], (int(high[0] - low[0]), int(high[1] - low[1]))
-            mask = cv2.warpAffine(mask, back, large, flags=flags, borderMode=cv2.BORDER_REPLICATE)
-            box = np.s_[low[1] : high[1], low[0] : high[0]]
-            claimed = mask > best[box]
-            index[box][claimed] = label
-            np.copyto(best[box], mask, where=claimed)
-        return index
+        return drawn(rows, self._share, self._owner(0.5), ids, *size)
 
     def resize(self, rows: np.ndarray, size: tuple[int, int]) -> None:
         """Go on from the regions ``rows`` (HxW int32, of ``carried``) in images of another size (width, height)."""
@@ -216,12 +205,12 @@ class MaskFollower:
 
     def _areas(self, rows: np.ndarray) -> np.ndarray:
         """Return the pixels of each object for regions of ``carried``."""
-        pixels = np.bincount(rows.ravel() % len(self._share), minlength=len(self._share))  # -1: the last one
-        return np.asarray(pixels @ self._share)
+        return np.asarray(region_areas(rows, len(self._share) - 1) @ self._share)
 
     def _expected(self, rows: np.ndarray, places: Mapping[int, np.ndarray]) -> dict[int, _Expected]:
         """Return by object (0..n-1) what is known of it before the image is looked at."""
-        found, areas = shapes(self._owner(0.3)[rows]), self._areas(rows)
+        areas, shares = self._areas(rows), np.ascontiguousarray(self._share.T)
+        found = owner_boxes(rows, self._owner(0.3), len(areas)).tolist()
         expected = {}
         for k in range(len(areas)):
             memory = self._memory.patches[k]
@@ -230,13 +219,12 @@ class MaskFollower:
                 areas[k] = max(areas[k], places[k].sum())
                 x, y, w, h = cv2.boundingRect(places[k].astype(np.uint8))
                 corners.append((x, y, x + w, y + h))
-            elif k + 1 in found:
-                x, y, w, h = found[k + 1].box
-                corners.append((x, y, x + w, y + h))
+            elif found[k][2]:
+                corners.append(tuple(found[k]))
             blur = max(_BLUR * float(np.sqrt(max(areas[k], _GONE))), 1.0)
             box = _around_box([c for c in corners if c], int(3 * blur) + 1, rows.shape)
             if box is not None:
-                carried = places[k][box].astype(np.float32) if k in places else self._share[:, k][rows[box]]
+                carried = places[k][box].astype(np.float32) if k in places else shares[k][rows[box]]
                 expected[k] = _expect(box, carried, memory.within(box), blur)
         return expected
 
@@ -251,20 +239,19 @@ class MaskFollower:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return the log odds of each object for each region, and how much of each was carried there (r x n)."""
         graph = grains.graph
-        count, n = len(graph.regions), len(motions) - 1
-        placed, near, carried = (np.zeros((count, n)) for _ in range(3))
+        looks, area, n = region_looks(graph), graph.regions[:, COUNT, None], len(motions) - 1
+        sums = np.zeros((3, n, len(area)))
         for k, part in expected.items():
-            index = labels[part.box].ravel()
-            near[:, k] = np.bincount(index, part.near.ravel(), count)
-            placed[:, k] = np.bincount(index, (part.odds * part.near).ravel(), count)
-            carried[:, k] = np.bincount(index, part.carried.ravel(), count)
-        placed, near, carried = (sums / graph.regions[:, COUNT, None] for sums in (placed, near, carried))
+            index = labels[part.box]
+            add_where(index, part.odds, part.near, sums[0, k], sums[1, k])
+            add_up(index, part.carried, sums[2, k])
+        placed, near, carried = sums.transpose(0, 2, 1) / area
         votes = _COLOUR * self._colours.odds(grains.histograms)
         self._vote_by_motion(votes, labels, flow, expected, motions, passed)
+        places = _places(graph, carried * (carried > 0.3))
         for k in expected:
             asked = np.flatnonzero(near[:, k])
-            place = _place(graph, carried[:, k] * (carried[:, k] > 0.3))
-            votes[asked, k] += _PLACED_COLOUR * self._exemplars[k].odds(graph, asked, place)
+            votes[asked, k] += _PLACED_COLOUR * self._exemplars[k].odds(looks[asked], places[k])
         return placed + near * votes + _NOWHERE * (1 - near), carried
 
     def _vote_by_motion(
@@ -291,9 +278,9 @@ class MaskFollower:
             odds, trust = motion_odds(background[rows, columns], own, part.carried[local])
             if self.visible[k] >= _MOSTLY:
                 self.moves[k] += (1 - np.exp(-_MOVES_RATE * passed)) * (trust - self.moves[k])
-            index = labels[part.box][local].ravel()
-            seen = np.maximum(np.bincount(index, minlength=len(votes)), 1)
-            votes[:, k] += _MOTION * np.bincount(index, odds.ravel(), len(votes)) / seen
+            sums, seen = np.zeros((2, len(votes)))
+            add_where(labels[part.box][local], odds, np.ones_like(odds), sums, seen)
+            votes[:, k] += _MOTION * sums / np.maximum(seen, 1)
 
     def _judge(self, grains: Grains, share: np.ndarray, carried: np.ndarray, places: Mapping[int, np.ndarray]) -> None:
         """Note how well each object was held; drop what is too small, or is not where it was expected back."""
@@ -318,9 +305,10 @@ class MaskFollower:
         self._age += passed
         if self._age > _EXEMPLAR_EVERY - 1e-3:
             self._age = 0.0
+            looks, area, places = region_looks(graph), graph.regions[:, COUNT], _places(graph, share)
             for k in np.flatnonzero(present & (self.visible >= _MOSTLY)):
                 near = np.flatnonzero(share[:, k] + around[:, k])
-                self._exemplars[k].learn(graph, share[:, k], near, _place(graph, share[:, k]))
+                self._exemplars[k].learn(looks[near], area[near], share[near, k], places[k])
 
 
 def _expect(box: Box, carried: np.ndarray, remembered: np.ndarray, blur: float) -> _Expected:
@@ -339,7 +327,7 @@ def _expect(box: Box, carried: np.ndarray, remembered: np.ndarray, blur: float) 
     reach = np.ones((2 * int(3 * blur / shrink) + 1,) * 2, np.uint8)
     near = cv2.resize(cv2.dilate(core.astype(np.uint8), reach), full, interpolation=cv2.INTER_NEAREST)
     odds = np.log((small + _CHANCE) / (1 + _CHANCE - np.minimum(small, 1)))
-    return _Expected(box, known, cv2.resize(odds, full), near > 0)
+    return _Expected(box, known, cv2.resize(odds, full), near)
 
 
 def _around_box(corners: list[tuple[int, int, int, int]], reach: int, shape: tuple[int, ...]) -> Box | None:
@@ -374,26 +362,26 @@ def _random_walk(grains: Grains, odds: np.ndarray) -> np.ndarray:
         size = np.sqrt(graph.regions[:, COUNT, None]).astype(np.float32)
         sure = size / _SMOOTHNESS * (0.1 + np.abs(2 * own - 1))
         pull = 1 / (np.asarray(links.sum(axis=1), np.float32) + sure)
-        own = pull * sure * own
-        for _ in range(_SWEEPS):  # Jacobi's method: the links are weaker than what is sure
-            share = own + pull * (links @ share)
+        share = settled(pull * sure * own, pull, links.indptr, links.indices, links.data, _SWEEPS)
     return np.asarray(np.clip((share - 0.5) * 3 + 0.5, 0, 1), np.float32)
 
 
-def _place(graph: RegionGraph, share: np.ndarray) -> Place:
-    """Return x, y and size (square root of the area, pixels) of an object (share: r)."""
-    core = share > 0.5 if (share > 0.5).any() else share
-    area, x, y = (graph.regions[:, [COUNT, X, Y]].T @ core).tolist()
-    return (x / max(area, 1e-9), y / max(area, 1e-9), max(area**0.5, 6.0))
+def _places(graph: RegionGraph, share: np.ndarray) -> list[Place]:
+    """Return x, y and size (square root of the area, pixels) of each object (share: r x n)."""
+    core = share > 0.5
+    area, x, y = graph.regions[:, [COUNT, X, Y]].T @ np.where(core.any(axis=0), core, share)
+    size, area = np.maximum(np.sqrt(area), 6.0), np.maximum(area, 1e-9)
+    return list(zip((x / area).tolist(), (y / area).tolist(), size.tolist(), strict=True))
 
 
 def _around(labels: np.ndarray, share: np.ndarray) -> np.ndarray:
     """Return how much of each region is background near each object (r x n)."""
     coarse, count = np.ascontiguousarray(labels[::_COARSE, ::_COARSE]), len(share)
     pixels = np.maximum(np.bincount(coarse.ravel(), minlength=count), 1)
-    around = np.zeros(share.shape, np.float32)
-    for k, core in enumerate(np.moveaxis((share > 0.5)[coarse], -1, 0)):
-        radius = max(int(0.6 * np.sqrt(core.sum())), 8 // _COARSE)
-        near = cv2.dilate(core.astype(np.uint8), np.ones((2 * radius + 1, 2 * radius + 1), np.uint8))
-        around[:, k] = np.bincount(coarse.ravel(), near.ravel(), count) / pixels * (1 - share[:, k])
-    return around
+    around = np.zeros(share.shape[::-1], np.float32)
+    owner = np.where(share.max(axis=1) > 0.5, share.argmax(axis=1), -1)[coarse]
+    for k, sums in enumerate(around):
+        core = (owner == k).astype(np.uint8)
+        radius = max(int(0.6 * np.sqrt(cv2.countNonZero(core))), 8 // _COARSE)
+        add_up(coarse, cv2.dilate(core, np.ones((2 * radius + 1, 2 * radius + 1), np.uint8)), sums)
+    return around.T / pixels[:, None] * (1 - share)

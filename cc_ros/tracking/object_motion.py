@@ -5,6 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from cc_ros.tracking.compiled import compiled
+
 STRIDE = 2  # pixels between those whose motion is compared
 _STEP = 6  # pixels between the flow vectors that a motion is fitted to
 _MOST = 200  # vectors that one motion is fitted to
@@ -73,16 +75,32 @@ def motion_errors(flow: np.ndarray, motion: np.ndarray, start: tuple[int, int]) 
 def motion_odds(background: np.ndarray, own: np.ndarray, carried: np.ndarray) -> tuple[np.ndarray, float]:
     """Return the log odds of an object by its motion (hxw float32), and how far they can be trusted (0..1).
 
-    :param background: hxw, of ``motion_errors``.
-    :param own: hxw, the same for the object's motion.
-    :param carried: hxw, 0..1, the object as carried into this frame.
+    :param background: hxw float32, of ``motion_errors``.
+    :param own: hxw float32, the same for the object's motion.
+    :param carried: hxw float32, 0..1, the object as carried into this frame.
     """
-    odds = np.clip((background - own) / _SCALE, -2, 2)
-    outside = carried < _OUTSIDE
-    ring = (cv2.dilate((~outside).astype(np.uint8), _RING) > 0) & outside
-    inside = carried > _INSIDE
-    if not inside.any() or not ring.any():
-        return np.zeros_like(odds), 0.0
-    told = float((odds[inside] > 0).mean() - (odds[ring] > 0).mean())
+    near = cv2.dilate((carried >= _OUTSIDE).astype(np.uint8), _RING)
+    odds, told = _compared(background, own, carried, near)
     trust = max(told - _SEPARATION, 0) / (1 - _SEPARATION)
-    return odds * np.float32(trust), trust
+    odds *= np.float32(trust)
+    return odds, trust
+
+
+@compiled
+def _compared(
+    background: np.ndarray, own: np.ndarray, carried: np.ndarray, near: np.ndarray
+) -> tuple[np.ndarray, float]:
+    """Return the log odds of a motion, and how much more often they are for the object on it than around it."""
+    odds = np.empty(own.shape, np.float32)
+    inside, ring, inside_for, ring_for = 0, 0, 0, 0
+    for y in range(own.shape[0]):
+        for x in range(own.shape[1]):
+            value = min(max((background[y, x] - own[y, x]) / np.float32(_SCALE), np.float32(-2)), np.float32(2))
+            odds[y, x] = value
+            if carried[y, x] > _INSIDE:
+                inside += 1
+                inside_for += value > 0
+            elif near[y, x] and carried[y, x] < _OUTSIDE:
+                ring += 1
+                ring_for += value > 0
+    return odds, inside_for / inside - ring_for / ring if inside and ring else 0.0

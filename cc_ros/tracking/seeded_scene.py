@@ -63,7 +63,7 @@ class SeededScene:
         else:
             self._redraw(image, grey, stamp, max(passed, 0.0))
         self._grey = grey
-        return self._ids[self._follower.drawn(self._rows, size)]
+        return self._follower.drawn(self._rows, size, self._ids)
 
     def _start(self, image: np.ndarray, grey: np.ndarray, ids: np.ndarray, stamp: float) -> None:
         self._tracks = self._book.adopt(ids, stamp)
