@@ -13,7 +13,7 @@ from cc_ros.frame import Frame
 from cc_ros.tracking.appearance import ColourModels, region_histograms
 from cc_ros.tracking.base import Tracked, TrackStatus
 from cc_ros.tracking.flow import FlowSettings, FlowTracker
-from cc_ros.tracking.mask_follower import Grains
+from cc_ros.tracking.grains import Grains
 from cc_ros.tracking.shape_memory import Patch, ShapeMemory
 
 SIZE = (240, 320)
@@ -187,7 +187,7 @@ def test_grains_never_cross_a_given_outline() -> None:
     image = np.full((60, 80, 3), 128, np.uint8)
     index = np.zeros((60, 80), np.int32)
     index[20:40, 20:50] = 1
-    labels = Grains.of(image, np.s_[0:60, 0:80], index).graph.labels
+    labels = Grains.of(image, index=index).graph.labels
     assert not set(labels[index > 0].tolist()) & set(labels[index == 0].tolist())
 
 

@@ -9,16 +9,13 @@ import cv2
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from cc_ros.tracking.appearance import ColourModels, Exemplars, Place, region_histograms, region_looks
-from cc_ros.tracking.label_maps import compact
+from cc_ros.tracking.appearance import ColourModels, Exemplars, Place, region_looks
+from cc_ros.tracking.grains import Box, Grains
 from cc_ros.tracking.object_motion import STRIDE, affine_motions, motion_errors, motion_odds
 from cc_ros.tracking.propagation import sources
-from cc_ros.tracking.region_graph import COUNT, LENGTH, RegionGraph, X, Y, region_graph
-from cc_ros.tracking.region_model import pair_features
-from cc_ros.tracking.region_sums import add_up, add_where, drawn, owner_boxes, region_areas, settled
-from cc_ros.tracking.region_weights import SAME
+from cc_ros.tracking.region_graph import COUNT, RegionGraph, X, Y
+from cc_ros.tracking.region_sums import add_up, add_where, drawn, gathered, owner_boxes, region_areas, settled
 from cc_ros.tracking.shape_memory import ShapeMemory
-from cc_ros.tracking.superpixels import superpixels
 
 _COLOUR, _PLACED_COLOUR, _MOTION = 1.5, 0.5, 2.0  # weights of the cues
 _SMOOTHNESS = 0.1  # weight of neighbours against a region's own evidence
@@ -30,14 +27,11 @@ _EXEMPLAR_EVERY = 1 / 12  # seconds
 _COARSE = 4  # pixels between those that tell what is near an object
 _MOSTLY = 0.6  # share of an object; if less is seen of it, that says little of the whole
 _MOVES_RATE = 2.5  # a second, how fast the opinion whether an object moves follows what is seen of it
-_AT_ONCE = 500  # borders judged at once; for larger products BLAS wakes threads, which then spin for 0.1 s
 _GONE = 20  # pixels; less is no object
 _MARGIN, _SUDDEN = 0.5, 8  # sizes of an object and pixels: how far it comes until it is drawn again
 _BACK = 0.5  # share of the place where a lost object should be back that must turn out to be it
 _CHANCE = 0.01  # of an object to be where it is least expected
 _NOWHERE = -6.0  # log odds too far from the object
-
-Box = tuple[slice, slice]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,38 +44,6 @@ class _Expected:
     near: np.ndarray  # bool, not too far away to be the object
 
 
-@dataclass(frozen=True, slots=True)
-class Grains:
-    """A window of an image in small regions.
-
-    :param window: rows and columns.
-    :param graph: its regions; their X and Y are those of the whole image.
-    :param weight: e float64, how much the two sides of each border should agree.
-    :param histograms: regions x bins, their colours.
-    """
-
-    window: Box
-    graph: RegionGraph
-    weight: np.ndarray
-    histograms: csr_matrix
-
-    @classmethod
-    def of(cls, image: np.ndarray, window: Box, index: np.ndarray | None = None) -> Grains:
-        """Split a window of an image (HxWx3 uint8 BGR), also along the borders of a map (int32), if there is one."""
-        part = np.ascontiguousarray(image[window])
-        labels, gradient = superpixels(part)
-        if index is not None:
-            labels = compact(labels * (int(index.max()) + 1) + index[window])[1]
-        graph = region_graph(part, labels, gradient)
-        features = pair_features(graph)
-        parts = np.array_split(features, len(features) // _AT_ONCE + 1)
-        weight = graph.borders[:, LENGTH] / (1 + np.exp(-0.5 * np.concatenate([SAME(part) for part in parts])))
-        count = graph.regions[:, COUNT]
-        graph.regions[:, X] += window[1].start * count
-        graph.regions[:, Y] += window[0].start * count
-        return cls(window, graph, weight, region_histograms(part, labels, len(count)))
-
-
 class MaskFollower:
     """Carries masks by flow and draws them anew along the edges of the image.
 
@@ -90,13 +52,12 @@ class MaskFollower:
     moves with the objects, so that what passes behind a pole comes out again on the other side. A pixel is one
     object's: where two meet, the one that was seen there is before the one that is only remembered there.
 
-    :param image: HxWx3 uint8 BGR, the first frame.
+    :param grains: all of the first frame, split along ``index`` too.
     :param index: HxW int32, 0 = none, 1..n = the objects.
     :param count: n; objects may be too small to be in ``index``.
     """
 
-    def __init__(self, image: np.ndarray, index: np.ndarray, count: int) -> None:
-        grains = Grains.of(image, np.s_[0 : index.shape[0], 0 : index.shape[1]], index)
+    def __init__(self, grains: Grains, index: np.ndarray, count: int) -> None:
         labels, graph = grains.graph.labels, grains.graph
         owner = np.zeros(len(graph.regions), np.int32)
         owner[labels.ravel()] = index.ravel()
@@ -112,7 +73,12 @@ class MaskFollower:
         self._drift = np.zeros((count, 2))  # pixels a second that each moves, backwards in time, past the background
         self.visible = np.ones(count)  # share of each object that is not hidden
         self._age = np.inf  # seconds since the exemplars were renewed
-        self._learn(grains, 0.0)
+        self._drawn: tuple[Grains, float] | None = (grains, 0.0)  # what was drawn last; None: it was learned from
+
+    @property
+    def share(self) -> np.ndarray:
+        """How much each region of the frame that was drawn last is each object (regions x n float32)."""
+        return self._share[:-1]
 
     def carried(self, flow: np.ndarray, outside: bool = False) -> np.ndarray:
         """Return the regions of the last drawn frame (HxW int32) in a frame that ``flow`` leads back from.
@@ -122,8 +88,18 @@ class MaskFollower:
         border = cv2.BORDER_REPLICATE if outside else cv2.BORDER_CONSTANT
         return cv2.remap(self.labels, *sources(flow), cv2.INTER_NEAREST, borderMode=border, borderValue=-1)
 
-    def window(self) -> Box:
-        """Return where the objects will be in the next frame, roughly."""
+    def grains(self, image: np.ndarray, whole: bool) -> Grains:
+        """Learn from the frame that was drawn last, and split the next one where the objects will be, roughly.
+
+        Only ``carried`` and what reads no more than it may run meanwhile.
+
+        :param image: HxWx3 uint8 BGR.
+        :param whole: split all of it.
+        """
+        self._learn()
+        return Grains.of(image, None if whole else self._window())
+
+    def _window(self) -> Box:
         height, width = self.labels.shape
         corners = [c for c in (patch.corners(0.05) for patch in self._memory.patches) if c]
         if not corners:
@@ -141,7 +117,7 @@ class MaskFollower:
         :param image: HxWx3 uint8 BGR.
         :param flow: HxWx2 float32, pixels, from this frame to the one drawn before.
         :param passed: seconds between them.
-        :param grains: of ``window()`` in this image.
+        :param grains: of this image.
         :param places: by object (0..n-1), HxW bool, where objects are that were lost, wholly or in part.
         """
         rows = self.carried(flow, outside=True)
@@ -158,7 +134,7 @@ class MaskFollower:
         share = _random_walk(grains, odds)
         self._judge(grains, share, carried, places)
         self.labels, self._share = labels, np.pad(share, ((0, 1), (0, 0)))
-        self._learn(grains, passed)
+        self._drawn = grains, passed
         return labels
 
     def drawn(self, rows: np.ndarray, size: tuple[int, int], ids: np.ndarray) -> np.ndarray:
@@ -172,6 +148,7 @@ class MaskFollower:
 
     def resize(self, rows: np.ndarray, size: tuple[int, int]) -> None:
         """Go on from the regions ``rows`` (HxW int32, of ``carried``) in images of another size (width, height)."""
+        self._learn()
         height, width = self.labels.shape
         self.labels = cv2.resize(rows, size, interpolation=cv2.INTER_NEAREST)
         self._memory.resize((size[0] / width, size[1] / height))
@@ -197,7 +174,7 @@ class MaskFollower:
 
     def owner(self, rows: np.ndarray) -> np.ndarray:
         """Return the objects (HxW int32 1..n, 0 = none) for regions of ``carried``."""
-        return self._owner(0.5)[rows]
+        return gathered(rows, self._owner(0.5))
 
     def _owner(self, above: float) -> np.ndarray:
         """Return for each region 1..n, the object that has most of it, or 0 if that is not more than ``above``."""
@@ -224,7 +201,7 @@ class MaskFollower:
             blur = max(_BLUR * float(np.sqrt(max(areas[k], _GONE))), 1.0)
             box = _around_box([c for c in corners if c], int(3 * blur) + 1, rows.shape)
             if box is not None:
-                carried = places[k][box].astype(np.float32) if k in places else shares[k][rows[box]]
+                carried = places[k][box].astype(np.float32) if k in places else gathered(rows[box], shares[k])
                 expected[k] = _expect(box, carried, memory.within(box), blur)
         return expected
 
@@ -267,15 +244,16 @@ class MaskFollower:
         if motions[-1] is None:
             return
         sparse = flow[::STRIDE, ::STRIDE]
-        background = motion_errors(sparse, motions[-1], (0, 0))
+        background = motion_errors(sparse, motions[-1])
         for k, part in expected.items():
             motion = motions[k]
             if motion is None:
                 continue
             rows, columns = (slice(-(-side.start // STRIDE), -(-side.stop // STRIDE)) for side in part.box)
-            own = motion_errors(sparse[rows, columns], motion, (columns.start * STRIDE, rows.start * STRIDE))
             local = np.s_[-part.box[0].start % STRIDE :: STRIDE, -part.box[1].start % STRIDE :: STRIDE]
-            odds, trust = motion_odds(background[rows, columns], own, part.carried[local])
+            start = (columns.start * STRIDE, rows.start * STRIDE)
+            carried, others = part.carried[local], background[rows, columns]
+            odds, trust = motion_odds(sparse[rows, columns], motion, start, others, carried)
             if self.visible[k] >= _MOSTLY:
                 self.moves[k] += (1 - np.exp(-_MOVES_RATE * passed)) * (trust - self.moves[k])
             sums, seen = np.zeros((2, len(votes)))
@@ -295,8 +273,11 @@ class MaskFollower:
         share[:, gone] = 0
         self.area[gone] = 0
 
-    def _learn(self, grains: Grains, passed: float) -> None:
-        graph, share = grains.graph, self._share[:-1]
+    def _learn(self) -> None:
+        if self._drawn is None:
+            return
+        (grains, passed), self._drawn = self._drawn, None
+        graph, share = grains.graph, self.share
         self._memory.remember(self.labels, self._share)
         present = self.area > 0
         rate = np.where(present, 1 - np.exp(-_COLOUR_RATE * passed), 0)

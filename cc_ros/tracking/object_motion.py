@@ -57,30 +57,40 @@ def _shift(flow: np.ndarray, rows: np.ndarray, share: np.ndarray) -> np.ndarray 
     return motion
 
 
-def motion_errors(flow: np.ndarray, motion: np.ndarray, start: tuple[int, int]) -> np.ndarray:
-    """Return how far a part of the flow is from one motion (hxw float32, pixels, limited).
+@compiled
+def _error(flow: np.ndarray, motion: np.ndarray, x: int, y: int) -> float:
+    dx = flow[0] - ((motion[0, 0] - 1) * x + motion[0, 1] * y + motion[0, 2])
+    dy = flow[1] - (motion[1, 0] * x + (motion[1, 1] - 1) * y + motion[1, 2])
+    return min(np.sqrt(dx * dx + dy * dy), np.float32(_FAR))
+
+
+@compiled
+def motion_errors(flow: np.ndarray, motion: np.ndarray) -> np.ndarray:
+    """Return how far the flow is from one motion (hxw float32, pixels, limited).
 
     :param flow: hxwx2 float32, every ``STRIDE``th pixel of the flow.
-    :param motion: 2x3, to the frame before.
-    :param start: column and row of the first one.
+    :param motion: 2x3 float32, to the frame before.
     """
-    x0, y0 = start
-    x = np.arange(x0, x0 + flow.shape[1] * STRIDE, STRIDE, dtype=np.float32)
-    y = np.arange(y0, y0 + flow.shape[0] * STRIDE, STRIDE, dtype=np.float32)[:, None]
-    dx = flow[..., 0] - ((motion[0, 0] - 1) * x + (motion[0, 1] * y + motion[0, 2]))
-    dy = flow[..., 1] - (motion[1, 0] * x + ((motion[1, 1] - 1) * y + motion[1, 2]))
-    return np.asarray(np.minimum(cv2.magnitude(dx, dy), _FAR))
+    errors = np.empty(flow.shape[:2], np.float32)
+    for y in range(flow.shape[0]):
+        for x in range(flow.shape[1]):
+            errors[y, x] = _error(flow[y, x], motion, x * STRIDE, y * STRIDE)
+    return errors
 
 
-def motion_odds(background: np.ndarray, own: np.ndarray, carried: np.ndarray) -> tuple[np.ndarray, float]:
+def motion_odds(
+    flow: np.ndarray, motion: np.ndarray, start: tuple[int, int], background: np.ndarray, carried: np.ndarray
+) -> tuple[np.ndarray, float]:
     """Return the log odds of an object by its motion (hxw float32), and how far they can be trusted (0..1).
 
-    :param background: hxw float32, of ``motion_errors``.
-    :param own: hxw float32, the same for the object's motion.
+    :param flow: hxwx2 float32, every ``STRIDE``th pixel of a part of the flow.
+    :param motion: 2x3 float32, of the object to the frame before.
+    :param start: column and row of the first of these pixels.
+    :param background: hxw float32, of ``motion_errors`` for the motion of the background.
     :param carried: hxw float32, 0..1, the object as carried into this frame.
     """
     near = cv2.dilate((carried >= _OUTSIDE).astype(np.uint8), _RING)
-    odds, told = _compared(background, own, carried, near)
+    odds, told = _compared(flow, motion, start, background, carried, near)
     trust = max(told - _SEPARATION, 0) / (1 - _SEPARATION)
     odds *= np.float32(trust)
     return odds, trust
@@ -88,14 +98,20 @@ def motion_odds(background: np.ndarray, own: np.ndarray, carried: np.ndarray) ->
 
 @compiled
 def _compared(
-    background: np.ndarray, own: np.ndarray, carried: np.ndarray, near: np.ndarray
+    flow: np.ndarray,
+    motion: np.ndarray,
+    start: tuple[int, int],
+    background: np.ndarray,
+    carried: np.ndarray,
+    near: np.ndarray,
 ) -> tuple[np.ndarray, float]:
     """Return the log odds of a motion, and how much more often they are for the object on it than around it."""
-    odds = np.empty(own.shape, np.float32)
+    odds = np.empty(background.shape, np.float32)
     inside, ring, inside_for, ring_for = 0, 0, 0, 0
-    for y in range(own.shape[0]):
-        for x in range(own.shape[1]):
-            value = min(max((background[y, x] - own[y, x]) / np.float32(_SCALE), np.float32(-2)), np.float32(2))
+    for y in range(background.shape[0]):
+        for x in range(background.shape[1]):
+            own = _error(flow[y, x], motion, start[0] + x * STRIDE, start[1] + y * STRIDE)
+            value = min(max((background[y, x] - own) / np.float32(_SCALE), np.float32(-2)), np.float32(2))
             odds[y, x] = value
             if carried[y, x] > _INSIDE:
                 inside += 1

@@ -7,7 +7,7 @@ from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import connected_components
 
 from cc_ros.tracking.appearance import ColourModels
-from cc_ros.tracking.mask_follower import Grains
+from cc_ros.tracking.grains import Grains
 from cc_ros.tracking.region_graph import COUNT
 
 _RATE = 1.0  # a second, how fast the colours of an object and of everything else follow
@@ -23,40 +23,36 @@ class ObjectSearch:
     An object is found only where one place in the image looks like it, and like no other lost object. An object
     that was once seen beside its double is never looked for: what comes back may be the double.
 
-    :param image: HxWx3 uint8 BGR, the first frame.
-    :param owner: HxW int32, the objects 1..n in it, 0 = none.
-    :param count: n.
+    :param grains: all of the first frame.
+    :param share: regions x n, how much of each region is each object.
     """
 
-    def __init__(self, image: np.ndarray, owner: np.ndarray, count: int) -> None:
-        grains, share = _whole(image, owner, count)
+    def __init__(self, grains: Grains, share: np.ndarray) -> None:
         self._colours = ColourModels(grains.histograms, share, 1 - share)
         self._area = grains.graph.regions[:, COUNT] @ share
-        self._doubled = np.zeros(count, bool)
+        self._doubled = np.zeros(share.shape[1], bool)
 
-    def learn(self, image: np.ndarray, owner: np.ndarray, seen: np.ndarray, passed: float) -> None:
+    def learn(self, grains: Grains, share: np.ndarray, seen: np.ndarray, passed: float) -> None:
         """See what the objects look like now, and whether they have doubles.
 
-        :param image: HxWx3 uint8 BGR.
-        :param owner: HxW int32, the objects in it.
+        :param grains: all of a frame.
+        :param share: regions x n, how much of each region is each object.
         :param seen: n bool, those of them that are in view as a whole.
         :param passed: seconds since this was last done.
         """
-        grains, share = _whole(image, owner, len(seen))
         rate = 1 - np.exp(-_RATE * passed)
         self._colours.learn(grains.histograms, share, 1 - share, np.where(seen, rate, 0))
         self._area += np.where(seen, rate, 0) * (grains.graph.regions[:, COUNT] @ share - self._area)
         self._doubled |= np.array([len(found) > 0 for found in self._places(grains, share, seen)])
 
-    def find(self, image: np.ndarray, owner: np.ndarray, lost: np.ndarray) -> dict[int, np.ndarray]:
+    def find(self, grains: Grains, owner: np.ndarray, lost: np.ndarray) -> dict[int, np.ndarray]:
         """Return by object (0..n-1) where it is (HxW bool).
 
-        :param image: HxWx3 uint8 BGR.
+        :param grains: all of a frame.
         :param owner: HxW int32, the objects that are followed.
         :param lost: n bool, those to look for.
         """
-        grains, share = _whole(image, owner, len(lost))
-        places = self._places(grains, share, lost & ~self._doubled)
+        places = self._places(grains, _shares(grains, owner, len(lost)), lost & ~self._doubled)
         found = {}
         for k, candidates in enumerate(places):
             if not candidates or (len(candidates) > 1 and candidates[1][0] > _RIVAL * candidates[0][0]):
@@ -89,10 +85,9 @@ class ObjectSearch:
         return places
 
 
-def _whole(image: np.ndarray, owner: np.ndarray, count: int) -> tuple[Grains, np.ndarray]:
-    """Return the regions of an image, and how much each of them is each object (regions x count float32)."""
-    grains = Grains.of(image, np.s_[0 : owner.shape[0], 0 : owner.shape[1]])
+def _shares(grains: Grains, owner: np.ndarray, count: int) -> np.ndarray:
+    """Return how much each region is each object of a map (regions x count float32)."""
     pixels = grains.graph.regions[:, COUNT, None]
     cell = (grains.graph.labels * (count + 1) + owner).ravel()
     shared = np.bincount(cell, minlength=len(pixels) * (count + 1)).reshape(-1, count + 1)
-    return grains, np.asarray(shared[:, 1:] / pixels, np.float32)
+    return np.asarray(shared[:, 1:] / pixels, np.float32)

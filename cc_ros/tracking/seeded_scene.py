@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 
 from cc_ros.tracking.base import MAX_ID
-from cc_ros.tracking.mask_follower import Grains, MaskFollower
+from cc_ros.tracking.grains import Grains
+from cc_ros.tracking.mask_follower import MaskFollower
 from cc_ros.tracking.object_search import ObjectSearch
 from cc_ros.tracking.propagation import Propagator, sources
 from cc_ros.tracking.recovery import Recovery
@@ -44,6 +45,7 @@ class SeededScene:
         self._flow: np.ndarray | None = None  # from it to the one that was drawn last; None: it was that one
         self._rows: np.ndarray = np.zeros((0, 0), np.int32)  # its regions
         self._drawn = self._recalled = self._learned = self._searched = 0.0  # stamps
+        self._beside = ThreadPoolExecutor(max_workers=1)  # works while OpenCV finds the flow
 
     def step(self, image: np.ndarray, stamp: float, size: tuple[int, int]) -> np.ndarray:
         """Return the ids (uint16, of ``size``: width, height) in the next image (HxWx3 uint8 BGR)."""
@@ -59,7 +61,7 @@ class SeededScene:
             self._follower.resize(self._rows, (grey.shape[1], grey.shape[0]))
         passed = stamp - self._drawn
         if 0 <= passed < self._every - 1e-3:
-            self._move(grey)
+            self._rows = self._follower.carried(self._move(grey))
         else:
             self._redraw(image, grey, stamp, max(passed, 0.0))
         self._grey = grey
@@ -73,9 +75,10 @@ class SeededScene:
         number = np.zeros(MAX_ID + 1, np.int32)
         number[self._ids] = np.arange(len(self._ids))
         index = cv2.resize(number[ids], (image.shape[1], image.shape[0]), interpolation=cv2.INTER_NEAREST)
-        self._follower = MaskFollower(image, index, len(self._tracks))
+        grains = Grains.of(image, index=index)
+        self._follower = MaskFollower(grains, index, len(self._tracks))
         self._rows = self._follower.labels
-        self._search = ObjectSearch(image, index, len(self._tracks))
+        self._search = ObjectSearch(grains, self._follower.share)
         self._recovery.recall(grey)
         self._recovery.remember(index)
         self._grey, self._drawn, self._recalled, self._learned = grey, stamp, stamp, stamp
@@ -86,43 +89,50 @@ class SeededScene:
         if self._flow is not None:
             flow = flow + cv2.remap(self._flow, *sources(flow), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         self._flow = flow
-        self._rows = self._follower.carried(flow)
         return flow
 
     def _redraw(self, image: np.ndarray, grey: np.ndarray, stamp: float, passed: float) -> None:
         follower, lost = self._follower, self._follower.area == 0
-        looked = lost.any() or not 0 <= stamp - self._recalled < _RECALL
-        with ThreadPoolExecutor(max_workers=1) as pool:  # OpenCV works outside the interpreter lock
-            grains = pool.submit(Grains.of, image, follower.window())
-            flow = self._move(grey)
-            places = self._places(self._recovery.recall(grey)) if looked else {}
-        strayed = lost & (follower.moves > _MOVES)
-        if strayed.any() and not 0 <= stamp - self._searched < _SEARCH:
+        moving = follower.moves > _MOVES
+        looking = lost.any() or not 0 <= stamp - self._recalled < _RECALL
+        searching = bool((lost & moving).any()) and not 0 <= stamp - self._searched < _SEARCH
+        learning = bool(moving.any()) and not 0 <= stamp - self._learned < _LEARN
+        split = self._beside.submit(follower.grains, image, searching or learning)
+        flow, places = self._move(grey), {}
+        if looking:
+            self._recalled = stamp
+            places = self._places(follower.owner(follower.carried(flow)), self._recovery.recall(grey))
+        grains = split.result()
+        if searching:
             self._searched = stamp
-            places = self._search.find(image, follower.owner(self._rows), strayed) | places
-        self._rows = follower.redraw(image, flow, passed, grains.result(), places)
+            places = self._search.find(grains, follower.owner(follower.carried(flow)), lost & moving) | places
+        self._rows = follower.redraw(image, flow, passed, grains, places)
         self._flow, self._drawn = None, stamp
         for track, held in zip(self._tracks, follower.held.tolist(), strict=True):
             self._book.judge(track, np.inf, held, stamp, _AVERAGE)
-        if looked:
-            self._recalled = stamp
+        if looking:
             self._recovery.remember(follower.owner(self._rows))
-        self._learn(image, stamp)
+        if learning:
+            self._learn(grains, stamp)
 
-    def _learn(self, image: np.ndarray, stamp: float) -> None:
-        """Learn what the moving objects look like; where things rest, they are known again by their place alone."""
+    def _learn(self, grains: Grains, stamp: float) -> None:
+        """Learn what the moving objects look like; where things rest, they are known again by their place alone.
+
+        :param grains: all of the frame that was just drawn.
+        """
         passed, follower = stamp - self._learned, self._follower
         moving = (follower.moves > _MOVES) & (follower.visible > _WHOLE) & (follower.area > 0)
-        if moving.any() and not 0 <= passed < _LEARN:
+        if moving.any():
             self._learned = stamp
-            self._search.learn(image, follower.owner(self._rows), moving, max(passed, 0.0))
+            self._search.learn(grains, follower.share, moving, max(passed, 0.0))
 
-    def _places(self, recalled: np.ndarray) -> dict[int, np.ndarray]:
+    def _places(self, carried: np.ndarray, recalled: np.ndarray) -> dict[int, np.ndarray]:
         """Return by object (0..n-1) where it is (HxW bool), if the flow has lost it, or has carried only a part of it.
 
+        :param carried: HxW int32, the objects as the flow has them.
         :param recalled: HxW int32, the objects that earlier views suggest.
         """
-        carried, n = self._follower.owner(self._rows), len(self._tracks) + 1
+        n = len(self._tracks) + 1
         shared = np.bincount((carried * n + recalled).ravel(), minlength=n * n).reshape(n, n)
         old, new, both = shared.sum(axis=1), shared.sum(axis=0), np.diagonal(shared)
         part = (both >= _STAYED * old) & (new > 0) & (old < _STAYED * new)

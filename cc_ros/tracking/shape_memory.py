@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from cc_ros.tracking.label_maps import shapes
+from cc_ros.tracking.region_sums import gathered
 
 _FADE, _HIDDEN_FADE = 0.17, 0.7  # what is left of a shape after a second; of one that is mostly hidden
 _FAINT = 0.05  # less is forgotten
@@ -71,7 +72,8 @@ class ShapeMemory:
         :param share: regions x count, 0..1, how much each region is each object.
         """
         owner = np.where(share.max(axis=1) > _FAINT, share.argmax(axis=1) + 1, 0).astype(np.int32)
-        for label, shape in shapes(owner[labels]).items():
+        shares = np.ascontiguousarray(share.T)
+        for label, shape in shapes(gathered(labels, owner)).items():
             x, y, w, h = shape.box
             patch = self.patches[label - 1]
             if patch is _NOTHING:
@@ -80,7 +82,7 @@ class ShapeMemory:
             box = np.s_[min(y, patch.y) : max(y + h, patch.y + ph), min(x, patch.x) : max(x + w, patch.x + pw)]
             whole = patch.within(box)
             part = whole[y - box[0].start :, x - box[1].start :][:h, :w]
-            np.maximum(part, share[:, label - 1][labels[y : y + h, x : x + w]], out=part)
+            np.maximum(part, gathered(labels[y : y + h, x : x + w], shares[label - 1]), out=part)
             self.patches[label - 1] = Patch(box[1].start, box[0].start, whole)
 
     def resize(self, scale: tuple[float, float]) -> None:

@@ -1,0 +1,56 @@
+"""An image in small regions with all that is known of them: what masks are drawn with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.sparse import csr_matrix
+
+from cc_ros.tracking.appearance import region_histograms
+from cc_ros.tracking.label_maps import compact
+from cc_ros.tracking.region_graph import COUNT, LENGTH, RegionGraph, X, Y, region_graph
+from cc_ros.tracking.region_model import pair_features
+from cc_ros.tracking.region_weights import SAME
+from cc_ros.tracking.superpixels import superpixels
+
+_AT_ONCE = 500  # borders judged at once; for larger products BLAS wakes threads, which then spin for 0.1 s
+
+Box = tuple[slice, slice]  # rows and columns
+
+
+@dataclass(frozen=True, slots=True)
+class Grains:
+    """A window of an image in small regions.
+
+    :param window: rows and columns.
+    :param graph: its regions; their X and Y are those of the whole image.
+    :param weight: e float64, how much the two sides of each border should agree.
+    :param histograms: regions x bins, their colours.
+    """
+
+    window: Box
+    graph: RegionGraph
+    weight: np.ndarray
+    histograms: csr_matrix
+
+    @classmethod
+    def of(cls, image: np.ndarray, window: Box | None = None, index: np.ndarray | None = None) -> Grains:
+        """Split an image, or a window of it; also along the borders of a map.
+
+        :param image: HxWx3 uint8 BGR.
+        :param index: HxW int32.
+        """
+        window = window or np.s_[0 : image.shape[0], 0 : image.shape[1]]
+        part = np.ascontiguousarray(image[window])
+        labels, gradient = superpixels(part)
+        if index is not None:
+            labels = compact(labels * (int(index.max()) + 1) + index[window])[1]
+        graph = region_graph(part, labels, gradient)
+        features = pair_features(graph)
+        parts = np.array_split(features, len(features) // _AT_ONCE + 1)
+        weight = graph.borders[:, LENGTH] / (1 + np.exp(-0.5 * np.concatenate([SAME(some) for some in parts])))
+        count = graph.regions[:, COUNT]
+        graph.regions[:, X] += window[1].start * count
+        graph.regions[:, Y] += window[0].start * count
+        return cls(window, graph, weight, region_histograms(part, labels, len(count)))
