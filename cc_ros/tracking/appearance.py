@@ -9,7 +9,6 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from cc_ros.tracking.compiled import compiled
-from cc_ros.tracking.region_graph import COUNT, A, B, L, RegionGraph, X, Y
 
 Place = tuple[float, float, float]  # x, y and size (square root of the area) of an object, pixels
 
@@ -44,33 +43,27 @@ def _histograms(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return values, columns and starts of the rows of a sparse matrix, the pixels of each region by bin."""
     height, width = labels.shape
-    bins = np.empty(height * width, np.int32)
-    ends = np.zeros(_BINS[0] * _BINS[1] * _BINS[2] + 1, np.int32), np.zeros(count + 1, np.int32)
+    begin = np.zeros(count + 1, np.int32)
     for y in range(height):
         for x in range(width):
-            colour = light[lab[y, x, 0]] + a[lab[y, x, 1]] + b[lab[y, x, 2]]
-            bins[y * width + x] = colour
-            ends[0][colour + 1] += 1
-            ends[1][labels[y, x] + 1] += 1
-    for end in ends:
-        for number in range(1, len(end)):
-            end[number] += end[number - 1]
-    flat, by_bin, by_region = labels.ravel(), np.empty(len(bins), np.int32), np.empty(len(bins), np.int32)
-    place, fill = ends[0].copy(), ends[1].copy()
-    for pixel in range(len(bins)):  # sorted by bin, then, these staying in order, by region
-        by_bin[place[bins[pixel]]] = pixel
-        place[bins[pixel]] += 1
-    for moved in by_bin:
-        by_region[fill[flat[moved]]] = bins[moved]
-        fill[flat[moved]] += 1
-    values, columns, start = np.empty(len(bins), np.float32), np.empty(len(bins), np.int32), np.zeros_like(ends[1])
-    used = 0
+            begin[labels[y, x] + 1] += 1
     for region in range(count):
-        for i in range(ends[1][region], ends[1][region + 1]):
-            if i == ends[1][region] or by_region[i] != by_region[i - 1]:
-                values[used], columns[used] = 0, by_region[i]
+        begin[region + 1] += begin[region]
+    bins, fill = np.empty(height * width, np.int32), begin[:-1].copy()  # bins by region
+    for y in range(height):
+        for x in range(width):
+            region = labels[y, x]
+            bins[fill[region]] = light[lab[y, x, 0]] + a[lab[y, x, 1]] + b[lab[y, x, 2]]
+            fill[region] += 1
+    values, columns, start = np.empty(len(bins), np.float32), np.empty(len(bins), np.int32), np.zeros_like(begin)
+    entry, used = np.full(_BINS[0] * _BINS[1] * _BINS[2], -1), 0  # of the region that had each bin last
+    for region in range(count):
+        for pixel in range(begin[region], begin[region + 1]):
+            colour = bins[pixel]
+            if entry[colour] < start[region]:
+                entry[colour], values[used], columns[used] = used, 0, colour
                 used += 1
-            values[used - 1] += 1
+            values[entry[colour]] += 1
         start[region + 1] = used
     return values[:used].copy(), columns[:used].copy(), start
 
@@ -152,7 +145,7 @@ class Exemplars:
     def learn(self, looks: np.ndarray, area: np.ndarray, share: np.ndarray, place: Place) -> None:
         """Remember how much of each region is the object.
 
-        :param looks: m x 5, of ``region_looks``.
+        :param looks: m x 5 float32, mean L, a, b, x and y of each.
         :param area: m, pixels.
         :param share: m, 0..1.
         :param place: of the object, in the pixels of the regions.
@@ -168,7 +161,7 @@ class Exemplars:
         self._weights = weights.astype(np.float32)
 
     def odds(self, looks: np.ndarray, place: Place) -> np.ndarray:
-        """Return the log odds of the object for regions (m x 5, of ``region_looks``)."""
+        """Return the log odds of the object for regions (m x 5 float32, mean L, a, b, x and y of each)."""
         features = self._features(looks, place)
         half = -0.5 * (features**2).sum(axis=1, keepdims=True)
         distance = np.concatenate([features, half, np.ones_like(half)], axis=1) @ self._known  # -1/2 of its square
@@ -179,8 +172,3 @@ class Exemplars:
         x, y, size = place
         reach = (self._LIGHT, self._CHROMA, self._CHROMA, size * self._PLACE, size * self._PLACE)
         return (looks - np.array([0, 0, 0, x, y], np.float32)) / np.array(reach, np.float32)
-
-
-def region_looks(graph: RegionGraph) -> np.ndarray:
-    """Return the mean colour (L, a, b) and place (x, y) of each region (n x 5 float32)."""
-    return np.asarray(graph.regions[:, [L, A, B, X, Y]] / graph.regions[:, COUNT, None], np.float32)

@@ -9,7 +9,7 @@ from scipy.sparse import csr_matrix
 
 from cc_ros.tracking.appearance import region_histograms
 from cc_ros.tracking.label_maps import compact
-from cc_ros.tracking.region_graph import COUNT, LENGTH, RegionGraph, X, Y, region_graph
+from cc_ros.tracking.region_graph import COUNT, LENGTH, A, B, L, RegionGraph, X, Y, region_graph
 from cc_ros.tracking.region_model import pair_features
 from cc_ros.tracking.region_weights import SAME
 from cc_ros.tracking.superpixels import superpixels
@@ -25,14 +25,16 @@ class Grains:
 
     :param window: rows and columns.
     :param graph: its regions; their X and Y are those of the whole image.
-    :param weight: e float64, how much the two sides of each border should agree.
+    :param links: regions x regions float32, how much neighbours should agree.
     :param histograms: regions x bins, their colours.
+    :param looks: regions x 5 float32, mean L, a, b, x and y.
     """
 
     window: Box
     graph: RegionGraph
-    weight: np.ndarray
+    links: csr_matrix
     histograms: csr_matrix
+    looks: np.ndarray
 
     @classmethod
     def of(cls, image: np.ndarray, window: Box | None = None, index: np.ndarray | None = None) -> Grains:
@@ -47,10 +49,17 @@ class Grains:
         if index is not None:
             labels = compact(labels * (int(index.max()) + 1) + index[window])[1]
         graph = region_graph(part, labels, gradient)
-        features = pair_features(graph)
-        parts = np.array_split(features, len(features) // _AT_ONCE + 1)
-        weight = graph.borders[:, LENGTH] / (1 + np.exp(-0.5 * np.concatenate([SAME(some) for some in parts])))
+        links = _links(graph)
         count = graph.regions[:, COUNT]
         graph.regions[:, X] += window[1].start * count
         graph.regions[:, Y] += window[0].start * count
-        return cls(window, graph, weight, region_histograms(part, labels, len(count)))
+        looks = np.asarray(graph.regions[:, [L, A, B, X, Y]] / count[:, None], np.float32)
+        return cls(window, graph, links, region_histograms(part, labels, len(count)), looks)
+
+
+def _links(graph: RegionGraph) -> csr_matrix:
+    features = pair_features(graph)
+    parts = np.array_split(features, len(features) // _AT_ONCE + 1)
+    weight = graph.borders[:, LENGTH] / (1 + np.exp(-0.5 * np.concatenate([SAME(part) for part in parts])))
+    ends = np.concatenate([graph.first, graph.second]), np.concatenate([graph.second, graph.first])
+    return csr_matrix((np.tile(weight, 2).astype(np.float32), ends), (len(graph.regions),) * 2)

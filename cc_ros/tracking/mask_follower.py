@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from scipy.sparse import csr_matrix
 
-from cc_ros.tracking.appearance import ColourModels, Exemplars, Place, region_looks
+from cc_ros.tracking.appearance import ColourModels, Exemplars, Place
 from cc_ros.tracking.grains import Box, Grains
 from cc_ros.tracking.object_motion import STRIDE, affine_motions, motion_errors, motion_odds
 from cc_ros.tracking.propagation import sources
@@ -41,7 +41,7 @@ class _Expected:
     box: Box
     carried: np.ndarray  # float32, 0..1
     odds: np.ndarray  # float32, log odds of its place
-    near: np.ndarray  # bool, not too far away to be the object
+    near: np.ndarray  # uint8, 1 where it is not too far away to be the object
 
 
 class MaskFollower:
@@ -110,21 +110,27 @@ class MaskFollower:
         return np.s_[low[0] : min(int((y1 + margin).max()), height), low[1] : min(int((x1 + margin).max()), width)]
 
     def redraw(
-        self, image: np.ndarray, flow: np.ndarray, passed: float, grains: Grains, places: Mapping[int, np.ndarray]
+        self,
+        image: np.ndarray,
+        flow: np.ndarray,
+        passed: float,
+        split: Future[Grains],
+        places: Mapping[int, np.ndarray],
     ) -> np.ndarray:
         """Find the objects in a later frame; return its regions (HxW int32) for ``drawn``.
 
         :param image: HxWx3 uint8 BGR.
         :param flow: HxWx2 float32, pixels, from this frame to the one drawn before.
         :param passed: seconds between them.
-        :param grains: of this image.
+        :param split: gives the ``grains`` of this image.
         :param places: by object (0..n-1), HxW bool, where objects are that were lost, wholly or in part.
         """
         rows = self.carried(flow, outside=True)
-        motions = affine_motions(flow, rows, self._share)
-        steered = self._steered(rows, motions, passed)
+        motions, grains = affine_motions(flow, rows, self._share), split.result()
+        areas = region_areas(rows, len(self.share)) @ self._share
+        steered = self._steered(areas, motions, passed)
         self._memory.move(steered, self.visible < _MOSTLY, passed, rows.shape)
-        expected = self._expected(rows, places)
+        expected = self._expected(rows, areas, places)
         window = _union([part.box for part in expected.values()], rows.shape)
         if window is not None and not _inside(window, grains.window):
             grains = Grains.of(image, window)
@@ -153,13 +159,13 @@ class MaskFollower:
         self.labels = cv2.resize(rows, size, interpolation=cv2.INTER_NEAREST)
         self._memory.resize((size[0] / width, size[1] / height))
 
-    def _steered(self, rows: np.ndarray, motions: list[np.ndarray | None], passed: float) -> list[np.ndarray | None]:
+    def _steered(self, areas: np.ndarray, motions: list[np.ndarray | None], passed: float) -> list[np.ndarray | None]:
         """Return the objects' motions; one that is mostly hidden goes on as it did, past the background.
 
         What little is seen of it moves, as far as flow can tell, with what hides it.
         """
         whole = np.array([patch.values.sum() / max(patch.values.max(), 1e-9) for patch in self._memory.patches])
-        self.visible = self._areas(rows) / np.maximum(whole, 1)
+        self.visible = areas / np.maximum(whole, 1)
         background = motions[-1]
         if background is None:
             return motions[:-1]
@@ -180,25 +186,24 @@ class MaskFollower:
         """Return for each region 1..n, the object that has most of it, or 0 if that is not more than ``above``."""
         return np.where(self._share.max(axis=1) > above, self._share.argmax(axis=1) + 1, 0).astype(np.int32)
 
-    def _areas(self, rows: np.ndarray) -> np.ndarray:
-        """Return the pixels of each object for regions of ``carried``."""
-        return np.asarray(region_areas(rows, len(self._share) - 1) @ self._share)
+    def _expected(self, rows: np.ndarray, areas: np.ndarray, places: Mapping[int, np.ndarray]) -> dict[int, _Expected]:
+        """Return by object (0..n-1) what is known of it before the image is looked at.
 
-    def _expected(self, rows: np.ndarray, places: Mapping[int, np.ndarray]) -> dict[int, _Expected]:
-        """Return by object (0..n-1) what is known of it before the image is looked at."""
-        areas, shares = self._areas(rows), np.ascontiguousarray(self._share.T)
+        :param areas: n, pixels of each object in ``rows``.
+        """
+        shares = np.ascontiguousarray(self._share.T)
         found = owner_boxes(rows, self._owner(0.3), len(areas)).tolist()
         expected = {}
         for k in range(len(areas)):
             memory = self._memory.patches[k]
             corners = [memory.corners(0.5)]
             if k in places:
-                areas[k] = max(areas[k], places[k].sum())
                 x, y, w, h = cv2.boundingRect(places[k].astype(np.uint8))
                 corners.append((x, y, x + w, y + h))
             elif found[k][2]:
                 corners.append(tuple(found[k]))
-            blur = max(_BLUR * float(np.sqrt(max(areas[k], _GONE))), 1.0)
+            area = max(areas[k], places[k].sum() if k in places else 0)
+            blur = max(_BLUR * float(np.sqrt(area)), 1.0)
             box = _around_box([c for c in corners if c], int(3 * blur) + 1, rows.shape)
             if box is not None:
                 carried = places[k][box].astype(np.float32) if k in places else gathered(rows[box], shares[k])
@@ -215,21 +220,24 @@ class MaskFollower:
         passed: float,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return the log odds of each object for each region, and how much of each was carried there (r x n)."""
-        graph = grains.graph
-        looks, area, n = region_looks(graph), graph.regions[:, COUNT, None], len(motions) - 1
+        area, n = grains.graph.regions[:, COUNT], len(motions) - 1
         sums = np.zeros((3, n, len(area)))
         for k, part in expected.items():
             index = labels[part.box]
             add_where(index, part.odds, part.near, sums[0, k], sums[1, k])
             add_up(index, part.carried, sums[2, k])
-        placed, near, carried = sums.transpose(0, 2, 1) / area
-        votes = _COLOUR * self._colours.odds(grains.histograms)
+        sums /= area
+        placed, near, carried = sums
+        votes = np.ascontiguousarray(_COLOUR * self._colours.odds(grains.histograms).T)
         self._vote_by_motion(votes, labels, flow, expected, motions, passed)
-        places = _places(graph, carried * (carried > 0.3))
+        places = _places(grains.graph, (carried * (carried > 0.3)).T)
         for k in expected:
-            asked = np.flatnonzero(near[:, k])
-            votes[asked, k] += _PLACED_COLOUR * self._exemplars[k].odds(looks[asked], places[k])
-        return placed + near * votes + _NOWHERE * (1 - near), carried
+            asked = np.flatnonzero(near[k])
+            votes[k, asked] += _PLACED_COLOUR * self._exemplars[k].odds(grains.looks[asked], places[k])
+        votes *= near
+        votes += placed
+        votes += _NOWHERE * (1 - near)
+        return np.ascontiguousarray(votes.T), carried.T
 
     def _vote_by_motion(
         self,
@@ -240,7 +248,7 @@ class MaskFollower:
         motions: list[np.ndarray | None],
         passed: float,
     ) -> None:
-        """Add what motion says to the votes (r x n), and note which objects move at all."""
+        """Add what motion says to the votes (n x r), and note which objects move at all."""
         if motions[-1] is None:
             return
         sparse = flow[::STRIDE, ::STRIDE]
@@ -256,9 +264,9 @@ class MaskFollower:
             odds, trust = motion_odds(sparse[rows, columns], motion, start, others, carried)
             if self.visible[k] >= _MOSTLY:
                 self.moves[k] += (1 - np.exp(-_MOVES_RATE * passed)) * (trust - self.moves[k])
-            sums, seen = np.zeros((2, len(votes)))
+            sums, seen = np.zeros((2, votes.shape[1]))
             add_where(labels[part.box][local], odds, np.ones_like(odds), sums, seen)
-            votes[:, k] += _MOTION * sums / np.maximum(seen, 1)
+            votes[k] += _MOTION * sums / np.maximum(seen, 1)
 
     def _judge(self, grains: Grains, share: np.ndarray, carried: np.ndarray, places: Mapping[int, np.ndarray]) -> None:
         """Note how well each object was held; drop what is too small, or is not where it was expected back."""
@@ -286,10 +294,10 @@ class MaskFollower:
         self._age += passed
         if self._age > _EXEMPLAR_EVERY - 1e-3:
             self._age = 0.0
-            looks, area, places = region_looks(graph), graph.regions[:, COUNT], _places(graph, share)
+            area, places = graph.regions[:, COUNT], _places(graph, share)
             for k in np.flatnonzero(present & (self.visible >= _MOSTLY)):
                 near = np.flatnonzero(share[:, k] + around[:, k])
-                self._exemplars[k].learn(looks[near], area[near], share[near, k], places[k])
+                self._exemplars[k].learn(grains.looks[near], area[near], share[near, k], places[k])
 
 
 def _expect(box: Box, carried: np.ndarray, remembered: np.ndarray, blur: float) -> _Expected:
@@ -315,9 +323,9 @@ def _around_box(corners: list[tuple[int, int, int, int]], reach: int, shape: tup
     """Return the box of all corners (x0, y0, x1, y1), wider by ``reach`` pixels, within an image of a shape."""
     if not corners:
         return None
-    x0, y0, x1, y1 = np.array(corners).T
-    low = max(int(y0.min()) - reach, 0), max(int(x0.min()) - reach, 0)
-    high = min(int(y1.max()) + reach, shape[0]), min(int(x1.max()) + reach, shape[1])
+    x0, y0, x1, y1 = zip(*corners, strict=True)
+    low = max(min(y0) - reach, 0), max(min(x0) - reach, 0)
+    high = min(max(y1) + reach, shape[0]), min(max(x1) + reach, shape[1])
     return np.s_[low[0] : high[0], low[1] : high[1]] if low[0] < high[0] and low[1] < high[1] else None
 
 
@@ -337,13 +345,11 @@ def _random_walk(grains: Grains, odds: np.ndarray) -> np.ndarray:
     """
     claims, graph = np.exp(np.minimum(odds, 30).astype(np.float32)), grains.graph
     own = share = claims / (1 + claims.sum(axis=1, keepdims=True))
-    if len(graph.first):
-        ends = np.concatenate([graph.first, graph.second]), np.concatenate([graph.second, graph.first])
-        links = csr_matrix((np.tile(grains.weight, 2).astype(np.float32), ends), (len(own), len(own)))
+    if grains.links.nnz:
         size = np.sqrt(graph.regions[:, COUNT, None]).astype(np.float32)
         sure = size / _SMOOTHNESS * (0.1 + np.abs(2 * own - 1))
-        pull = 1 / (np.asarray(links.sum(axis=1), np.float32) + sure)
-        share = settled(pull * sure * own, pull, links.indptr, links.indices, links.data, _SWEEPS)
+        pull = 1 / (np.asarray(grains.links.sum(axis=1), np.float32) + sure)
+        share = settled(pull * sure * own, pull, grains.links.indptr, grains.links.indices, grains.links.data, _SWEEPS)
     return np.asarray(np.clip((share - 0.5) * 3 + 0.5, 0, 1), np.float32)
 
 
@@ -358,7 +364,7 @@ def _places(graph: RegionGraph, share: np.ndarray) -> list[Place]:
 def _around(labels: np.ndarray, share: np.ndarray) -> np.ndarray:
     """Return how much of each region is background near each object (r x n)."""
     coarse, count = np.ascontiguousarray(labels[::_COARSE, ::_COARSE]), len(share)
-    pixels = np.maximum(np.bincount(coarse.ravel(), minlength=count), 1)
+    pixels = np.maximum(np.bincount(coarse.ravel(), minlength=count), 1).astype(np.float32)
     around = np.zeros(share.shape[::-1], np.float32)
     owner = np.where(share.max(axis=1) > 0.5, share.argmax(axis=1), -1)[coarse]
     for k, sums in enumerate(around):

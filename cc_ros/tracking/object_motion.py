@@ -25,12 +25,12 @@ def affine_motions(flow: np.ndarray, rows: np.ndarray, shares: np.ndarray) -> li
     :param shares: r x n, how much each object has of the pixels of a row.
     :return: n + 1 motions to the frame before (2x3 float32), the last one of the background; None = not found.
     """
-    half = _STEP // 2
+    count, half = shares.shape[1], _STEP // 2
+    owner = np.where(shares.max(axis=1) > _INSIDE, shares.argmax(axis=1), -1)
+    owner[(shares < _OUTSIDE).all(axis=1)] = count
     y, x = np.mgrid[half : flow.shape[0] : _STEP, half : flow.shape[1] : _STEP].reshape(2, -1)
-    share = shares[rows[y, x]]
-    chosen = np.concatenate([share > _INSIDE, (share < _OUTSIDE).all(axis=1, keepdims=True)], axis=1)
-    points, steps = np.stack([x, y], axis=1).astype(np.float32), flow[y, x]
-    motions = [_affine(points[kept], steps[kept]) for kept in chosen.T]
+    sampled, points, steps = owner[rows[y, x]], np.stack([x, y], axis=1).astype(np.float32), flow[y, x]
+    motions = [_affine(points, steps, np.flatnonzero(sampled == k)) for k in range(count + 1)]
     present = shares.max(axis=0) > 0.3
     for k in np.flatnonzero(present):
         if motions[k] is None:
@@ -38,11 +38,11 @@ def affine_motions(flow: np.ndarray, rows: np.ndarray, shares: np.ndarray) -> li
     return motions
 
 
-def _affine(points: np.ndarray, steps: np.ndarray) -> np.ndarray | None:
-    if len(points) < 6:
+def _affine(points: np.ndarray, steps: np.ndarray, chosen: np.ndarray) -> np.ndarray | None:
+    if len(chosen) < 6:
         return None
-    part = np.arange(0, len(points), -(-len(points) // _MOST))
-    old, new = points[part], points[part] + steps[part]
+    chosen = chosen[:: -(-len(chosen) // _MOST)]
+    old, new = points[chosen], points[chosen] + steps[chosen]
     motion, _ = cv2.estimateAffine2D(old, new, method=cv2.RANSAC, ransacReprojThreshold=1.5, maxIters=200)
     return None if motion is None else np.asarray(motion, np.float32)
 

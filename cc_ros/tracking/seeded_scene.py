@@ -102,18 +102,17 @@ class SeededScene:
         if looking:
             self._recalled = stamp
             places = self._places(follower.owner(follower.carried(flow)), self._recovery.recall(grey))
-        grains = split.result()
         if searching:
             self._searched = stamp
-            places = self._search.find(grains, follower.owner(follower.carried(flow)), lost & moving) | places
-        self._rows = follower.redraw(image, flow, passed, grains, places)
+            places = self._search.find(split.result(), follower.owner(follower.carried(flow)), lost & moving) | places
+        self._rows = follower.redraw(image, flow, passed, split, places)
         self._flow, self._drawn = None, stamp
         for track, held in zip(self._tracks, follower.held.tolist(), strict=True):
             self._book.judge(track, np.inf, held, stamp, _AVERAGE)
         if looking:
             self._recovery.remember(follower.owner(self._rows))
         if learning:
-            self._learn(grains, stamp)
+            self._learn(split.result(), stamp)
 
     def _learn(self, grains: Grains, stamp: float) -> None:
         """Learn what the moving objects look like; where things rest, they are known again by their place alone.
