@@ -73,7 +73,7 @@ def settled(
     """Return shares (r x n float32) that are ``own`` plus those of the neighbours, found by Jacobi's method.
 
     :param own: r x n float32.
-    :param pull: r float32, how much the sum of the neighbours counts.
+    :param pull: r x n float32, how much the sum of the neighbours counts.
     :param start: r + 1, where the neighbours of each region begin.
     :param other: the neighbours.
     :param weight: float32, of each of them.
