@@ -97,7 +97,8 @@ def claimed(first: slice, second: slice, between: float, parts: tuple[int, int])
     looks = np.array([-3, 3, 3, between])
     kinds = np.array([FLOOR, *parts, UNKNOWN])
     colours = np.array([GREY, YELLOW, YELLOW, (20, 0, 0)], float)
-    return owners(Regions(labels, area, colours, looks, np.array([0, 4]), votes, kinds), {})[1:3].tolist()
+    found = Regions(labels, area, colours, looks, np.array([0, 4]), votes, kinds, np.zeros((4, 4), bool))
+    return owners(found, {})[1:3].tolist()
 
 
 def test_a_track_lets_go_of_what_stands_apart_unless_what_joins_the_pieces_may_be_hidden() -> None:

@@ -18,9 +18,8 @@ WALL, RUG, POLE = 0, 1, 3
 
 def regions(labels: np.ndarray, colours: list[tuple[int, int, int]]) -> Regions:
     area = np.bincount(labels.ravel(), minlength=len(colours)).astype(float)
-    return Regions(
-        labels, area, np.array(colours, float), area * 0, np.array([0]), area[:, None], np.zeros(len(area), np.int64)
-    )
+    part, divided = np.zeros(len(area), np.int64), np.zeros((len(area), len(area)), bool)
+    return Regions(labels, area, np.array(colours, float), area * 0, np.array([0]), area[:, None], part, divided)
 
 
 def scene(pole_top: int, second: tuple[int, int, int] = (50, 40, 20)) -> Regions:
@@ -55,6 +54,25 @@ def test_small_things_far_apart_are_not_pieces_of_one_whatever_lies_between() ->
     labels[40:60, 0:20], labels[40:60, 180:200] = 1, 2
     apart = regions(labels, [(90, 0, 0), (50, 40, 20), (50, 40, 20), (30, 0, 0)])
     assert pieces(apart, BACKGROUND, np.array([1, 2])) == []
+
+
+def test_a_sliver_is_no_piece_of_what_lies_beyond_something_much_larger_than_itself() -> None:
+    labels = np.full((100, 200), POLE, np.int32)
+    labels[0:100, 60:200], labels[48:53, 0:20] = 1, 2
+    apart = regions(labels, [(90, 0, 0), (50, 40, 20), (50, 40, 20), (30, 0, 0)])
+    assert pieces(apart, BACKGROUND, np.array([1, 2])) == []
+    labels[20:80, 0:30] = 2
+    nearer = regions(labels, [(90, 0, 0), (50, 40, 20), (50, 40, 20), (30, 0, 0)])
+    assert pieces(nearer, BACKGROUND, np.array([1, 2])) == [(1, 2)]
+
+
+def test_what_a_border_divides_is_two_things_though_of_one_colour() -> None:
+    labels = np.full((100, 200), WALL, np.int32)
+    labels[40:80, 20:100], labels[40:80, 100:180] = 1, 2
+    found = regions(labels, [(90, 0, 0), (50, 40, 20), (50, 40, 20)])
+    assert pieces(found, np.array([True, False, False]), np.array([1, 2])) == [(1, 2)]
+    found.divided[1, 2] = found.divided[2, 1] = True
+    assert pieces(found, np.array([True, False, False]), np.array([1, 2])) == []
 
 
 def test_a_region_with_the_wall_in_its_notch_may_be_two_things() -> None:

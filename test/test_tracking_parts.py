@@ -142,7 +142,17 @@ def two_regions(colours: list[tuple[int, int, int]], votes: list[list[int]]) -> 
         np.array([0, 4, 9]),
         np.array(votes),
         np.zeros(2, np.int64),
+        np.zeros((2, 2), bool),
     )
+
+
+def test_a_track_lets_go_of_a_part_that_a_border_divides_from_the_rest_unless_it_is_a_detail() -> None:
+    regions = two_regions([(50, 0, 0), (50, 0, 0)], [[0, 100, 0], [0, 90, 0]])
+    assert owners(regions, {}).tolist() == [4, 4]
+    regions.divided[:] = ~np.eye(2, dtype=bool)
+    assert owners(regions, {}).tolist() == [4, 0]
+    regions.area[1] = 10
+    assert owners(regions, {}).tolist() == [4, 4]
 
 
 def test_a_small_object_that_grows_is_not_outvoted_by_the_leak_of_its_neighbour() -> None:

@@ -14,6 +14,7 @@ from cc_ros.tracking.room_layout import THINGS, UNKNOWN
 _UNLIKE_L, _UNLIKE_AB = 9.0, 8.0
 _CHANGE = 2.0  # how many times that far a track may be from how it looked so far
 _MAIN = 0.25  # share of the largest region below which a region cannot be the main one
+_PART = 0.15  # share of the main region below which what a border divides from it may be a detail of it
 
 
 def owners(regions: Regions, colours: Mapping[int, np.ndarray]) -> np.ndarray:
@@ -40,7 +41,7 @@ def owners(regions: Regions, colours: Mapping[int, np.ndarray]) -> np.ndarray:
 
 
 def _release_pieces(regions: Regions, owner: np.ndarray, shared: np.ndarray, colours: Mapping[int, np.ndarray]) -> None:
-    """Take from a track the regions that look unlike its main region, or by depth are not what that is.
+    """Take from a track the regions that are not what its main region is: by colour, by depth, or by their border.
 
     Two objects were taken for one, or an object and what is behind it.
 
@@ -61,6 +62,7 @@ def _release_pieces(regions: Regions, owner: np.ndarray, shared: np.ndarray, col
         things = (part != other) & (np.minimum(part, other) >= THINGS) & (shared[mine] > _MAIN * shared[mine].max())
         for position in np.flatnonzero(things).tolist():
             unlike[position] |= _apart(regions, int(mine[position]), int(main))
+        unlike |= regions.divided[main, mine] & (regions.area[mine] > _PART * regions.area[main])
         owner[mine[unlike & (mine != main)]] = 0
 
 

@@ -11,6 +11,7 @@ _ALIKE_L, _ALIKE_AB = 8.0, 8.0  # CIE Lab; pieces differ less in their mean colo
 _SHADED = 0.2  # times the chroma more in lightness: light falls unevenly
 _EVEN = 12.0  # grey levels; their spreads differ less, or by half
 _SOLID = 0.5  # share of the pieces' hull that the pieces themselves make up
+_REACH = 3.0  # times the smaller piece; more than this is not hidden between two pieces
 _BEHIND, _RAGGED = 0.1, 0.02  # shares of the rest of the hull and of all of it that may be background
 
 
@@ -30,9 +31,9 @@ def pieces(
 ) -> list[tuple[int, int]]:
     """Return the pairs of regions that are pieces of one thing.
 
-    They have one colour and are as even, and what lies between them is nearer: the silhouette of a flat or convex
-    thing has no gaps (Gestalt law of good continuation), hence no background may be seen inside the convex hull of its
-    pieces.
+    They have one colour and are as even, and what lies between them is nearer and not much larger than they are: the
+    silhouette of a flat or convex thing has no gaps (Gestalt law of good continuation), hence no background may be seen
+    inside the convex hull of its pieces. Where they touch, their border must not divide two things.
 
     :param background: n bool, the regions of walls, floor and ceiling.
     :param candidates: the regions that may be pieces (c int64).
@@ -40,17 +41,19 @@ def pieces(
     """
     outlines: dict[int, np.ndarray] = {}
 
-    def hull(a: int, b: int) -> np.ndarray:
+    def whole(a: int, b: int) -> bool:
         for region in (a, b):
             if region not in outlines:
                 outlines[region] = _outline(regions.labels == region)
-        return cv2.convexHull(np.concatenate([outlines[a], outlines[b]]))
+        hull = cv2.convexHull(np.concatenate([outlines[a], outlines[b]]))
+        gap = cv2.contourArea(hull) - cv2.contourArea(outlines[a]) - cv2.contourArea(outlines[b])
+        return gap < _REACH * regions.area[[a, b]].min() and _gapless(regions, background, hull, [a, b])
 
-    alike = _alike(regions.colour[candidates])
+    alike = _alike(regions.colour[candidates]) & ~regions.divided[np.ix_(candidates, candidates)]
     if spread is not None:
         alike &= _even(spread[candidates])
     pairs = ((int(candidates[i]), int(candidates[j])) for i, j in np.argwhere(np.triu(alike, 1)))
-    return [(a, b) for a, b in pairs if _gapless(regions, background, hull(a, b), [a, b])]
+    return [(a, b) for a, b in pairs if whole(a, b)]
 
 
 def gapless(regions: Regions, background: np.ndarray, region: int) -> bool:

@@ -18,6 +18,7 @@ from cc_ros.tracking.room_layout import FLOOR, THINGS, room_layout
 from cc_ros.tracking.superpixels import superpixels
 
 _WIDTH = 320  # pixels; what the affinity was fitted on
+_DIVIDES = -0.5  # log odds below which a border divides two things
 _GAIN, _GAIN_RATE = 1.01, 0.5  # of edges at jumps of depth: what is enough, and how fast its average follows
 
 
@@ -32,6 +33,7 @@ class Regions:
     :param ids: t int64, the distinct ids of the prior map, 0 first.
     :param votes: n x t float64, pixels of each region that carry each of ``ids``.
     :param part: n int64, what of ``room_layout`` each region is, UNKNOWN where that is unclear or no depth is known.
+    :param divided: n x n bool, which regions touch along a border that divides two things, whatever the prior map says.
     """
 
     labels: np.ndarray
@@ -41,6 +43,7 @@ class Regions:
     ids: np.ndarray
     votes: np.ndarray
     part: np.ndarray
+    divided: np.ndarray
 
     @property
     def on_plane(self) -> np.ndarray:
@@ -113,13 +116,14 @@ class RegionProposer:
             ids, index = np.append(0, ids), index + 1
         parts = grains.parts
 
+        def evidence(graph: RegionGraph) -> np.ndarray:
+            odds = SAME(pair_features(graph))
+            return odds + pair_odds(graph, graph.votes[:, :parts]) if parts else odds
+
         def affinity(graph: RegionGraph) -> np.ndarray:
             share = graph.votes[:, parts + 1 :] / graph.regions[:, COUNT, None]
             same, other = agreement(share, graph.first, graph.second)
-            odds = SAME(pair_features(graph))
-            if parts:
-                odds += pair_odds(graph, graph.votes[:, :parts])
-            return odds + self._memory * (same - other)
+            return evidence(graph) + self._memory * (same - other)
 
         claims = np.hstack([grains.graph.votes, votes(grains.graph.labels, index, len(ids))])
         graph = merge(replace(grains.graph, votes=claims), affinity, self._threshold)
@@ -129,7 +133,10 @@ class RegionProposer:
         if parts:
             layout = graph.votes[:, :parts]
             objectness, part = objectness + object_odds(graph, layout), main_part(graph, layout)
-        return Regions(graph.labels, area, colour, objectness, ids, graph.votes[:, parts:], part)
+        divided, divides = np.zeros((len(area), len(area)), bool), evidence(graph) < _DIVIDES
+        divided[graph.first[divides], graph.second[divides]] = True
+        claims = graph.votes[:, parts:]
+        return Regions(graph.labels, area, colour, objectness, ids, claims, part, divided | divided.T)
 
     def _trusted(self, view: DepthView, gradient: np.ndarray) -> bool:
         """Return whether depth has lately had its jumps where the image has edges."""
