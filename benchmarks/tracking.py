@@ -6,7 +6,7 @@ usage: tracking.py --data DIR --tools DIR [--only rooms davis growth]
 DIR/rooms/NAME_{pan,revisit,walk}/  rgb.mp4, ids.npz, frames.json; where depth.npz is, with depth and pose as well
 DIR/davis/                          DAVIS 2016: JPEGImages/480p/SEQ, Annotations/480p/SEQ; frame 0 is given
 --tools                             folder of score_rooms.py and score_davis.py, which do the scoring
-Keyframes are 8 a sequence, uniform in time, with the 8 marks that cc_ros.keyframes selects and centres.
+Keyframes are 8 a sequence, uniform in time, with the 8 marks that cc_ros.keyframes selects and places.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ import numpy as np
 import psutil
 
 from cc_ros.frame import Frame
-from cc_ros.keyframes.centre import mask_centre
+from cc_ros.keyframes.placing import mark_place
 from cc_ros.keyframes.select import areas, top_k
 from cc_ros.tracking.base import Tracked
 from cc_ros.tracking.flow import FlowTracker
@@ -77,7 +77,7 @@ def track(frames: list[Frame]) -> tuple[list[Tracked], np.ndarray]:
     return answers, np.array(times)
 
 
-def marked(labels: list[np.ndarray]) -> list[dict]:
+def marked(images: list[np.ndarray], labels: list[np.ndarray]) -> list[dict]:
     indices = np.linspace(0, len(labels) - 1, KEYFRAMES).round().astype(int).tolist()
     chosen = top_k([areas(labels[i]) for i in indices], MARKS)
     keyframes = []
@@ -86,7 +86,7 @@ def marked(labels: list[np.ndarray]) -> list[dict]:
         for i in chosen:
             mask = labels[index] == i
             if mask.any():
-                x, y = mask_centre(mask)
+                x, y = mark_place(images[index], mask)
                 marks.append({"id": int(i), "x": float(x), "y": float(y)})
         keyframes.append({"index": index, "marks": marks})
     return keyframes
@@ -112,9 +112,11 @@ def rooms(data: Path, tools: Path) -> list[tuple[float, bool]]:
     for folder in sorted(path.parent for path in (data / "rooms").glob("*/ids.npz")):
         truth = np.load(folder / "ids.npz")["ids"]
         for known in ("", "depth", "depth and pose") if (folder / "depth.npz").exists() else ("",):
-            answers, ms = track(frames(folder, known))
-            labels = [answer.labels for answer in answers]
-            result = score.track_scores(truth, dict(enumerate(labels))) | score.mark_scores(truth, marked(labels))
+            shown = frames(folder, known)
+            answers, ms = track(shown)
+            images, labels = [frame.image for frame in shown], [answer.labels for answer in answers]
+            result = score.track_scores(truth, dict(enumerate(labels)))
+            result |= score.mark_scores(truth, marked(images, labels))
             result |= {"ms": float(np.median(ms)), "p95": float(np.percentile(ms, 95))}
             outcomes += held(answers, truth)
             aided = f" with {known}" if known else ""

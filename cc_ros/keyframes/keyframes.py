@@ -13,9 +13,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from cc_ros.errors import SettingsError
 from cc_ros.keyframes.centre import mask_centre
 from cc_ros.keyframes.marks import MarkSettings, blur_objects, colour, draw_marks
+from cc_ros.keyframes.placing import mark_place
 from cc_ros.keyframes.select import top_k
 from cc_ros.keyframes.store import KeptFrame, KeyframeStore, encode_jpeg
 from cc_ros.keyframes.types import Mark, MarkedKeyframe
@@ -34,6 +37,9 @@ class KeyframeSettings:
     frames: int = knob(8, "keyframes of an episode (m in the paper)", ge=1, le=MAX_FRAMES)
     marks: int = knob(8, "objects that get a mark (K in the paper)", ge=0, le=500)
     kind: str = knob(MARKS, "marks: one number per object; raw: none; set_of_mark: numbers per image", choices=STYLES)
+    on_object: bool = knob(
+        True, "move a mark off what shows through a gap of its object; false: centres as in the paper"
+    )
     recent_seconds: float = knob(60.0, "the last so many seconds are kept densely, in s", ge=1.0, le=3600.0)
     marks_file: str = knob("", "marks given by hand: a JSON file laid out like marks.json; drawn as they are")
 
@@ -122,7 +128,8 @@ class Keyframes:
             marks = tuple(by_hand)
         elif kind != RAW:
             marks = tuple(
-                Mark(i, *mask_centre(labels == i), frame.areas[i], frame.depths.get(i, math.nan)) for i in sorted(ids)
+                Mark(i, *self._place(image, labels == i), frame.areas[i], frame.depths.get(i, math.nan))
+                for i in sorted(ids)
             )
         if blur:
             blur_objects(image, labels, blur)
@@ -134,6 +141,9 @@ class Keyframes:
             marks = tuple(dataclasses.replace(mark, id=numbers[mark.id]) for mark in marks)
         jpeg = encode_jpeg(image, JPEG_QUALITY) if marks or blur else frame.jpeg
         return MarkedKeyframe(frame.index, frame.stamp, jpeg, width, height, marks, frame.intrinsics, frame.pose)
+
+    def _place(self, image: np.ndarray, mask: np.ndarray) -> tuple[int, int]:
+        return mark_place(image, mask) if self.settings.on_object else mask_centre(mask)
 
 
 def read_marks(path: Path) -> Mapping[int, list[Mark]]:
