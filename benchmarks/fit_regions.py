@@ -2,12 +2,17 @@
 """Fit the two small models of cc_ros.tracking.region_model on rendered rooms and write region_weights.py.
 
 usage: fit_regions.py OUT.py ROOMS_DIR.. [--held-out ROOMS_DIR]..
+       fit_regions.py OUT.py --mean-of MODELS.py..
 
 ROOMS_DIR/NAME/rgb.mp4 and ids.npz (key "ids", uint16 [n, H, W]; 1-6 walls, floor and ceiling, 7.. objects), as
 render_rooms.py writes them. Learning to agglomerate: the present model merges, pairs that it meets on the way become
 samples, the model is fitted again to all samples; four rounds. Colours, brightness and left-right are varied, so that
 the models learn what borders look like rather than which colours the furniture has. Of rooms held out, the accuracy
-is printed.
+is printed. A folder that is named more than once counts as often.
+
+One fit hangs on chance; the mean of several is one model as well, with the units of all. region_weights.py is the mean
+of four: of the rooms that others rendered alone; of them 3 times and 70 of render_rooms.py (both with --units 12 8); of
+them 3 times and 8 times and 104 of render_rooms.py (both with --units 24 14 --samples 300000).
 """
 
 from __future__ import annotations
@@ -20,6 +25,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 from scipy.optimize import minimize
+from tracking import load
 
 from cc_ros.tracking.region_graph import COUNT, RegionGraph, merge, region_graph
 from cc_ros.tracking.region_model import Perceptron, object_features, pair_features
@@ -28,9 +34,7 @@ from cc_ros.tracking.superpixels import superpixels
 OBJECT = 7  # ids from here on are objects
 WIDTH = 320
 IDS = 80  # more than any room has
-SAME_UNITS, OBJECT_UNITS = 12, 8
 ROUNDS = 3
-MOST = 200_000  # samples in a fit
 
 Affinity = Callable[[np.ndarray], np.ndarray]
 
@@ -134,11 +138,13 @@ def gathered(found: Iterator[Samples]) -> Samples:
     return whole
 
 
-def fit(samples: Samples, units: int, rng: np.random.Generator, start: Perceptron | None, steps: int) -> Perceptron:
-    """Return the weighted maximum of the likelihood with a quadratic penalty."""
+def fit(
+    samples: Samples, most: int, units: int, rng: np.random.Generator, start: Perceptron | None, steps: int
+) -> Perceptron:
+    """Return the weighted maximum of the likelihood, of at most so many samples, with a quadratic penalty."""
     features, truth, weight = samples.joined()
-    if len(truth) > MOST:
-        chosen = rng.permutation(len(truth))[:MOST]
+    if len(truth) > most:
+        chosen = rng.permutation(len(truth))[:most]
         features, truth, weight = features[chosen], truth[chosen], weight[chosen]
     width = features.shape[1]
     sign = np.where(truth, -1.0, 1.0)
@@ -206,37 +212,63 @@ def read(folders: list[Path], frames: int, rng: np.random.Generator) -> list[Reg
     return [graph for room in rooms for graph in graphs(room, frames, rng)]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("out", type=Path)
-    parser.add_argument("rooms", type=Path, nargs="+")
-    parser.add_argument("--held-out", type=Path, nargs="*", default=[])
-    parser.add_argument("--frames", type=int, default=12, help="frames a room")
-    args = parser.parse_args()
-    cv2.setNumThreads(1)
-    rng = np.random.default_rng(0)
-    learn, judge = (read(folders, args.frames, rng) for folders in (args.rooms, args.held_out))
-    share = min(1.5 * MOST / ROUNDS / max(len(learn), 1) / 2000, 1.0)
+def mean(models: list[Perceptron]) -> Perceptron:
+    """Return one model whose log odds are the mean of those of several."""
+    inner = np.concatenate([model.inner for model in models], axis=1)
+    outer = np.concatenate([model.outer for model in models]) / len(models)
+    return Perceptron(inner, outer, np.mean([model.linear for model in models], axis=0))
 
-    pairs, other, same = Samples(), Samples(), None
-    for number in range(ROUNDS):
-        model = same or first_guess
-        pairs = gathered(iter([pairs, *(pair_samples(graph, model, share, rng) for graph in learn)]))
-        same = fit(pairs, SAME_UNITS, rng, same, 300 if number == ROUNDS - 1 else 100)
-        other = gathered(pair_samples(graph, same, 0.2, rng) for graph in judge)
-        shown = accuracy(same, other) if judge else "-"
-        print(f"pairs {sum(map(len, pairs.truth))}  accuracy {accuracy(same, pairs)}  held out {shown}", flush=True)
 
-    objects = gathered(object_samples(graph, same) for graph in learn)
-    looks = fit(objects, OBJECT_UNITS, rng, None, 300)
-    shown = accuracy(looks, gathered(object_samples(graph, same) for graph in judge)) if judge else "-"
-    print(f"regions {sum(map(len, objects.truth))}  accuracy {accuracy(looks, objects)}  held out {shown}")
-    args.out.write_text(
+def write(path: Path, same: Perceptron, looks: Perceptron) -> None:
+    path.write_text(
         HEADER
         + block("SAME", same, "Log odds that two neighbouring regions are one object, for ``pair_features``.")
         + "\n"
         + block("OBJECT", looks, "Log odds that a region is an object, for ``object_features``.")
     )
+
+
+def fitted(args: argparse.Namespace) -> tuple[Perceptron, Perceptron]:
+    """Return the two models, fitted; tell how good they are."""
+    rng = np.random.default_rng(0)
+    learn, judge = (read(folders, args.frames, rng) for folders in (args.rooms, args.held_out))
+    share = min(1.5 * args.samples / ROUNDS / max(len(learn), 1) / 2000, 1.0)
+
+    pairs, same = Samples(), None
+    for number in range(ROUNDS):
+        model = same or first_guess
+        pairs = gathered(iter([pairs, *(pair_samples(graph, model, share, rng) for graph in learn)]))
+        same = fit(pairs, args.samples, args.units[0], rng, same, 300 if number == ROUNDS - 1 else 100)
+        other = gathered(pair_samples(graph, same, 0.2, rng) for graph in judge)
+        shown = accuracy(same, other) if judge else "-"
+        print(f"pairs {sum(map(len, pairs.truth))}  accuracy {accuracy(same, pairs)}  held out {shown}", flush=True)
+
+    assert same is not None
+    objects = gathered(object_samples(graph, same) for graph in learn)
+    looks = fit(objects, args.samples, args.units[1], rng, None, 300)
+    shown = accuracy(looks, gathered(object_samples(graph, same) for graph in judge)) if judge else "-"
+    print(f"regions {sum(map(len, objects.truth))}  accuracy {accuracy(looks, objects)}  held out {shown}")
+    return same, looks
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("rooms", type=Path, nargs="*")
+    parser.add_argument("--held-out", type=Path, nargs="*", default=[])
+    parser.add_argument("--frames", type=int, default=12, help="frames a room")
+    parser.add_argument("--units", type=int, nargs=2, default=(12, 8), help="of the model of pairs and that of objects")
+    parser.add_argument("--samples", type=int, default=200_000, help="at most so many in a fit")
+    parser.add_argument("--mean-of", type=Path, nargs="+", default=[], help="models of earlier fits to make one of")
+    args = parser.parse_args()
+    if bool(args.rooms) == bool(args.mean_of):
+        parser.error("give either rooms to fit to, or models with --mean-of")
+    cv2.setNumThreads(1)
+    if args.mean_of:
+        modules = [load(path) for path in args.mean_of]
+        write(args.out, mean([module.SAME for module in modules]), mean([module.OBJECT for module in modules]))
+    else:
+        write(args.out, *fitted(args))
 
 
 if __name__ == "__main__":

@@ -25,8 +25,8 @@ import numpy as np
 import psutil
 
 from cc_ros.frame import Frame
-from cc_ros.keyframes.placing import mark_place
-from cc_ros.keyframes.select import areas, top_k
+from cc_ros.keyframes import Candidate, Keyframes, KeyframeSettings
+from cc_ros.keyframes.store import ArrayPicture
 from cc_ros.tracking.base import Tracked
 from cc_ros.tracking.flow import FlowTracker
 
@@ -77,19 +77,15 @@ def track(frames: list[Frame]) -> tuple[list[Tracked], np.ndarray]:
     return answers, np.array(times)
 
 
-def marked(images: list[np.ndarray], labels: list[np.ndarray]) -> list[dict]:
-    indices = np.linspace(0, len(labels) - 1, KEYFRAMES).round().astype(int).tolist()
-    chosen = top_k([areas(labels[i]) for i in indices], MARKS)
-    keyframes = []
-    for index in indices:
-        marks = []
-        for i in chosen:
-            mask = labels[index] == i
-            if mask.any():
-                x, y = mark_place(images[index], mask)
-                marks.append({"id": int(i), "x": float(x), "y": float(y)})
-        keyframes.append({"index": index, "marks": marks})
-    return keyframes
+def marked(shown: list[Frame], answers: list[Tracked]) -> list[dict]:
+    keyframes = Keyframes(KeyframeSettings(frames=KEYFRAMES, marks=MARKS))
+    for i in np.linspace(0, len(shown) - 1, KEYFRAMES).round().astype(int).tolist():
+        sure = {track.id: track.confidence for track in answers[i].tracks}
+        picture = ArrayPicture(shown[i].image)
+        keyframes.store.offer(Candidate(i, shown[i].stamp, picture, answers[i].labels, confidences=sure))
+    return [
+        {"index": k.index, "marks": [{"id": m.id, "x": m.x, "y": m.y} for m in k.marks]} for k in keyframes.marked()
+    ]
 
 
 def held(answers: list[Tracked], truth: np.ndarray) -> Iterator[tuple[float, bool]]:
@@ -114,9 +110,8 @@ def rooms(data: Path, tools: Path) -> list[tuple[float, bool]]:
         for known in ("", "depth", "depth and pose") if (folder / "depth.npz").exists() else ("",):
             shown = frames(folder, known)
             answers, ms = track(shown)
-            images, labels = [frame.image for frame in shown], [answer.labels for answer in answers]
-            result = score.track_scores(truth, dict(enumerate(labels)))
-            result |= score.mark_scores(truth, marked(images, labels))
+            result = score.track_scores(truth, {i: answer.labels for i, answer in enumerate(answers)})
+            result |= score.mark_scores(truth, marked(shown, answers))
             result |= {"ms": float(np.median(ms)), "p95": float(np.percentile(ms, 95))}
             outcomes += held(answers, truth)
             aided = f" with {known}" if known else ""

@@ -34,6 +34,14 @@ def episode(**knobs) -> Keyframes:
     return keyframes
 
 
+def test_what_the_tracker_is_unsure_of_gets_no_mark_in_that_frame_and_makes_room_for_others():
+    keyframes = Keyframes(KeyframeSettings(marks=2, frames=2, min_confidence=0.6))
+    for i, sure in enumerate((0.9, 0.5)):
+        image, labels = scene()
+        keyframes.store.offer(Candidate(i, float(i), ArrayPicture(image), labels, confidences={4: 0.2, 7: sure}))
+    assert [[mark.id for mark in frame.marks] for frame in keyframes.marked()] == [[7, 9], [9]]
+
+
 def picture(keyframe) -> np.ndarray:
     return cv2.imdecode(np.frombuffer(keyframe.jpeg, np.uint8), cv2.IMREAD_COLOR)
 

@@ -189,6 +189,7 @@ def _follow(
                     Candidate(
                         *(index, frame.stamp, ArrayPicture(frame.image), tracked.labels),
                         *(frame.depth, frame.intrinsics, frame.pose),
+                        {track.id: track.confidence for track in tracked.tracks},
                     )
                 )
                 writer.frame(index, tracked.labels, time.perf_counter() - begun)

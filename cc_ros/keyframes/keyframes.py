@@ -37,6 +37,7 @@ class KeyframeSettings:
     frames: int = knob(8, "keyframes of an episode (m in the paper)", ge=1, le=MAX_FRAMES)
     marks: int = knob(8, "objects that get a mark (K in the paper)", ge=0, le=500)
     kind: str = knob(MARKS, "marks: one number per object; raw: none; set_of_mark: numbers per image", choices=STYLES)
+    min_confidence: float = knob(0.6, "objects that the tracker is less sure of get no mark in that frame", ge=0, le=1)
     on_object: bool = knob(
         True, "move a mark off what shows through a gap of its object; false: centres as in the paper"
     )
@@ -91,15 +92,21 @@ class Keyframes:
             raise SettingsError(f"last_seconds must be 0 or more, got {request.last_seconds}")
         kept = self.store.choose(frames, request.last_seconds)
         k = request.marks or self.settings.marks
-        together = top_k([frame.areas for frame in kept], k)
+        sure = [self._sure(frame) for frame in kept]
+        together = top_k(sure, k)
         look = style or self.style
 
-        def draw(frame: KeptFrame) -> MarkedKeyframe:
-            ids = top_k([frame.areas], k) if kind == SET_OF_MARK else together
-            return self._draw_once(frame, tuple(i for i in ids if i in frame.areas), kind, look, request.blur)
+        def draw(frame: KeptFrame, areas: dict[int, int]) -> MarkedKeyframe:
+            ids = top_k([areas], k) if kind == SET_OF_MARK else together
+            return self._draw_once(frame, tuple(i for i in ids if i in areas), kind, look, request.blur)
 
         with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:  # OpenCV lets go of the GIL
-            return list(pool.map(draw, kept))
+            return list(pool.map(draw, kept, sure))
+
+    def _sure(self, frame: KeptFrame) -> dict[int, int]:
+        """Return the pixels of each object of which the tracker is sure enough."""
+        least, known = self.settings.min_confidence, frame.confidences
+        return {i: area for i, area in frame.areas.items() if known.get(i, 1.0) >= least}
 
     def _draw_once(
         self, frame: KeptFrame, ids: tuple[int, ...], kind: str, style: MarkSettings, blur: tuple[int, ...]

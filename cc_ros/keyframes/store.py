@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import zlib
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -44,6 +44,7 @@ class KeptFrame:
     """One candidate keyframe with its instance map, compressed.
 
     :param areas: instance id -> pixels.
+    :param confidences: instance id -> 0..1, how sure the tracker is of it; ids that are missing are sure.
     :param depths: instance id -> metres, median over the mask; only ids with a depth.
     :param packed_labels: the map's rows, HxW uint16, by zlib: several times faster than PNG both ways.
     :param size: (width, height) in pixels.
@@ -55,6 +56,7 @@ class KeptFrame:
     packed_labels: bytes
     size: tuple[int, int]
     areas: dict[int, int]
+    confidences: Mapping[int, float]
     depths: dict[int, float]
     intrinsics: np.ndarray | None
     pose: np.ndarray | None
@@ -77,6 +79,7 @@ class Candidate:
     """One tracked frame on offer; nothing of it is encoded until it is kept.
 
     :param labels: HxW uint16.
+    :param confidences: instance id -> 0..1, how sure the tracker is of it; ids that are missing are sure.
     :param depth: HxW float32 metres, NaN unknown, the size of the map; or None.
     """
 
@@ -87,6 +90,7 @@ class Candidate:
     depth: np.ndarray | None = None
     intrinsics: np.ndarray | None = None
     pose: np.ndarray | None = None
+    confidences: Mapping[int, float] = field(default_factory=dict)
     _kept: KeptFrame | None = field(default=None, repr=False)
 
     def keep(self) -> KeptFrame:
@@ -100,6 +104,7 @@ class Candidate:
                 zlib.compress(np.ascontiguousarray(self.labels).data, 1),
                 self.labels.shape[::-1],
                 sizes,
+                self.confidences,
                 median_depths(self.labels, self.depth, sizes) if self.depth is not None else {},
                 self.intrinsics,
                 self.pose,

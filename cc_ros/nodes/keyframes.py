@@ -129,6 +129,7 @@ class KeyframesNode(StepNode):
                 view.depth,
                 view.intrinsics,
                 view.pose,
+                {track.id: track.confidence for track in message.tracks},
             )
             self._keyframes.store.offer(candidate)
         except CCError as error:

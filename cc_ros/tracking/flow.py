@@ -26,7 +26,7 @@ class FlowSettings:
     work_width: int = knob(320, "width in pixels that images are shrunk to for tracking", ge=80, le=1920)
     preset: int = knob(1, "preset of the DIS flow: 0 ultrafast, 1 fast, 2 medium", ge=0, le=2)
     propose_every: float = knob(0.1, "seconds between two looks for objects; flow carries them between", ge=0, le=60)
-    merge_above: float = knob(1.5, "log odds above which neighbouring regions become one", ge=-10, le=10)
+    merge_above: float = knob(1.8, "log odds above which neighbouring regions become one", ge=-10, le=10)
     merge_memory: float = knob(2.5, "log odds that earlier frames add to or take from a merge", ge=0, le=20)
     min_area: float = knob(0.0015, "smallest new object, share of the image", ge=0.0001, le=0.5)
     judge_time: float = knob(0.5, "seconds over which the looks of an object are averaged", ge=0, le=60)

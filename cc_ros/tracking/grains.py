@@ -14,8 +14,6 @@ from cc_ros.tracking.region_model import pair_features
 from cc_ros.tracking.region_weights import SAME
 from cc_ros.tracking.superpixels import superpixels
 
-_AT_ONCE = 500  # borders judged at once; for larger products BLAS wakes threads, which then spin for 0.1 s
-
 Box = tuple[slice, slice]  # rows and columns
 
 
@@ -58,8 +56,6 @@ class Grains:
 
 
 def _links(graph: RegionGraph) -> csr_matrix:
-    features = pair_features(graph)
-    parts = np.array_split(features, len(features) // _AT_ONCE + 1)
-    weight = graph.borders[:, LENGTH] / (1 + np.exp(-0.5 * np.concatenate([SAME(part) for part in parts])))
+    weight = graph.borders[:, LENGTH] / (1 + np.exp(-0.5 * SAME(pair_features(graph))))
     ends = np.concatenate([graph.first, graph.second]), np.concatenate([graph.second, graph.first])
     return csr_matrix((np.tile(weight, 2).astype(np.float32), ends), (len(graph.regions),) * 2)

@@ -11,7 +11,7 @@ from cc_ros.tracking.region_graph import COUNT, B, L, RegionGraph
 from cc_ros.tracking.room_layout import FLOOR, THINGS, UNKNOWN
 
 # Log odds. What stands apart is hardly ever one object; what stands together may be two that touch.
-_TOGETHER, _APART = 6.0, 8.0
+_TOGETHER, _APART = 6.0, 10.0
 _THING, _PLANE = 2.0, 4.0
 _UNSURE = 0.1  # share of a region that must be known for its evidence to count by half
 _PIECE, _PIECE_SHARE = 40, 0.15  # pixels and share of a region that a second thing in it must have

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from itertools import combinations
 
@@ -24,7 +25,11 @@ _UNPROVEN = 0.8  # how well a new track is held: about as often new tracks are r
 _COLOUR_TIME = 1.0  # seconds over which the colour of a track is averaged
 _PROOF = 0.1  # seconds for which two tracks must look like pieces of one thing to become one,
 _PROOF_OF_SETTLED, _SETTLED = 0.3, 0.5  # and for how long where they had been two for longer than so many seconds
+_PROOF_OF_ODD = 0.5  # and for how long where together they have no simple outline
+_GROWN = 2.0  # times as much must be in view of a track to be taken back that no region continued
 _SURE = 4.0  # log odds; one look cannot say more
+
+Pair = tuple[int, int]  # two tracks, by their keys, the lower one first
 
 
 class OpenScene:
@@ -59,8 +64,8 @@ class OpenScene:
         self._keys: np.ndarray | None = None  # HxW int32
         self._grey: np.ndarray | None = None
         self._looked = -math.inf
-        self._recalled: set[int] = set()  # tracks that recovery saw in the last look
-        self._refused: set[int] = set()  # of these, those that no region continued
+        self._recalled: dict[int, int] = {}  # tracks that recovery saw in the last look: how many pixels of each
+        self._refused: dict[int, int] = {}  # of these, those that no region continued
         self._one: dict[tuple[int, int], float] = {}  # pairs of tracks that are pieces of one thing, and since when
         self._fresh = False  # the last frame was looked at
 
@@ -110,7 +115,8 @@ class OpenScene:
         same = self._completed(image, regions, owner, large)
         for region in np.flatnonzero((owner == 0) & large):
             owner[region] = self._book.open(stamp).key
-        self._refused = self._recalled - set(owner.tolist())
+        continued = set(owner.tolist())
+        self._refused = {key: pixels for key, pixels in self._recalled.items() if key not in continued}
         self._judge(regions, owner, stamp)
         keys = self._united(paint(regions, owner, prior), same, stamp)
         self._recovery.remember(keys)
@@ -118,14 +124,17 @@ class OpenScene:
         self._book.prune(set(compact(keys)[0].tolist()))
         return keys
 
-    def _united(self, keys: np.ndarray, pairs: list[tuple[int, int]], stamp: float) -> np.ndarray:
-        """Make one of two tracks that were parts of one thing for a while; the elder object remains."""
+    def _united(self, keys: np.ndarray, pairs: Mapping[Pair, float], stamp: float) -> np.ndarray:
+        """Make one of two tracks that were parts of one thing for a while; the elder object remains.
+
+        :param pairs: and for how many seconds they must have been.
+        """
         self._one = {pair: self._one.get(pair, stamp) for pair in pairs}
         for pair, since in self._one.items():
             if not all(key in self._book.tracks for key in pair):
                 continue
             apart = since - max(self._book.tracks[key].first_seen for key in pair)
-            if stamp - since > (_PROOF_OF_SETTLED if apart > _SETTLED else _PROOF) - 1e-3:
+            if stamp - since > max(pairs[pair], _PROOF_OF_SETTLED if apart > _SETTLED else 0) - 1e-3:
                 elder, younger = self._book.unite(*pair)
                 self._recovery.rename(younger, elder)
                 self._places.rename(younger, elder)
@@ -134,22 +143,27 @@ class OpenScene:
 
     def _completed(
         self, image: np.ndarray, regions: Regions, owner: np.ndarray, large: np.ndarray
-    ) -> list[tuple[int, int]]:
-        """Give new pieces of a followed thing to its track; return the pairs of tracks that are pieces of one thing."""
+    ) -> dict[Pair, float]:
+        """Give new pieces of a followed thing to its track; return the pairs of tracks that are pieces of one thing.
+
+        :return: and for how many seconds they must remain so.
+        """
         looks = regions.objectness.copy()
         for region in np.flatnonzero(owner).tolist():
             looks[region] = max(looks[region], self._book.tracks[int(owner[region])].objectness)
         background = (looks < 0) | regions.on_plane
-        pairs = []
+        pairs: dict[Pair, float] = {}
         for a, b in pieces(regions, background, np.flatnonzero(large & (looks > 0)), spreads(image, regions)):
             if owner[a] and owner[b]:
-                pairs.append((int(owner[a]), int(owner[b])))
+                pairs[_pair(owner[a], owner[b])] = _PROOF
             else:
                 owner[a] = owner[b] = max(owner[a], owner[b])
         for region, tracks in shared(regions):
-            if looks[region] >= 0 and gapless(regions, background, region):
-                pairs += combinations(tracks.tolist(), 2)
-        return sorted({(min(pair), max(pair)) for pair in pairs if pair[0] != pair[1]})
+            if looks[region] >= 0:
+                proof = _PROOF if gapless(regions, background, region) else _PROOF_OF_ODD
+                for a, b in combinations(tracks.tolist(), 2):
+                    pairs[_pair(a, b)] = min(proof, pairs.get(_pair(a, b), proof))
+        return {pair: proof for pair, proof in sorted(pairs.items()) if pair[0] != pair[1]}
 
     def _prior(self, carried: np.ndarray, recalled: np.ndarray) -> np.ndarray:
         """Return the keys (HxW int32) that are known so far: carried ones, recalled ones where nothing was carried.
@@ -158,8 +172,9 @@ class OpenScene:
         continued it when it was last seen there.
         """
         distinct, index = compact(self._living(recalled))
-        self._recalled = set(distinct.tolist())
-        back = ~np.isin(distinct, [0, *self._refused, *compact(carried)[0].tolist()])
+        self._recalled = dict(zip(distinct.tolist(), np.bincount(index.ravel()).tolist(), strict=True))
+        refused = [key for key, pixels in self._refused.items() if self._recalled.get(key, 0) < _GROWN * pixels]
+        back = ~np.isin(distinct, [0, *refused, *compact(carried)[0].tolist()])
         return np.where((carried > 0) & ~back[index], carried, distinct[index])
 
     def _living(self, keys: np.ndarray) -> np.ndarray:
@@ -186,3 +201,7 @@ class OpenScene:
             track.confirmed |= first or len(column) > 0
             self._book.judge(track, looks, held, stamp, self._judge_time)
             track.colour += rate * (area @ regions.colour[mine] / area.sum() - track.colour)
+
+
+def _pair(one: int, other: int) -> Pair:
+    return min(int(one), int(other)), max(int(one), int(other))

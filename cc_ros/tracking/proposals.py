@@ -78,7 +78,7 @@ class RegionProposer:
     :param memory: log odds that the prior map adds where it says one object, and takes where it says two.
     """
 
-    def __init__(self, threshold: float = 1.5, memory: float = 2.5) -> None:
+    def __init__(self, threshold: float = 1.8, memory: float = 2.5) -> None:
         self._threshold = threshold
         self._memory = memory
         self._gain = 1.0  # how much better than elsewhere depth fits the image, averaged over looks

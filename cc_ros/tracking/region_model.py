@@ -38,6 +38,8 @@ from cc_ros.tracking.region_graph import (
     Y,
 )
 
+_AT_ONCE = 200_000  # multiplications; for larger products BLAS wakes threads, which then spin for 0.1 s
+
 
 @dataclass(frozen=True, slots=True)
 class Perceptron:
@@ -54,7 +56,8 @@ class Perceptron:
 
     def __call__(self, features: np.ndarray) -> np.ndarray:
         """Return the log odds (n) for n x d features."""
-        return np.asarray(np.tanh(features @ self.inner) @ self.outer + features @ self.linear)
+        parts = np.array_split(features, len(features) * self.inner.size // _AT_ONCE + 1)
+        return np.concatenate([np.tanh(part @ self.inner) @ self.outer + part @ self.linear for part in parts])
 
 
 def _squash(value: np.ndarray, scale: np.ndarray | float) -> np.ndarray:
