@@ -13,6 +13,7 @@ from cc_ros.tracking.association import owners
 from cc_ros.tracking.base import TrackStatus
 from cc_ros.tracking.depth import DepthView
 from cc_ros.tracking.label_maps import compact, shapes
+from cc_ros.tracking.layout_evidence import votes
 from cc_ros.tracking.open_scene import OpenScene
 from cc_ros.tracking.propagation import DisPropagator, warp
 from cc_ros.tracking.proposals import Grains, RegionProposer, Regions
@@ -194,3 +195,67 @@ def test_looks_leave_time_to_the_frames_between_unless_frames_are_rare(fps: int,
     for i in range(frames):
         scene.step(blocks(0), i / fps)
     assert proposer.looks == looks
+
+
+class ScriptedMemory:
+    """Recalls what it is told to."""
+
+    def __init__(self) -> None:
+        self.recalled = self.kept = np.zeros((240, 320), np.int32)
+
+    def recall(self, image: np.ndarray) -> np.ndarray:
+        return self.recalled
+
+    def remember(self, labels: np.ndarray) -> None:
+        self.kept = labels.copy()
+
+    def rename(self, old: int, new: int) -> None: ...
+
+    def forget(self) -> None: ...
+
+
+def test_a_track_that_was_refused_when_only_its_edge_was_in_view_is_taken_back_later() -> None:
+    wall = np.full((240, 320, 3), 150, np.uint8)
+    box = wall.copy()
+    box[80:160, 130:190] = (30, 40, 200)
+    memory = ScriptedMemory()
+    scene = OpenScene(
+        TrackBook(5), DisPropagator(0), RegionProposer(), memory, every=0.1, min_area=0.01, judge_time=0.5
+    )
+    first = scene.step(box, 0.0)[120, 160]
+    whole = np.where((box != wall).any(axis=2), memory.kept, 0)
+    scene.step(wall, 0.5)
+    memory.recalled = np.where(np.arange(320) < 134, whole, 0)
+    scene.step(box, 1.0)
+    memory.recalled = whole
+    assert scene.step(box, 1.5)[120, 160] == first != 0
+
+
+class BarsProposer(RegionProposer):
+    """Sees an L before a wall: as two bars, and as one thing from a time on."""
+
+    whole = False
+
+    def propose(self, grains: Grains, prior: np.ndarray) -> Regions:
+        labels = np.zeros(prior.shape, np.int32)
+        labels[60:180, 60:70] = 1
+        labels[170:180, 70:180] = 1 if self.whole else 2
+        area = np.bincount(labels.ravel()).astype(float)
+        ids, index = np.unique(np.append(0, prior), return_inverse=True)
+        claims = votes(labels, index[1:].reshape(prior.shape).astype(np.int32), len(ids))
+        colours, looks = np.array([(80, 0, 0), (40, 30, 10), (40, 30, 10)], float), np.array([-4.0, 4, 4])
+        n = len(area)
+        return Regions(labels, area, colours[:n], looks[:n], ids, claims, np.zeros(n, np.int64), np.zeros((n, n), bool))
+
+
+def test_two_tracks_that_one_region_keeps_holding_become_one_whatever_its_outline() -> None:
+    proposer, seen = BarsProposer(), []
+    scene = OpenScene(
+        TrackBook(5), DisPropagator(0), proposer, ScriptedMemory(), every=0.1, min_area=0.01, judge_time=0.5
+    )
+    for look in range(9):
+        proposer.whole = look > 2
+        labels = scene.step(np.full((240, 320, 3), 150, np.uint8), look * 0.2)
+        seen.append((int(labels[120, 65]), int(labels[175, 150])))
+    assert seen[2] == seen[4] == (1, 2)  # a single look may be mistaken
+    assert seen[-1] == (1, 1)
