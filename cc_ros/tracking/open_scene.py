@@ -66,7 +66,7 @@ class OpenScene:
         self._looked = -math.inf
         self._recalled: dict[int, int] = {}  # tracks that recovery saw in the last look: how many pixels of each
         self._refused: dict[int, int] = {}  # of these, those that no region continued
-        self._one: dict[tuple[int, int], float] = {}  # pairs of tracks that are pieces of one thing, and since when
+        self._one: dict[Pair, float] = {}  # pairs of tracks that are pieces of one thing, and since when
         self._fresh = False  # the last frame was looked at
 
     def step(self, image: np.ndarray, stamp: float, frame: Frame | None = None) -> np.ndarray:
