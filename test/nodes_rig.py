@@ -183,8 +183,13 @@ class Onlooker:
         assert client.wait_for_service(START), f"no service {name}"
         future = client.call_async(request)
         until(future.done, seconds, f"{name} did not answer")
-        self.node.destroy_client(client)
+        self.drop(lambda: self.node.destroy_client(client))
         return future.result()
+
+    def drop(self, destroy: Callable[[], Any]) -> None:
+        """Destroy something of the node between two waits: the executor holds no lock while it builds its wait set."""
+        task = self._executor.create_task(destroy)
+        until(task.done)
 
     def close(self) -> None:
         """Stop."""

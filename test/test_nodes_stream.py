@@ -182,7 +182,7 @@ def test_a_question_can_be_watched_and_cancelled(rig: Rig) -> None:
     until(result.done, 5)
     assert result.result().result.status == SpatialQuery.Result.CANCELLED
     until(lambda: rig.server.closed_early > closed, 5, "the request to the model stayed open")
-    client.destroy()
+    rig.look.drop(client.destroy)
 
 
 def test_reset_reaches_all_nodes_and_begins_a_new_episode(rig: Rig) -> None:
