@@ -68,6 +68,7 @@ class OpenScene:
         self._refused: dict[int, int] = {}  # of these, those that no region continued
         self._one: dict[Pair, float] = {}  # pairs of tracks that are pieces of one thing, and since when
         self._fresh = False  # the last frame was looked at
+        self._beside = ThreadPoolExecutor(max_workers=1)  # works while OpenCV finds the flow
 
     def step(self, image: np.ndarray, stamp: float, frame: Frame | None = None) -> np.ndarray:
         """Return the ids (HxW uint16) in the next image (HxWx3 uint8 BGR).
@@ -99,10 +100,9 @@ class OpenScene:
 
     def _look(self, image: np.ndarray, grey: np.ndarray, stamp: float, frame: Frame | None) -> np.ndarray:
         view = depth_view(frame, (image.shape[1], image.shape[0])) if frame else None
-        with ThreadPoolExecutor(max_workers=1) as pool:  # OpenCV works outside the interpreter lock
-            grains = pool.submit(self._proposer.grains, image, view)
-            carried = self._carried(grey, outside=False)
-            recalled = self._recovery.recall(image)
+        grains = self._beside.submit(self._proposer.grains, image, view)
+        carried = self._carried(grey, outside=False)
+        recalled = self._recovery.recall(image)
         prior, found = self._prior(carried, recalled), grains.result()
         if view and found.parts:  # what is seen at the place of an object is this object
             placed = self._living(self._places.recall(view, image, carried))
