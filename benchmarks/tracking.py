@@ -1,19 +1,26 @@
 #!/usr/bin/env python3
-"""Score the flow backend: rooms, DAVIS 2016, speed and growth, in one table.
+"""Score a tracking backend: photographs, DAVIS 2016, real videos, rooms, speed and growth, in one table.
 
-usage: tracking.py --data DIR --tools DIR [--only rooms davis growth]
+usage: tracking.py --data DIR --tools DIR [--backend flow] [--only photos discovery videos rooms davis growth]
 
+DIR/photos/                         segments.json, images/, masks/; each photograph is the only frame of an episode.
+                                    Every fifth is scored by itself: the network has not learned from it
+DIR/davis/                          DAVIS 2016: JPEGImages/480p/SEQ, Annotations/480p/SEQ. "discovery": nothing is
+                                    given; "davis": the mask of frame 0 is
+DIR/real/                           videos and folders of images: ids a minute; --pictures PAGE.html shows their marks
 DIR/rooms/NAME_{pan,revisit,walk}/  rgb.mp4, ids.npz, frames.json; where depth.npz is, with depth and pose as well
-DIR/davis/                          DAVIS 2016: JPEGImages/480p/SEQ, Annotations/480p/SEQ; frame 0 is given
---tools                             folder of score_rooms.py and score_davis.py, which do the scoring
+--tools                             folder of score_*.py, which do the scoring
+--backend sam2                      the same table for SAM 2, with its weights installed
 Keyframes are 8 a sequence, uniform in time, with the 8 marks that cc_ros.keyframes selects and places.
 """
 
 from __future__ import annotations
 
 import argparse
+import base64
 import importlib.util
 import json
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -27,11 +34,13 @@ import psutil
 from cc_ros.frame import Frame
 from cc_ros.keyframes import Candidate, Keyframes, KeyframeSettings
 from cc_ros.keyframes.store import ArrayPicture
-from cc_ros.tracking.base import Tracked
-from cc_ros.tracking.flow import FlowTracker
+from cc_ros.tracking.base import Tracked, Tracker
+from cc_ros.tracking.factory import make_tracker
 
 KEYFRAMES, MARKS = 8, 8
+PARTS = ("photos", "discovery", "videos", "rooms", "davis", "growth")
 GROWTH_FRAMES = 5000  # at least; the last 100 show what the first 100 show
+HELD_OUT = 5  # every so many photographs, the last of them, the network has not learned from
 MIN_PX = 600  # smaller views are not scored, as in score_rooms.py
 
 
@@ -67,9 +76,10 @@ def frames(folder: Path, known: str) -> list[Frame]:
     ]
 
 
-def track(frames: list[Frame]) -> tuple[list[Tracked], np.ndarray]:
-    """Return the answers and the milliseconds of each frame."""
-    tracker, answers, times = FlowTracker(), [], []
+def track(frames: list[Frame], tracker: Tracker) -> tuple[list[Tracked], np.ndarray]:
+    """Return the answers of a new episode and the milliseconds of each frame."""
+    answers, times = [], []
+    tracker.reset()
     for frame in frames:
         start = time.perf_counter()
         answers.append(tracker.step(frame))
@@ -77,15 +87,86 @@ def track(frames: list[Frame]) -> tuple[list[Tracked], np.ndarray]:
     return answers, np.array(times)
 
 
-def marked(shown: list[Frame], answers: list[Tracked]) -> list[dict]:
+def kept(shown: list[Frame], answers: list[Tracked]) -> Keyframes:
+    """Return the keyframes of an episode."""
     keyframes = Keyframes(KeyframeSettings(frames=KEYFRAMES, marks=MARKS))
-    for i in np.linspace(0, len(shown) - 1, KEYFRAMES).round().astype(int).tolist():
+    for i in np.unique(np.linspace(0, len(shown) - 1, KEYFRAMES).round().astype(int)).tolist():
         sure = {track.id: track.confidence for track in answers[i].tracks}
         picture = ArrayPicture(shown[i].image)
         keyframes.store.offer(Candidate(i, shown[i].stamp, picture, answers[i].labels, confidences=sure))
+    return keyframes
+
+
+def marked(shown: list[Frame], answers: list[Tracked]) -> list[dict]:
+    """Return the keyframes as ``marks.json`` has them."""
     return [
-        {"index": k.index, "marks": [{"id": m.id, "x": m.x, "y": m.y} for m in k.marks]} for k in keyframes.marked()
+        {"index": k.index, "marks": [{"id": m.id, "x": m.x, "y": m.y} for m in k.marks]}
+        for k in kept(shown, answers).marked()
     ]
+
+
+def photos(data: Path, tools: Path, tracker: Tracker) -> None:
+    """Score regions and marks of single photographs: those learned from, and those not."""
+    score = load(tools / "score_photos.py")
+    total: dict[str, dict[str, list[float]]] = {"learned from": {}, "not learned from": {}}
+    for number, entry in enumerate(json.loads((data / "photos/segments.json").read_text())):
+        shown = [Frame(cv2.imread(str(data / "photos/images" / entry["image"])), 0.0)]
+        answers, _ = track(shown, tracker)
+        marks = {m["id"] for k in marked(shown, answers) for m in k["marks"]}
+        truth = cv2.imread(str(data / "photos/masks" / entry["mask"]))
+        rows = total["not learned from" if number % HELD_OUT == HELD_OUT - 1 else "learned from"]
+        for name, values in score.photo(entry["segments"], truth, answers[0].labels, marks).items():
+            rows.setdefault(name, []).extend(values)
+    for kind, rows in total.items():
+        show(f"photographs {kind}", {name: float(np.mean(values)) for name, values in rows.items()})
+
+
+def discovery(data: Path, tools: Path, tracker: Tracker) -> None:
+    """Score what is found in DAVIS where nothing is given."""
+    score, results = load(tools / "score_discovery.py"), []
+    for folder in sorted((data / "davis/JPEGImages/480p").iterdir()):
+        shown = [Frame(cv2.imread(str(file)), n / 24) for n, file in enumerate(sorted(folder.glob("*.jpg")))]
+        answers, ms = track(shown, tracker)
+        with tempfile.TemporaryDirectory() as written:
+            for n, answer in enumerate(answers):
+                cv2.imwrite(f"{written}/{n:06d}.png", answer.labels)
+            result = score.sequence(data / "davis/Annotations/480p" / folder.name, Path(written))
+        results.append(result | {"ms": float(np.median(ms)), "p95": float(np.percentile(ms, 95))})
+        show(folder.name, results[-1])
+    show(f"mean of {len(results)}", {key: float(np.mean([r[key] for r in results])) for key in results[0]})
+
+
+def recordings(data: Path) -> Iterator[tuple[str, list[Frame]]]:
+    """Yield name and frames of the real videos."""
+    for path in sorted((data / "real").iterdir()):
+        if path.is_dir():
+            images = [cv2.imread(str(p)) for p in sorted([*path.glob("*.color.*"), *path.glob("*.jpg")])]
+            yield path.name, [Frame(image, n / 6) for n, image in enumerate(images)]
+        elif path.suffix == ".mp4":
+            rate = cv2.VideoCapture(str(path)).get(cv2.CAP_PROP_FPS)
+            yield path.stem, [Frame(image, n / rate) for n, image in enumerate(read_video(path))]
+
+
+def videos(data: Path, tracker: Tracker, page: Path | None) -> None:
+    """Count the ids in real videos, and show their marks on a page."""
+    parts = []
+    for name, shown in recordings(data):
+        answers, ms = track(shown, tracker)
+        keyframes = kept(shown, answers)
+        seconds = shown[-1].stamp - shown[0].stamp
+        ids = {t.id for answer in answers for t in answer.tracks}
+        in_view = float(np.mean([sum(t.area > 0 for t in answer.tracks) for answer in answers]))
+        views: dict[int, int] = {}
+        for k in keyframes.marked():
+            for m in k.marks:
+                views[m.id] = views.get(m.id, 0) + 1
+        marks = {"marks": sum(views.values()), "in_2_or_more": sum(n for n in views.values() if n > 1) / max(sum(views.values()), 1)}
+        times = {"ms": float(np.median(ms)), "p95": float(np.percentile(ms, 95))}
+        show(name, {"ids": len(ids), "ids_a_minute": 60 * len(ids) / seconds, "in_view": in_view} | marks | times)
+        pictures = [base64.b64encode(k.jpeg).decode() for k in keyframes.marked()]
+        parts.append(f"<h2>{name}</h2>" + "".join(f'<img width=480 src="data:image/jpeg;base64,{p}">' for p in pictures))
+    if page:
+        page.write_text("<!doctype html><title>Marks in real videos</title>" + "".join(parts))
 
 
 def held(answers: list[Tracked], truth: np.ndarray) -> Iterator[tuple[float, bool]]:
@@ -101,7 +182,7 @@ def held(answers: list[Tracked], truth: np.ndarray) -> Iterator[tuple[float, boo
             yield t.confidence, main == of[t.id] and main >= 7 and inside[main] > 0.5 * t.area
 
 
-def rooms(data: Path, tools: Path) -> list[tuple[float, bool]]:
+def rooms(data: Path, tools: Path, tracker: Tracker) -> list[tuple[float, bool]]:
     score = load(tools / "score_rooms.py")
     kinds: dict[str, list[dict]] = {}
     outcomes: list[tuple[float, bool]] = []
@@ -109,7 +190,7 @@ def rooms(data: Path, tools: Path) -> list[tuple[float, bool]]:
         truth = np.load(folder / "ids.npz")["ids"]
         for known in ("", "depth", "depth and pose") if (folder / "depth.npz").exists() else ("",):
             shown = frames(folder, known)
-            answers, ms = track(shown)
+            answers, ms = track(shown, tracker)
             result = score.track_scores(truth, {i: answer.labels for i, answer in enumerate(answers)})
             result |= score.mark_scores(truth, marked(shown, answers))
             result |= {"ms": float(np.median(ms)), "p95": float(np.percentile(ms, 95))}
@@ -135,12 +216,12 @@ def calibration(outcomes: list[tuple[float, bool]]) -> None:
             print(f"confidence {low:.1f}-{low + 0.2:.1f}  right {right[chosen].mean():.3f}  of {chosen.sum()}")
 
 
-def davis(data: Path, tools: Path) -> None:
+def davis(data: Path, tools: Path, tracker: Tracker) -> None:
     score = load(tools / "score_davis.py")
     means = []
     for folder in sorted((data / "davis/JPEGImages/480p").iterdir()):
         truth = data / "davis/Annotations/480p" / folder.name
-        tracker, scores, times = FlowTracker(), [], []
+        scores, times = [], []
         files = sorted(folder.glob("*.jpg"))
         for number, file in enumerate(files):
             image = cv2.imread(str(file))
@@ -159,12 +240,13 @@ def davis(data: Path, tools: Path) -> None:
     show(f"mean of {len(means)}", {"J": j, "F": f, "ms": ms})
 
 
-def growth(data: Path) -> None:
+def growth(data: Path, tracker: Tracker) -> None:
     """Track a looped video and print time and memory at its start and end."""
     images = read_video(next((data / "rooms").glob("*_revisit")) / "rgb.mp4")
     images += images[::-1]
     frames = -(-(GROWTH_FRAMES - 100) // len(images)) * len(images) + 100
-    tracker, times, process, start = FlowTracker(), [], psutil.Process(), 0
+    times, process, start = [], psutil.Process(), 0
+    tracker.reset()
     for number in range(frames):
         begin = time.perf_counter()
         tracker.step(Frame(images[number % len(images)], number / 30))
@@ -180,14 +262,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--tools", type=Path, required=True)
-    parser.add_argument("--only", nargs="+", choices=("rooms", "davis", "growth"), default=("rooms", "davis", "growth"))
+    parser.add_argument("--backend", choices=("auto", "flow", "sam2"), default="flow")
+    parser.add_argument("--pictures", type=Path, metavar="PAGE.html", help="show the marks of the real videos here")
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
     args = parser.parse_args()
+    tracker = make_tracker(args.backend)
+    if "photos" in args.only:
+        photos(args.data, args.tools, tracker)
+    if "discovery" in args.only:
+        discovery(args.data, args.tools, tracker)
+    if "videos" in args.only:
+        videos(args.data, tracker, args.pictures)
     if "rooms" in args.only:
-        calibration(rooms(args.data, args.tools))
+        calibration(rooms(args.data, args.tools, tracker))
     if "davis" in args.only:
-        davis(args.data, args.tools)
+        davis(args.data, args.tools, tracker)
     if "growth" in args.only:
-        growth(args.data)
+        growth(args.data, tracker)
+    tracker.close()
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Protocol
 
 import numpy as np
 
@@ -58,6 +59,14 @@ class Tracked:
 
     labels: np.ndarray
     tracks: tuple[Track, ...]
+
+
+class Proposer(Protocol):
+    """Finds the regions of an image that may be objects."""
+
+    def regions(self, image: np.ndarray) -> np.ndarray:
+        """Return HxW int32: 0 = background, 1.. = regions that may be objects, for an HxWx3 uint8 BGR image."""
+        ...
 
 
 class Tracker(ABC):

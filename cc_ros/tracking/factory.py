@@ -11,8 +11,8 @@ from cc_ros.tracking.auto import AutoTracker
 from cc_ros.tracking.base import Tracker
 from cc_ros.tracking.fallback import Fallback
 from cc_ros.tracking.flow import FlowSettings, FlowTracker
+from cc_ros.tracking.objects.network import ObjectNetwork
 from cc_ros.tracking.propagation import DisPropagator
-from cc_ros.tracking.proposals import RegionProposer
 from cc_ros.tracking.sam2.settings import Sam2Settings
 from cc_ros.tracking.sam2.weights import RELEASES, weights_here
 
@@ -104,4 +104,4 @@ def _make_sam2(settings: Sam2Settings) -> Tracker:
     from cc_ros.tracking.sam2.loading import load_predictor
     from cc_ros.tracking.sam2.tracker import Sam2Tracker
 
-    return Sam2Tracker(load_predictor(settings), settings, RegionProposer())
+    return Sam2Tracker(load_predictor(settings), settings, ObjectNetwork())

@@ -1,9 +1,9 @@
-"""The ``flow`` backend: regions found by colour, carried by dense flow; needs neither downloads nor a GPU."""
+"""The ``flow`` backend: objects seen by a small network, carried by dense flow; needs neither downloads nor a GPU."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -11,9 +11,9 @@ import numpy as np
 from cc_ros.frame import Frame
 from cc_ros.settings import knob
 from cc_ros.tracking.base import Tracked, Tracker, check_image
+from cc_ros.tracking.objects.network import ObjectNetwork
 from cc_ros.tracking.open_scene import OpenScene
 from cc_ros.tracking.propagation import DisPropagator
-from cc_ros.tracking.proposals import RegionProposer
 from cc_ros.tracking.recovery import ViewMemory
 from cc_ros.tracking.seeded_scene import SeededScene
 from cc_ros.tracking.tracks import TrackBook
@@ -26,8 +26,6 @@ class FlowSettings:
     work_width: int = knob(320, "width in pixels that images are shrunk to for tracking", ge=80, le=1920)
     preset: int = knob(1, "preset of the DIS flow: 0 ultrafast, 1 fast, 2 medium", ge=0, le=2)
     propose_every: float = knob(0.1, "seconds between two looks for objects; flow carries them between", ge=0, le=60)
-    merge_above: float = knob(1.8, "log odds above which neighbouring regions become one", ge=-10, le=10)
-    merge_memory: float = knob(2.5, "log odds that earlier frames add to or take from a merge", ge=0, le=20)
     min_area: float = knob(0.0015, "smallest new object, share of the image", ge=0.0001, le=0.5)
     judge_time: float = knob(0.5, "seconds over which the looks of an object are averaged", ge=0, le=60)
     max_lost: int = knob(200, "lost objects that are remembered", ge=0, le=10000)
@@ -49,6 +47,7 @@ class FlowTracker(Tracker):
 
     def __init__(self, settings: FlowSettings = FlowSettings()) -> None:
         self._settings = settings
+        self._network = ObjectNetwork()
         self.reset()
 
     def reset(self) -> None:
@@ -59,7 +58,7 @@ class FlowTracker(Tracker):
         self._open = OpenScene(
             self._book,
             DisPropagator(s.preset),
-            RegionProposer(s.merge_above, s.merge_memory),
+            self._network,
             ViewMemory(s.views, s.features),
             every=s.propose_every,
             min_area=s.min_area,
@@ -85,7 +84,8 @@ class FlowTracker(Tracker):
             labels = self._seeded.step(_shrunk(frame.image, self._settings.mask_width), frame.stamp, (width, height))
         else:
             image = _shrunk(frame.image, self._settings.work_width)
-            small = self._open.step(image, frame.stamp, frame if self._settings.depth else None)
+            known = frame if self._settings.depth else replace(frame, depth=None)
+            small = self._open.step(image, frame.stamp, known)
             labels = cv2.resize(small, (width, height), interpolation=cv2.INTER_NEAREST)
         self._book.measure(labels, frame.stamp)
         self._publish_health()

@@ -110,7 +110,7 @@ class SeededScene:
         self._rows = follower.redraw(image, flow, passed, split, places)
         self._flow, self._drawn = None, stamp
         for track, held in zip(self._tracks, follower.held.tolist(), strict=True):
-            self._book.judge(track, np.inf, held, stamp, _AVERAGE)
+            self._book.judge(track, 1.0, held, stamp, _AVERAGE)
         if looking:
             self._recovery.remember(follower.owner(self._rows))
         if learning:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from collections.abc import Collection
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -11,23 +12,25 @@ from cc_ros.tracking.base import Track, TrackStatus
 from cc_ros.tracking.ids import FORGOTTEN, REFUSED, IdPool
 from cc_ros.tracking.label_maps import compact, shapes
 
-_CLEAR = 2.0  # log odds that one look needs to give an id
-_DOUBT = -1.0  # log odds; what once looked like an object is shown until it looks this little like one
+_PROOF, _PROOFS = 0.25, 2  # seconds and looks for which an object must be seen until it gets an id
+_ALIKE, _CLEARLY = 0.80, 0.05  # cosine of two looks at one object, and how much less alike any other must be
+_LOOKS = 0.2  # share that a new look has in how an object looks
 _SLIVER, _SLIVER_OF_PEAK = 0.001, 0.02  # shares of the image and of the largest size below which nothing is shown
 
 
 @dataclass(slots=True)
 class TrackState:
-    """One region that is followed; it becomes an object when it looks like one.
+    """One thing that is followed; it becomes an object once it has been seen for a while.
 
     :param key: number within the tracker's maps, never used again.
-    :param id: the id that the outside sees; 0 while the region has only ever looked like background.
+    :param id: the id that the outside sees; 0 while it has not proved to be an object.
     :param named: stamp at which it got its id; no earlier owner of that id was seen as late.
     :param turn: counts the ids given so far: of two objects, the one with the lower turn has had its id for longer.
-    :param objectness: log odds of being an object, averaged over time.
-    :param colour: 3 float64, mean CIE Lab, averaged over time.
+    :param objectness: 0..1, how likely it is one whole object, averaged over time.
+    :param score: 0..1, the same in the last look; it fades while the thing is only carried.
+    :param seen: looks in which the network saw it.
+    :param look: c float32, unit vector, how it looks to the network; None = not seen yet.
     :param peak: share of the image, the largest that it was.
-    :param confirmed: a second look found it again, or it was there from the start.
     :param held: 0..1, how well the carried mask agrees with the image, averaged over time.
     """
 
@@ -38,9 +41,10 @@ class TrackState:
     named: float = math.inf
     turn: float = math.inf
     objectness: float = 0.0
-    colour: np.ndarray = field(default_factory=lambda: np.zeros(3))
+    score: float = 0.0
+    seen: int = 0
+    look: np.ndarray | None = None
     peak: float = 0.0
-    confirmed: bool = False
     held: float = 0.0
     judged: float = -math.inf
     status: TrackStatus = TrackStatus.LOST
@@ -54,7 +58,12 @@ class TrackState:
 
         The square root of both chances, since they mostly fail together.
         """
-        return math.sqrt(self.held / (1 + math.exp(-self.objectness))) if self.area else 0.0
+        return math.sqrt(self.held * self.objectness) if self.area else 0.0
+
+    def remember(self, look: np.ndarray) -> None:
+        """Take a new look (c float32, unit vector) into account."""
+        mean = look if self.look is None else self.look + _LOOKS * (look - self.look)
+        self.look = mean / max(float(np.linalg.norm(mean)), 1e-6)
 
 
 class TrackBook:
@@ -93,29 +102,45 @@ class TrackBook:
         for turn, i in enumerate(np.unique(labels[labels > 0]).tolist(), 1):
             track = self.open(stamp)
             track.id, track.named, track.turn = i, stamp, turn
-            track.objectness, track.held, track.judged = math.inf, 1.0, stamp
+            track.objectness, track.held, track.judged = 1.0, 1.0, stamp
             adopted.append(track)
         self._pool.keep([track.id for track in adopted])
         return adopted
 
-    def judge(self, track: TrackState, objectness: float, held: float, stamp: float, average: float) -> None:
-        """Take a new look at a track into account; it gets an id once it is more likely an object than not.
-
-        Before a second look has confirmed it, it must be clearly an object: ids are not for what comes and goes.
+    def judge(
+        self, track: TrackState, objectness: float, held: float, stamp: float, average: float, at_once: bool = False
+    ) -> None:
+        """Take a new look at a track into account; it gets an id once it was seen for a while.
 
         :param average: seconds over which looks are averaged.
+        :param at_once: one look is enough; otherwise ids are not for what comes and goes.
         """
         if stamp != self._judging:
             self._judging, self._judged = stamp, self._judging
         passed = stamp - max(track.judged, self._judged)  # a long absence is no long look
         rate = 1.0 if math.isinf(track.judged) or passed >= average else max(passed / average, 0.0)
-        if objectness != track.objectness:  # also keeps infinity, the sureness of what was given, from becoming NaN
-            track.objectness += rate * (objectness - track.objectness)
+        track.objectness += rate * (objectness - track.objectness)
         track.held += rate * (held - track.held)
         track.judged = stamp
-        enough = track.objectness > (0 if track.confirmed else _CLEAR)
-        if not track.id and enough:
+        proven = track.seen >= _PROOFS and stamp - track.first_seen >= _PROOF
+        if not track.id and (at_once or proven):
             track.id, track.named, track.turn = self._pool.take(), stamp, self._pool.given
+
+    def known_again(self, track: TrackState, present: Collection[int]) -> TrackState | None:
+        """Return the lost object that a new track clearly is, by its looks alone; None where there is none.
+
+        :param present: keys of the tracks in view. What looks like one of them is not taken for a lost one.
+        """
+        if track.look is None:
+            return None
+        others = [t for t in self.tracks.values() if t.look is not None and t.key != track.key and t.id]
+        if not others:
+            return None
+        alike = np.stack([t.look for t in others if t.look is not None]) @ track.look
+        best = int(alike.argmax())
+        rest = np.delete(alike, best).max(initial=-1.0)
+        lost = others[best].key not in present
+        return others[best] if lost and alike[best] > _ALIKE and alike[best] > rest + _CLEARLY else None
 
     def unite(self, one: int, other: int) -> tuple[int, int]:
         """Make one track of two (keys) that are one thing; return the key that remains and the one that is gone.
@@ -134,7 +159,7 @@ class TrackBook:
         ids = np.zeros(len(distinct), np.uint16)
         for position, (key, share) in enumerate(zip(distinct.tolist(), shares.tolist(), strict=True)):
             track = self.tracks.get(key)
-            if track is not None and track.id and track.objectness > _DOUBT:
+            if track is not None and track.id:
                 track.peak = max(track.peak, share)
                 ids[position] = track.id if share > max(_SLIVER, _SLIVER_OF_PEAK * track.peak) else 0
         return ids[index]

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from sam2.utils.amg import build_point_grid, calculate_stability_score
 from torch import Tensor
 
-from cc_ros.tracking.proposals import Proposer
+from cc_ros.tracking.base import Proposer
 from cc_ros.tracking.sam2.predictor import Encoding, StreamingPredictor
 from cc_ros.tracking.sam2.settings import Sam2Settings
 

@@ -14,9 +14,8 @@ import torch.nn.functional as F
 
 from cc_ros.errors import BackendError
 from cc_ros.frame import Frame
-from cc_ros.tracking.base import Tracked, Tracker, check_image
+from cc_ros.tracking.base import Proposer, Tracked, Tracker, check_image
 from cc_ros.tracking.ids import FORGOTTEN, IdPool
-from cc_ros.tracking.proposals import Proposer
 from cc_ros.tracking.sam2.discovery import SAME, Discovery
 from cc_ros.tracking.sam2.idle import IdleWorker
 from cc_ros.tracking.sam2.memory import Moment

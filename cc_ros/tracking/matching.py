@@ -1,0 +1,111 @@
+"""Deciding which of the objects that the network sees, and of those that flow carried, are there, and which is which."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from cc_ros.tracking.label_maps import compact
+from cc_ros.tracking.objects.instances import candidates
+from cc_ros.tracking.objects.network import Seen
+
+_NEW, _KNOWN = 0.30, 0.15  # least scores of a new object, and of one that continues a track
+_SUPPORT = 0.3  # what a candidate gains that continues a track
+_SAME, _INSIDE, _LEFT = 0.5, 0.75, 0.5  # as in ``instances``
+_CONTINUES, _COVERS = 0.3, 0.6  # IoU, or share of a track inside a candidate, from which it continues the track
+_CARRIED_ODDS = 2.0  # log odds of a carried mask
+_MEMORY = 0.7  # log odds that the carried mask adds to a seen one
+_CARRIED_THING = 0.35  # least mean chance of a carried mask to be on things
+
+
+@dataclass(slots=True)
+class Match:
+    """One object of this look.
+
+    :param key: its track, 0 = a new one.
+    :param odds: h x w float32, log odds of its mask.
+    :param score: 0..1, how likely this is one whole object.
+    :param held: 0..1, IoU with the mask that was expected.
+    :param seen: the network saw it; otherwise it was only carried.
+    """
+
+    key: int
+    odds: np.ndarray
+    score: float
+    held: float
+    seen: bool
+
+
+def match(seen: Seen, prior: np.ndarray, scores: Mapping[int, float], least: float) -> list[Match]:
+    """Return the objects of a look, the surest first.
+
+    :param prior: HxW int32, the tracks' keys as known so far, 0 = none.
+    :param scores: how sure each track was, faded.
+    :param least: share of the image of the smallest new object.
+    """
+    odds, score = candidates(seen.pixels, seen.cells)
+    shape = odds.shape[1:]
+    keys, index = compact(cv2.resize(prior, shape[::-1], interpolation=cv2.INTER_NEAREST))
+    tracks = keys[keys > 0]
+    carried = (tracks[:, None, None] == keys[index]) if len(tracks) else np.zeros((0, *shape), bool)
+    flat = np.concatenate([odds > 0, carried]).reshape(len(odds) + len(tracks), shape[0] * shape[1]).astype(np.float32)
+    both, area = flat @ flat.T, flat.sum(axis=1)
+    iou = both / np.maximum(area[:, None] + area - both, 1)
+    n = len(odds)
+    known = np.array([scores.get(int(key), 0.0) for key in tracks], np.float32)
+    thing = flat[n:] @ seen.thing.ravel() / np.maximum(area[n:], 1)
+    base = np.concatenate([score, np.where(thing > _CARRIED_THING, known, 0)])
+    rank = base.copy()
+    if len(tracks):
+        rank[:n] += _SUPPORT * (iou[:n, n:] * np.minimum(2 * known, 1)).max(axis=1)
+    free, used = np.ones(flat.shape[1], bool), set[int]()
+    kept: list[int] = []
+    found: list[Match] = []
+    for one in np.argsort(-rank, kind="stable").tolist():
+        if one >= n and one - n in used or area[one] == 0 or base[one] < _KNOWN:
+            continue
+        if kept and ((iou[one, kept] > _SAME) | (both[one, kept] > _INSIDE * area[one])).any():
+            continue
+        mine = flat[one] > 0
+        if (mine & free).sum() < _LEFT * area[one]:
+            continue
+        track = one - n if one >= n else _continued(iou[one, n:], both[one, n:] / np.maximum(area[n:], 1), used)
+        if track is None and (base[one] < _NEW or area[one] < least * flat.shape[1]):
+            continue
+        if track is not None:
+            used.add(track)
+        mask = odds[one] if one < n else np.where(carried[one - n], _CARRIED_ODDS, -_CARRIED_ODDS).astype(np.float32)
+        held = float(iou[one, n + track]) if track is not None else 1.0
+        found.append(Match(int(tracks[track]) if track is not None else 0, mask, float(base[one]), held, one < n))
+        kept.append(one)
+        free &= ~mine
+    return found
+
+
+def _continued(iou: np.ndarray, covered: np.ndarray, used: set[int]) -> int | None:
+    """Return the track that a candidate continues, by its overlap with each, None where it is a new object."""
+    value = np.where(covered > _COVERS, np.maximum(iou, _CONTINUES * covered), iou)
+    value[list(used)] = 0
+    best = int(value.argmax()) if len(value) else 0
+    return best if len(value) and value[best] >= _CONTINUES * _COVERS and (iou[best] >= _CONTINUES or covered[best] > _COVERS) else None
+
+
+def paint(found: list[Match], prior: np.ndarray) -> np.ndarray:
+    """Return the keys (HxW int32) of the pixels of all objects; where two meet, the surer one is before the other.
+
+    :param prior: HxW int32, as for ``match``.
+    """
+    keys = np.zeros(prior.shape, np.int32)
+    for one in reversed(found):
+        if one.seen:
+            odds = cv2.resize(one.odds, prior.shape[::-1], interpolation=cv2.INTER_LINEAR)
+            inside = prior == one.key
+            if inside.any():
+                odds += np.where(inside, np.float32(_MEMORY), np.float32(-_MEMORY))
+            keys[odds > 0] = one.key
+        else:
+            keys[prior == one.key] = one.key
+    return keys

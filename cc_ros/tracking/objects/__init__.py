@@ -1,0 +1,1 @@
+"""Seeing objects of any kind in single images."""

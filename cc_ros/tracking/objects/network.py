@@ -1,0 +1,100 @@
+"""The network that sees objects in an image, run by OpenCV; its weights come with the package (see NOTICE)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.resources import files
+
+import cv2
+import numpy as np
+
+from cc_ros.tracking.objects.instances import instances, sigmoid
+
+_SIDE = 384  # pixels; the longer side of what the network sees
+_MULTIPLE = 32  # its sides are multiples of this
+_OUTPUTS = ["pixels", "cells", "features"]
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the network says of one image.
+
+    :param pixels: c x h x w float32, every 4th pixel of its input: thing, boundary and features.
+    :param cells: c x h/2 x w/2 float32, the objects whose centres are there.
+    :param features: 96 x h/4 x w/4 float32, to know objects again by.
+    """
+
+    pixels: np.ndarray
+    cells: np.ndarray
+    features: np.ndarray
+
+    @property
+    def thing(self) -> np.ndarray:
+        """How likely each pixel (h x w float32, 0..1) is a part of an object rather than of what is around them."""
+        return sigmoid(self.pixels[0])
+
+    @property
+    def boundary(self) -> np.ndarray:
+        """How likely each pixel (h x w float32, 0..1) lies where one thing ends."""
+        return sigmoid(self.pixels[1])
+
+
+class ObjectNetwork:
+    """Objects of any kind, seen by a small convolutional network; 20 to 30 ms an image on one core.
+
+    Not thread-safe: one thread at a time calls it.
+    """
+
+    def __init__(self) -> None:
+        weights = files(__package__).joinpath("objects.npz")
+        with weights.open("rb") as file:
+            self._net = cv2.dnn.readNetFromONNX(_model(dict(np.load(file))))
+
+    def __call__(self, image: np.ndarray) -> Seen:
+        """Return what is seen in an image (HxWx3 uint8 BGR)."""
+        size = input_size(image.shape[1], image.shape[0])
+        self._net.setInput(cv2.dnn.blobFromImage(cv2.resize(image, size, interpolation=cv2.INTER_AREA)))
+        return Seen(*(out[0] for out in self._net.forward(_OUTPUTS)))
+
+    def regions(self, image: np.ndarray) -> np.ndarray:
+        """Return HxW int32: 0 = background, 1.. = objects, the surest first, for an HxWx3 uint8 BGR image."""
+        seen = self(image)
+        labels = instances(seen.pixels, seen.cells).labels
+        return cv2.resize(labels, image.shape[1::-1], interpolation=cv2.INTER_NEAREST)
+
+
+def input_size(width: int, height: int) -> tuple[int, int]:
+    """Return the width and height in which the network sees an image."""
+    scale = _SIDE / max(width, height)
+    return (
+        max(round(width * scale / _MULTIPLE), 1) * _MULTIPLE,
+        max(round(height * scale / _MULTIPLE), 1) * _MULTIPLE,
+    )
+
+
+def _model(parts: dict[str, np.ndarray]) -> np.ndarray:
+    """Return a whole ONNX model (uint8) for a graph without its weights, and these in half precision.
+
+    Half precision halves the package, but OpenCV 4.6 does not read it. Encoded messages that follow each other are
+    merged by every reader of protocol buffers, so that the weights can be appended to the graph.
+    """
+    tensors = b"".join(_field(5, _tensor(name, value)) for name, value in parts.items() if name != "graph")
+    return np.frombuffer(parts["graph"].tobytes() + _field(7, tensors), np.uint8)
+
+
+def _tensor(name: str, value: np.ndarray) -> bytes:
+    """Return a TensorProto: dims, data_type FLOAT, name, raw_data."""
+    dims = b"".join(b"\x08" + _varint(n) for n in value.shape)
+    return dims + b"\x10\x01" + _field(8, name.encode()) + _field(9, value.astype("<f4").tobytes())
+
+
+def _field(number: int, content: bytes) -> bytes:
+    return _varint(number << 3 | 2) + _varint(len(content)) + content
+
+
+def _varint(value: int) -> bytes:
+    out = bytearray()
+    while value > 127:
+        out.append(value & 127 | 128)
+        value >>= 7
+    return bytes([*out, value])
