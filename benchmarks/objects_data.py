@@ -191,7 +191,10 @@ class Sampler:
         mask = cv2.resize(mask[y : y + h, x : x + w], size, interpolation=cv2.INTER_NEAREST)
         if rng.random() < 0.5:
             thing, mask = thing[:, ::-1], mask[:, ::-1]
-        left, top = rng.integers(-size[0] // 3, WIDTH - 2 * size[0] // 3), rng.integers(-size[1] // 3, HEIGHT - 2 * size[1] // 3)
+        left, top = (
+            rng.integers(-size[0] // 3, WIDTH - 2 * size[0] // 3),
+            rng.integers(-size[1] // 3, HEIGHT - 2 * size[1] // 3),
+        )
         rows, columns = slice(max(top, 0), min(top + size[1], HEIGHT)), slice(max(left, 0), min(left + size[0], WIDTH))
         inner = np.s_[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
         if rows.stop <= rows.start or columns.stop <= columns.start or not mask[inner].any():

@@ -23,7 +23,7 @@ import numpy as np
 import torch
 
 from cc_ros.frame import Frame
-from cc_ros.tracking.proposals import RegionProposer
+from cc_ros.tracking.objects.network import ObjectNetwork
 from cc_ros.tracking.sam2.loading import choose_device
 from cc_ros.tracking.sam2.model import CONFIGS, build_model
 from cc_ros.tracking.sam2.predictor import StreamingPredictor
@@ -159,7 +159,7 @@ def search(predictor: StreamingPredictor, scene: Scene, objects: int, frames: in
     print(f"asking at 16 points: {1e3 * statistics.median(seconds):.1f} ms\n", flush=True)
     for discover in ("off", "idle"):
         settings = Sam2Settings(discover=discover, discover_every=1, patience=100_000, max_objects=objects + 1)
-        tracker = Sam2Tracker(predictor, settings, RegionProposer())
+        tracker = Sam2Tracker(predictor, settings, ObjectNetwork())
         times = []
         for t in range(frames + WARM_UP):
             began = now(predictor.device)

@@ -160,11 +160,16 @@ def videos(data: Path, tracker: Tracker, page: Path | None) -> None:
         for k in keyframes.marked():
             for m in k.marks:
                 views[m.id] = views.get(m.id, 0) + 1
-        marks = {"marks": sum(views.values()), "in_2_or_more": sum(n for n in views.values() if n > 1) / max(sum(views.values()), 1)}
+        marks = {
+            "marks": sum(views.values()),
+            "in_2_or_more": sum(n for n in views.values() if n > 1) / max(sum(views.values()), 1),
+        }
         times = {"ms": float(np.median(ms)), "p95": float(np.percentile(ms, 95))}
         show(name, {"ids": len(ids), "ids_a_minute": 60 * len(ids) / seconds, "in_view": in_view} | marks | times)
         pictures = [base64.b64encode(k.jpeg).decode() for k in keyframes.marked()]
-        parts.append(f"<h2>{name}</h2>" + "".join(f'<img width=480 src="data:image/jpeg;base64,{p}">' for p in pictures))
+        parts.append(
+            f"<h2>{name}</h2>" + "".join(f'<img width=480 src="data:image/jpeg;base64,{p}">' for p in pictures)
+        )
     if page:
         page.write_text("<!doctype html><title>Marks in real videos</title>" + "".join(parts))
 

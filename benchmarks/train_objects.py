@@ -127,15 +127,21 @@ def losses(out: tuple[Tensor, Tensor, Tensor], batch: Batch) -> dict[str, Tensor
         cross = F.binary_cross_entropy_with_logits(odds, masks, reduction="none").mean((1, 2))
         found["mask"] = (dice + cross).mean() * 2
         cell, (cy, cx, sy, sx) = cells[image, :, y, x], learned[:, 4:].T
-        told = torch.stack([((y + 0.5) * CELL + REACH * cell[:, 2] - cy) / sy, ((x + 0.5) * CELL + REACH * cell[:, 3] - cx) / sx])
+        told = torch.stack(
+            [((y + 0.5) * CELL + REACH * cell[:, 2] - cy) / sy, ((x + 0.5) * CELL + REACH * cell[:, 3] - cx) / sx]
+        )
         size = torch.stack([cell[:, 4] - torch.log(1.5 * sy / SIZE), cell[:, 5] - torch.log(1.5 * sx / SIZE)])
-        found["shape"] = 0.3 * (F.smooth_l1_loss(told, torch.zeros_like(told)) + F.smooth_l1_loss(size, torch.zeros_like(size)))
+        found["shape"] = 0.3 * (
+            F.smooth_l1_loss(told, torch.zeros_like(told)) + F.smooth_l1_loss(size, torch.zeros_like(size))
+        )
         hard = (odds.detach() > 0).float()
         both = (hard * masks).sum((1, 2))
         quality[image, y, x] = both / (hard.sum((1, 2)) + masks.sum((1, 2)) - both).clamp(min=1)
     asked = quality >= 0
     said, wanted = cells[:, 0][asked], quality[asked]
-    focal = F.binary_cross_entropy_with_logits(said, wanted, reduction="none") * (torch.sigmoid(said) - wanted).abs() ** 2
+    focal = (
+        F.binary_cross_entropy_with_logits(said, wanted, reduction="none") * (torch.sigmoid(said) - wanted).abs() ** 2
+    )
     found["quality"] = focal.sum() / max(len(learned), 1) * 2
     return found
 

@@ -15,7 +15,7 @@ from cc_ros.errors import BackendError, ImageError
 from cc_ros.frame import Frame
 from cc_ros.tracking.base import TrackStatus
 from cc_ros.tracking.factory import make_tracker
-from cc_ros.tracking.proposals import RegionProposer
+from cc_ros.tracking.objects.network import ObjectNetwork
 from cc_ros.tracking.sam2.discovery import Discovery, region_prompts, select_wholes, worth_tracking
 from cc_ros.tracking.sam2.idle import IdleWorker
 from cc_ros.tracking.sam2.predictor import Prediction, StreamingPredictor
@@ -53,7 +53,7 @@ def seed_map() -> np.ndarray:
 
 
 def test_objects_are_found_on_the_first_frame_and_keep_their_ids(predictor):
-    first, *rest = run(Sam2Tracker(predictor, replace(LOOSE, discover_every=9), RegionProposer()), 6)
+    first, *rest = run(Sam2Tracker(predictor, replace(LOOSE, discover_every=9), ObjectNetwork()), 6)
     assert first.labels.shape == (HEIGHT, WIDTH) and first.labels.dtype == np.uint16
     (track,) = first.tracks
     assert (track.id, track.status) == (1, TrackStatus.NEW)

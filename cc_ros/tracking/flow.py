@@ -71,7 +71,8 @@ class FlowTracker(Tracker):
         self.reset()
         s = self._settings
         propagator, memory = DisPropagator(s.mask_preset), ViewMemory(s.views, s.features)
-        self._seeded = SeededScene(self._book, propagator, memory, labels.astype(np.uint16), every=s.redraw_every)
+        ids = labels.astype(np.uint16)
+        self._seeded = SeededScene(self._book, propagator, self._network, memory, ids, every=s.redraw_every)
 
     def step(self, frame: Frame) -> Tracked:
         """Track all objects into ``frame``; its image may differ in size from the one before.

@@ -10,9 +10,9 @@ from scipy.sparse import csr_matrix
 from cc_ros.tracking.appearance import region_histograms
 from cc_ros.tracking.label_maps import compact
 from cc_ros.tracking.region_graph import COUNT, LENGTH, A, B, L, RegionGraph, X, Y, region_graph
-from cc_ros.tracking.region_model import pair_features
-from cc_ros.tracking.region_weights import SAME
 from cc_ros.tracking.superpixels import superpixels
+
+_ALIKE, _TOUCHING = 10.0, 0.02  # CIE Lab, how fast neighbours of other colours agree less, and what is left of it
 
 Box = tuple[slice, slice]  # rows and columns
 
@@ -56,6 +56,8 @@ class Grains:
 
 
 def _links(graph: RegionGraph) -> csr_matrix:
-    weight = graph.borders[:, LENGTH] / (1 + np.exp(-0.5 * SAME(pair_features(graph))))
+    colour = graph.regions[:, [L, A, B]] / graph.regions[:, COUNT, None]
+    step = np.linalg.norm(colour[graph.first] - colour[graph.second], axis=1)
+    weight = graph.borders[:, LENGTH] * np.maximum(np.exp(-step / _ALIKE), _TOUCHING)
     ends = np.concatenate([graph.first, graph.second]), np.concatenate([graph.second, graph.first])
     return csr_matrix((np.tile(weight, 2).astype(np.float32), ends), (len(graph.regions),) * 2)

@@ -11,13 +11,16 @@ import numpy as np
 
 from cc_ros.tracking.appearance import ColourModels, Exemplars, Place
 from cc_ros.tracking.grains import Box, Grains
+from cc_ros.tracking.matching import supported
 from cc_ros.tracking.object_motion import STRIDE, affine_motions, motion_errors, motion_odds
+from cc_ros.tracking.objects.network import Seen
 from cc_ros.tracking.propagation import sources
 from cc_ros.tracking.region_graph import COUNT, RegionGraph, X, Y
 from cc_ros.tracking.region_sums import add_up, add_where, drawn, gathered, owner_boxes, region_areas, settled
 from cc_ros.tracking.shape_memory import ShapeMemory
 
-_COLOUR, _PLACED_COLOUR, _MOTION = 1.5, 0.5, 2.0  # weights of the cues
+_COLOUR, _PLACED_COLOUR, _MOTION, _SEEN = 1.5, 0.5, 2.0, 1.0  # weights of the cues
+_SURE = 3.0  # log odds; what the network sees says no more
 _SMOOTHNESS = 0.1  # weight of neighbours against a region's own evidence
 _SWEEPS = 25  # of the random walk
 _BLUR = 0.1  # sizes of the object: how far the carried outline may be wrong
@@ -116,6 +119,7 @@ class MaskFollower:
         passed: float,
         split: Future[Grains],
         places: Mapping[int, np.ndarray],
+        seeing: Future[Seen],
     ) -> np.ndarray:
         """Find the objects in a later frame; return its regions (HxW int32) for ``drawn``.
 
@@ -124,6 +128,7 @@ class MaskFollower:
         :param passed: seconds between them.
         :param split: gives the ``grains`` of this image.
         :param places: by object (0..n-1), HxW bool, where objects are that were lost, wholly or in part.
+        :param seeing: gives what the network sees in this image.
         """
         rows = self.carried(flow, outside=True)
         motions, grains = affine_motions(flow, rows, self._share), split.result()
@@ -136,7 +141,8 @@ class MaskFollower:
             grains = Grains.of(image, window)
         labels = np.full(rows.shape, -1, np.int32)
         labels[grains.window] = grains.graph.labels
-        odds, carried = self._odds(grains, labels, flow, expected, motions, passed)
+        seen = supported(seeing.result(), self.owner(rows), len(areas))
+        odds, carried = self._odds(grains, labels, flow, expected, motions, passed, seen)
         share = _random_walk(grains, odds)
         self._judge(grains, share, carried, places)
         self.labels, self._share = labels, np.pad(share, ((0, 1), (0, 0)))
@@ -218,6 +224,7 @@ class MaskFollower:
         expected: Mapping[int, _Expected],
         motions: list[np.ndarray | None],
         passed: float,
+        seen: Mapping[int, np.ndarray],
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return the log odds of each object for each region, and how much of each was carried there (r x n)."""
         area, n = grains.graph.regions[:, COUNT], len(motions) - 1
@@ -226,6 +233,9 @@ class MaskFollower:
             index = labels[part.box]
             add_where(index, part.odds, part.near, sums[0, k], sums[1, k])
             add_up(index, part.carried, sums[2, k])
+            if k in seen:
+                whole = cv2.resize(np.clip(seen[k], -_SURE, _SURE), labels.shape[::-1], interpolation=cv2.INTER_LINEAR)
+                add_where(index, np.float32(_SEEN) * whole[part.box], part.near, sums[0, k], np.zeros(len(area)))
         sums /= area
         placed, near, carried = sums
         votes = np.ascontiguousarray(_COLOUR * self._colours.odds(grains.histograms).T)

@@ -65,7 +65,7 @@ def match(seen: Seen, prior: np.ndarray, scores: Mapping[int, float], least: flo
     kept: list[int] = []
     found: list[Match] = []
     for one in np.argsort(-rank, kind="stable").tolist():
-        if one >= n and one - n in used or area[one] == 0 or base[one] < _KNOWN:
+        if (one >= n and one - n in used) or area[one] == 0 or base[one] < _KNOWN:
             continue
         if kept and ((iou[one, kept] > _SAME) | (both[one, kept] > _INSIDE * area[one])).any():
             continue
@@ -90,7 +90,29 @@ def _continued(iou: np.ndarray, covered: np.ndarray, used: set[int]) -> int | No
     value = np.where(covered > _COVERS, np.maximum(iou, _CONTINUES * covered), iou)
     value[list(used)] = 0
     best = int(value.argmax()) if len(value) else 0
-    return best if len(value) and value[best] >= _CONTINUES * _COVERS and (iou[best] >= _CONTINUES or covered[best] > _COVERS) else None
+    return (
+        best
+        if len(value) and value[best] >= _CONTINUES * _COVERS and (iou[best] >= _CONTINUES or covered[best] > _COVERS)
+        else None
+    )
+
+
+def supported(seen: Seen, carried: np.ndarray, count: int) -> dict[int, np.ndarray]:
+    """Return by object (0..count-1) the log odds (h x w float32) of what the network sees as just this object.
+
+    :param carried: HxW int32, 1..count, where the objects are expected; 0 = none.
+    """
+    odds, score = candidates(seen.pixels, seen.cells)
+    small = cv2.resize(carried, odds.shape[:0:-1], interpolation=cv2.INTER_NEAREST)
+    masks = (odds > 0).reshape(len(odds), small.size).astype(np.float32)
+    area, found = masks.sum(axis=1), {}
+    for k in range(count):
+        mine = (small == k + 1).ravel().astype(np.float32)
+        both = masks @ mine
+        iou = both / np.maximum(area + mine.sum() - both, 1)
+        if len(iou) and iou.max() > _SAME:
+            found[k] = odds[int((iou * score).argmax())]
+    return found
 
 
 def paint(found: list[Match], prior: np.ndarray) -> np.ndarray:

@@ -12,6 +12,7 @@ from cc_ros.tracking.base import MAX_ID
 from cc_ros.tracking.grains import Grains
 from cc_ros.tracking.mask_follower import MaskFollower
 from cc_ros.tracking.object_search import ObjectSearch
+from cc_ros.tracking.objects.network import ObjectNetwork, Seen
 from cc_ros.tracking.propagation import Propagator, sources
 from cc_ros.tracking.recovery import Recovery
 from cc_ros.tracking.tracks import TrackBook
@@ -29,15 +30,24 @@ class SeededScene:
     """Objects given as masks, in images of one working size.
 
     :param book: where the tracks are kept.
+    :param network: sees objects, which the masks are held against.
     :param recovery: knows objects again that were out of view.
     :param ids: HxW uint16, the objects in the first image, of any size.
     :param every: seconds between two frames in which the masks are drawn anew; in between, the flow carries them.
     """
 
     def __init__(
-        self, book: TrackBook, propagator: Propagator, recovery: Recovery, ids: np.ndarray, *, every: float
+        self,
+        book: TrackBook,
+        propagator: Propagator,
+        network: ObjectNetwork,
+        recovery: Recovery,
+        ids: np.ndarray,
+        *,
+        every: float,
     ) -> None:
         self._book = book
+        self._network = network
         self._propagator = propagator
         self._recovery = recovery
         self._given: np.ndarray | None = ids
@@ -46,7 +56,7 @@ class SeededScene:
         self._flow: np.ndarray | None = None  # from it to the one that was drawn last; None: it was that one
         self._rows: np.ndarray = np.zeros((0, 0), np.int32)  # its regions
         self._drawn = self._recalled = self._learned = self._searched = 0.0  # stamps
-        self._beside = ThreadPoolExecutor(max_workers=1)  # works while OpenCV finds the flow
+        self._beside = ThreadPoolExecutor(max_workers=2)  # works while OpenCV finds the flow
 
     def step(self, image: np.ndarray, stamp: float, size: tuple[int, int]) -> np.ndarray:
         """Return the ids (uint16, of ``size``: width, height) in the next image (HxWx3 uint8 BGR)."""
@@ -99,6 +109,7 @@ class SeededScene:
         looking = lost.any() or not 0 <= stamp - self._recalled < _RECALL
         searching = bool((lost & moving).any()) and not 0 <= stamp - self._searched < _SEARCH
         learning = bool(moving.any()) and not 0 <= stamp - self._learned < _LEARN
+        seeing = self._beside.submit(self._network, image)
         split = self._beside.submit(follower.grains, image, searching or learning)
         flow, places = self._move(grey), {}
         if looking:
@@ -107,7 +118,7 @@ class SeededScene:
         if searching:
             self._searched = stamp
             places = self._search.find(split.result(), follower.owner(follower.carried(flow)), lost & moving) | places
-        self._rows = follower.redraw(image, flow, passed, split, places)
+        self._rows = follower.redraw(image, flow, passed, split, places, seeing)
         self._flow, self._drawn = None, stamp
         for track, held in zip(self._tracks, follower.held.tolist(), strict=True):
             self._book.judge(track, 1.0, held, stamp, _AVERAGE)
@@ -146,8 +157,9 @@ def _compile() -> None:
     """Follow an object through two small images, so that no loop is compiled in the middle of the stream."""
     image, index = np.zeros((64, 64, 3), np.uint8), np.zeros((64, 64), np.int32)
     image[16:48, 16:48], index[16:48, 16:48] = 255, 1
-    follower, split = MaskFollower(Grains.of(image, index=index), index, 1), Future[Grains]()
+    follower, split, seeing = MaskFollower(Grains.of(image, index=index), index, 1), Future[Grains](), Future[Seen]()
     split.set_result(follower.grains(image, whole=False))
-    rows = follower.redraw(image, np.zeros((64, 64, 2), np.float32), 0.1, split, {})
+    seeing.set_result(Seen.nothing())
+    rows = follower.redraw(image, np.zeros((64, 64, 2), np.float32), 0.1, split, {}, seeing)
     follower.owner(rows)
     follower.drawn(rows, (64, 64), np.zeros(2, np.uint16))

@@ -8,7 +8,7 @@ from importlib.resources import files
 import cv2
 import numpy as np
 
-from cc_ros.tracking.objects.instances import instances, sigmoid
+from cc_ros.tracking.objects.instances import CELL_CHANNELS, PIXEL_CHANNELS, instances, sigmoid
 
 _SIDE = 384  # pixels; the longer side of what the network sees
 _MULTIPLE = 32  # its sides are multiples of this
@@ -27,6 +27,16 @@ class Seen:
     pixels: np.ndarray
     cells: np.ndarray
     features: np.ndarray
+
+    @classmethod
+    def nothing(cls) -> Seen:
+        """Return what is seen where there is nothing."""
+        empty = np.zeros((1, 8, 8), np.float32)
+        return cls(
+            np.repeat(empty, PIXEL_CHANNELS, 0),
+            np.repeat(empty - 30, CELL_CHANNELS, 0)[:, ::2, ::2],
+            empty[:, ::4, ::4],
+        )
 
     @property
     def thing(self) -> np.ndarray:
