@@ -109,6 +109,45 @@ def unlabelled(images: list[np.ndarray]) -> list[Picture]:
     return [_picture(image, np.zeros(image.shape[:2], np.int64), {}, UNKNOWN) for image in images]
 
 
+def shapes(count: int, seed: int) -> list[Picture]:
+    """Return drawings of rectangles, ellipses and polygons, the simplest of objects."""
+    rng = np.random.default_rng(seed)
+    found = []
+    for _ in range(count):
+        grain = rng.normal(0, rng.uniform(0, 12), (240, 320, 1)) + rng.integers(0, 256, 3)
+        coarse = rng.normal(0, rng.uniform(0, 40), (rng.integers(2, 12), rng.integers(2, 16), 3)).astype(np.float32)
+        image = np.clip(grain + cv2.resize(coarse, (320, 240)), 0, 255).astype(np.uint8)
+        segments = np.zeros((240, 320), np.int16)
+        number = int(rng.integers(1, 9))
+        for n in range(1, number + 1):
+            x, y, w, h = rng.integers(10, 310), rng.integers(10, 230), rng.integers(12, 110), rng.integers(12, 110)
+            mask = np.zeros((240, 320), np.uint8)
+            kind = rng.integers(3)
+            if kind == 0:
+                box = cv2.boxPoints(
+                    ((float(x), float(y)), (float(w), float(h)), float(rng.choice([0, rng.uniform(0, 90)])))
+                )
+                cv2.fillPoly(mask, [box.astype(np.int32)], 1)
+            elif kind == 1:
+                cv2.ellipse(
+                    mask, (int(x), int(y)), (int(w // 2), int(h // 2)), float(rng.uniform(0, 180)), 0, 360, 1, -1
+                )
+            else:
+                points = rng.normal(0, 0.5, (8, 2)) * [w, h] + [x, y]
+                cv2.fillConvexPoly(mask, cv2.convexHull(points.astype(np.int32)), 1)
+            paint = np.full((240, 320, 3), rng.integers(0, 256, 3), np.float32)
+            if rng.random() < 0.4:
+                spots = rng.integers(0, 256, (int(rng.integers(8, 40)), int(rng.integers(8, 40)), 3)).astype(np.float32)
+                paint = cv2.resize(
+                    spots, (320, 240), interpolation=int(rng.choice([cv2.INTER_NEAREST, cv2.INTER_LINEAR]))
+                )
+            paint += rng.normal(0, rng.uniform(0, 6), paint.shape)
+            image[mask > 0] = np.clip(paint, 0, 255)[mask > 0]
+            segments[mask > 0] = n
+        found.append(Picture(image, segments, np.array([NONE] + [THING] * number, np.uint8)))
+    return found
+
+
 class Sampler:
     """Draws pictures to learn from: a part of one, changed in colour, with objects of others pasted into it.
 
@@ -130,7 +169,7 @@ class Sampler:
         kinds = picture.kinds
         if rng.random() < 0.3:
             image = self._papered(image, segments, kinds)
-        for _ in range(rng.integers(0, 5)):
+        for _ in range(rng.integers(0, 7)):
             kinds = self._pasted(image, segments, kinds)
         return self._coloured(image), segments, kinds
 

@@ -32,7 +32,7 @@ from torch.nn import functional as F
 from cc_ros.tracking.objects.instances import CELL, REACH, SIZE, STRIDE
 
 BATCH = 8
-RATES = 3e-4, 1.5e-3  # of the encoder and of the rest
+RATES = 1.5e-4, 1.5e-3  # of the encoder and of the rest
 AVERAGE = 0.998  # of the weights over steps; the averaged ones are kept
 CENTRAL, AROUND = 0.7, 1.3  # spreads from the centre up to which a cell must, or may, find the object
 CELLS = 24  # of a picture whose masks are learned
@@ -50,7 +50,8 @@ def pictures(args: argparse.Namespace) -> tuple[list[tuple[float, list[data.Pict
     rendered = [p for path in sorted(args.rooms.glob("*_views/ids.npz")) for p in data.room(path.parent, 1)]
     videos = [f for path in sorted((root / "real").glob("*.mp4")) for f in data.video(path, 12)]
     videos += [cv2.imread(str(p)) for p in sorted((root / "real/kitchen").glob("*.color.jpg"))[::4]]
-    groups = [(0.62, photos), (0.13, rooms), (0.13, rendered), (0.07, davis), (0.05, data.unlabelled(videos))]
+    groups = [(0.60, photos), (0.12, rooms), (0.12, rendered), (0.07, davis), (0.05, data.unlabelled(videos))]
+    groups.append((0.04, data.shapes(200, args.seed)))
     return [(weight, some) for weight, some in groups if some], photos + davis
 
 
@@ -154,7 +155,7 @@ def train(net: ObjectNet, args: argparse.Namespace) -> ObjectNet:
     own = {id(p) for p in net.encoder.parameters()}
     optimiser = torch.optim.AdamW(
         [{"params": list(net.encoder.parameters())}, {"params": [p for p in net.parameters() if id(p) not in own]}],
-        weight_decay=2e-2,
+        weight_decay=5e-2,
     )
     mean, spread = (torch.tensor(v).view(1, 3, 1, 1) * 255 for v in (MEAN, SPREAD))
     batch, average, step, sums = queue.get(), copy.deepcopy(net), 0, {}

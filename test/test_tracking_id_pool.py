@@ -18,7 +18,7 @@ from cc_ros.tracking.flow import FlowTracker
 from cc_ros.tracking.ids import FORGOTTEN, REFUSED, IdPool
 from cc_ros.tracking.tracks import TrackBook
 
-CLEAR = 5.0  # log odds
+CLEAR = 0.9  # chance of being an object
 
 
 def test_new_ids_first_then_those_let_go_longest_ago() -> None:
@@ -63,8 +63,7 @@ def test_300_000_objects_in_flat_memory() -> None:
         stamp = frame / 10
         here = [book.open(stamp) for _ in range(100)]
         for track in here:
-            track.confirmed = True
-            book.judge(track, CLEAR, 1.0, stamp, 0.5)
+            book.judge(track, CLEAR, 1.0, stamp, 0.5, at_once=True)
             track.last_seen = stamp
         assert len({t.id for t in book.tracks.values()} - {0}) == len(book.tracks)
         for track in here:
@@ -82,12 +81,12 @@ def test_300_000_objects_in_flat_memory() -> None:
 def test_when_all_ids_are_in_use_the_refusals_are_counted_and_ids_come_back() -> None:
     book = TrackBook(max_lost=10)
     for _ in range(65_600):
-        book.judge(book.open(0.0), CLEAR, 1.0, 0.0, 0.5)
+        book.judge(book.open(0.0), CLEAR, 1.0, 0.0, 0.5, at_once=True)
     assert book.health()[REFUSED] == 65
     without = [t for t in book.tracks.values() if not t.id]
     assert len(without) == 65
     book.prune({t.key for t in without})
-    book.judge(without[0], CLEAR, 1.0, 1.0, 0.5)
+    book.judge(without[0], CLEAR, 1.0, 1.0, 0.5, at_once=True)
     assert without[0].id
     assert book.health()[FORGOTTEN] == 65_525
 
@@ -96,10 +95,10 @@ def test_the_elder_of_two_pieces_stays_though_its_number_may_be_higher() -> None
     book = TrackBook(max_lost=0)
     tracks = [book.open(0.0) for _ in range(65_535)]
     for track in tracks:
-        book.judge(track, CLEAR, 1.0, 0.0, 0.5)
+        book.judge(track, CLEAR, 1.0, 0.0, 0.5, at_once=True)
     book.prune({t.key for t in tracks[1:]})  # number 1 is free again
     young = book.open(1.0)
-    book.judge(young, CLEAR, 1.0, 1.0, 0.5)
+    book.judge(young, CLEAR, 1.0, 1.0, 0.5, at_once=True)
     assert (young.id, tracks[-1].id) == (1, 65_535)
     assert book.unite(young.key, tracks[-1].key) == (tracks[-1].key, young.key)
 
@@ -107,8 +106,8 @@ def test_the_elder_of_two_pieces_stays_though_its_number_may_be_higher() -> None
 def test_an_object_is_first_seen_when_it_gets_its_id() -> None:
     book = TrackBook(max_lost=5)
     track = book.open(1.0)
-    book.judge(track, -1.0, 1.0, 1.0, 0.5)
-    track.confirmed = True
+    book.judge(track, 0.3, 1.0, 1.0, 0.5)
+    track.seen = 2
     book.judge(track, CLEAR, 1.0, 3.0, 0.5)
     book.measure(np.full((4, 4), track.id, np.uint16), 3.0)
     assert [t.first_seen for t in book.report()] == [3.0]
@@ -153,5 +152,5 @@ def test_given_masks_keep_their_numbers(ids: list[int]) -> None:
     book = TrackBook(max_lost=0)
     assert [t.id for t in book.adopt(labels, 0.0)] == ids
     track = book.open(1.0)
-    book.judge(track, CLEAR, 1.0, 1.0, 0.5)
+    book.judge(track, CLEAR, 1.0, 1.0, 0.5, at_once=True)
     assert track.id and track.id not in ids

@@ -1,4 +1,4 @@
-"""Deciding which of the objects that the network sees, and of those that flow carried, are there, and which is which."""
+"""Deciding which of the objects that the network sees, or that flow carried, are there, and which is which."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from cc_ros.tracking.depth import DepthView
+from cc_ros.tracking.depth_parts import with_parts
 from cc_ros.tracking.label_maps import compact
 from cc_ros.tracking.objects.instances import candidates
 from cc_ros.tracking.objects.network import Seen
@@ -39,14 +41,19 @@ class Match:
     seen: bool
 
 
-def match(seen: Seen, prior: np.ndarray, scores: Mapping[int, float], least: float) -> list[Match]:
+def match(
+    seen: Seen, prior: np.ndarray, scores: Mapping[int, float], least: float, view: DepthView | None = None
+) -> list[Match]:
     """Return the objects of a look, the surest first.
 
     :param prior: HxW int32, the tracks' keys as known so far, 0 = none.
     :param scores: how sure each track was, faded.
     :param least: share of the image of the smallest new object.
+    :param view: depth that can be trusted; None = there is none.
     """
     odds, score = candidates(seen.pixels, seen.cells)
+    if view:
+        odds, score = with_parts(odds, score, view)
     shape = odds.shape[1:]
     keys, index = compact(cv2.resize(prior, shape[::-1], interpolation=cv2.INTER_NEAREST))
     tracks = keys[keys > 0]
@@ -60,7 +67,10 @@ def match(seen: Seen, prior: np.ndarray, scores: Mapping[int, float], least: flo
     base = np.concatenate([score, np.where(thing > _CARRIED_THING, known, 0)])
     rank = base.copy()
     if len(tracks):
-        rank[:n] += _SUPPORT * (iou[:n, n:] * np.minimum(2 * known, 1)).max(axis=1)
+        overlap = iou[:n, n:]
+        rank[:n] += _SUPPORT * (overlap * np.minimum(2 * known, 1)).max(axis=1)
+        again = np.where(overlap > _SAME, known, 0).max(axis=1)
+        rank[:n] = np.maximum(rank[:n], again + 0.1 * score)  # what is seen again is drawn anew, however sure it was
     free, used = np.ones(flat.shape[1], bool), set[int]()
     kept: list[int] = []
     found: list[Match] = []
@@ -87,14 +97,11 @@ def match(seen: Seen, prior: np.ndarray, scores: Mapping[int, float], least: flo
 
 def _continued(iou: np.ndarray, covered: np.ndarray, used: set[int]) -> int | None:
     """Return the track that a candidate continues, by its overlap with each, None where it is a new object."""
-    value = np.where(covered > _COVERS, np.maximum(iou, _CONTINUES * covered), iou)
-    value[list(used)] = 0
-    best = int(value.argmax()) if len(value) else 0
-    return (
-        best
-        if len(value) and value[best] >= _CONTINUES * _COVERS and (iou[best] >= _CONTINUES or covered[best] > _COVERS)
-        else None
-    )
+    fits = (iou >= _CONTINUES) | (covered > _COVERS)
+    fits[list(used)] = False
+    if not fits.any():
+        return None
+    return int(np.where(fits, np.maximum(iou, _CONTINUES * covered), -1).argmax())
 
 
 def supported(seen: Seen, carried: np.ndarray, count: int) -> dict[int, np.ndarray]:

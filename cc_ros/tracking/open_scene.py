@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from cc_ros.frame import Frame
-from cc_ros.tracking.depth import depth_view
+from cc_ros.tracking.depth import DepthTrust, depth_view
 from cc_ros.tracking.label_maps import compact
 from cc_ros.tracking.matching import Match, match, paint
 from cc_ros.tracking.objects.appearance import descriptors
@@ -49,6 +49,7 @@ class OpenScene:
         self._network = network
         self._recovery = recovery
         self._places = PlaceMemory()
+        self._trust = DepthTrust()
         self._every = every
         self._min_area = min_area
         self._judge_time = judge_time
@@ -90,6 +91,7 @@ class OpenScene:
     def _look(self, image: np.ndarray, grey: np.ndarray, stamp: float, frame: Frame | None) -> np.ndarray:
         seeing = self._beside.submit(self._network, image if frame is None else frame.image)
         view = depth_view(frame, (image.shape[1], image.shape[0])) if frame else None
+        view = view if view and self._trust(view, image) else None
         carried = self._carried(grey, outside=False)
         prior = self._prior(carried, self._recovery.recall(image))
         if view:  # what is seen at the place of an object is this object
@@ -99,7 +101,7 @@ class OpenScene:
         passed = min(max(stamp - self._looked, 0.0), 1.0)
         fade = math.exp(-_FADE * passed)
         scores = {key: fade * track.score for key, track in self._book.tracks.items()}
-        found = match(seen, prior, scores, self._min_area)
+        found = match(seen, prior, scores, self._min_area, view)
         self._judge(found, seen, stamp)
         keys = paint(found, prior)
         self._recovery.remember(keys)

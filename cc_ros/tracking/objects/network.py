@@ -31,11 +31,10 @@ class Seen:
     @classmethod
     def nothing(cls) -> Seen:
         """Return what is seen where there is nothing."""
-        empty = np.zeros((1, 8, 8), np.float32)
         return cls(
-            np.repeat(empty, PIXEL_CHANNELS, 0),
-            np.repeat(empty - 30, CELL_CHANNELS, 0)[:, ::2, ::2],
-            empty[:, ::4, ::4],
+            np.full((PIXEL_CHANNELS, 8, 8), -30, np.float32),
+            np.full((CELL_CHANNELS, 4, 4), -30, np.float32),
+            np.zeros((1, 2, 2), np.float32),
         )
 
     @property
