@@ -12,6 +12,7 @@ import numpy as np
 from cc_ros.frame import Frame
 from cc_ros.tracking.base import MAX_ID, Tracked, Tracker, check_image
 from cc_ros.tracking.carrying import Path
+from cc_ros.tracking.ids import REFUSED, IdPool
 from cc_ros.tracking.label_maps import compact
 from cc_ros.tracking.lane import Job, SlowLane
 from cc_ros.tracking.propagation import Propagator
@@ -109,6 +110,8 @@ class AutoTracker(Tracker):
         tracker, failure = self._lane.tracker, self._lane.failure
         if tracker is not None:
             health |= {k if k == "degraded" else f"sam2_{k}": v for k, v in tracker.health().items()}
+        if self._ids.pool.refused:
+            health[REFUSED] = self._ids.pool.refused
         health |= {"sam2_answers": self._answers, "sam2_late": self._late, "sam2_skipped": self._skipped}
         if failure:
             health["degraded"] = f"optical flow alone, SAM 2 is tried again later: {failure}"
@@ -206,13 +209,13 @@ class _Ids:
     def __init__(self) -> None:
         self.fast: dict[int, int] = {}
         self.slow: dict[int, int] = {}
-        self._next = 1
+        self.pool = IdPool()
 
     def keep(self, ids: Iterable[int]) -> None:
         """Give out these ids as they are."""
         self.fast = {i: i for i in ids}
         self.slow = dict(self.fast)
-        self._next = max(self.fast, default=0) + 1
+        self.pool.keep(self.fast)
 
     def match(self, slow: Tracked, fast_labels: np.ndarray) -> None:
         """Give the slow tracker's new objects the ids that the fast one's had in the same frame, and the other way."""
@@ -229,7 +232,7 @@ class _Ids:
             alike = iou[r].max() > MATCH_IOU
             if own not in self.slow:
                 known = self.fast.get(other, 0) if alike else 0
-                self.slow[own] = known if known and known not in taken else self._new()
+                self.slow[own] = known if known and known not in taken else self.pool.take()
                 taken.add(self.slow[own])
             if alike:
                 self.fast[other] = self.slow[own]
@@ -241,7 +244,9 @@ class _Ids:
         if slow is not None:
             slow_known = {t.id for t in slow.tracks}
             self.slow = {own: i for own, i in self.slow.items() if own in slow_known}
-        return {*self.fast.values(), *self.slow.values()}
+        known = {*self.fast.values(), *self.slow.values()} - {0}
+        self.pool.release_all_but(known)
+        return known
 
     def slow_table(self) -> np.ndarray:
         """Return the uint16 table from the slow tracker's ids to those given out."""
@@ -251,13 +256,8 @@ class _Ids:
         """Return the table for those of the fast tracker's objects that are ``shown``, new ones among them."""
         for own in shown:
             if own not in self.fast:
-                self.fast[own] = self._new()
+                self.fast[own] = self.pool.take()
         return _table({own: self.fast[own] for own in shown})
-
-    def _new(self) -> int:
-        """Return an unused id; 0, which is not drawn, once all are used up."""
-        self._next += 1
-        return self._next - 1 if self._next - 1 <= MAX_ID else 0
 
 
 def _table(ids: Mapping[int, int]) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -31,6 +32,7 @@ class Fallback(Tracker):
         self._primary = primary is not None
         self._labels: np.ndarray | None = None  # the newest map of the primary
         self._used = False  # whether the primary gave out an id
+        self._first: dict[int, float] = {}  # when the primary gave out those of the last frame
         self._reason = reason
         if reason:
             log.warning("tracking without SAM 2: %s", reason)
@@ -50,17 +52,21 @@ class Fallback(Tracker):
         if self._primary:
             self._labels = tracked.labels
             self._used = self._used or bool(tracked.tracks)
-        return tracked
+            self._first = {track.id: track.first_seen for track in tracked.tracks}
+            return tracked
+        # The same objects as before: an id with another first_seen would be another one.
+        tracks = (replace(t, first_seen=self._first.get(t.id, t.first_seen)) for t in tracked.tracks)
+        return replace(tracked, tracks=tuple(tracks))
 
     def seed(self, labels: np.ndarray) -> None:
         """Start a new episode whose first frame has these objects (HxW uint16); find no others."""
         self._active.seed(labels)
-        self._labels, self._used = labels, True
+        self._labels, self._used, self._first = labels, True, {}
 
     def reset(self) -> None:
         """Start a new episode: forget every object; ids begin at 1 again."""
         self._active.reset()
-        self._labels, self._used = None, False
+        self._labels, self._used, self._first = None, False, {}
 
     def health(self) -> Mapping[str, str | int | float]:
         """Return the active tracker's counters, and under ``degraded`` why it is the simple one."""

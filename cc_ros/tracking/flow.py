@@ -98,7 +98,7 @@ class FlowTracker(Tracker):
     def _publish_health(self) -> None:
         """Renew what ``health`` returns as a whole: it is read by other threads."""
         visible = sum(track.area > 0 for track in self._book.tracks.values())
-        self._health = {"objects": self._book.ids_given, "visible": visible}
+        self._health = {"objects": self._book.ids_given, "visible": visible, **self._book.health()}
 
 
 def _shrunk(image: np.ndarray, width: int) -> np.ndarray:

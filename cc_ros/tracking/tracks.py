@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from cc_ros.tracking.base import MAX_ID, Track, TrackStatus
+from cc_ros.tracking.base import Track, TrackStatus
+from cc_ros.tracking.ids import FORGOTTEN, REFUSED, IdPool
 from cc_ros.tracking.label_maps import compact, shapes
 
 _CLEAR = 2.0  # log odds that one look needs to give an id
@@ -21,6 +22,8 @@ class TrackState:
 
     :param key: number within the tracker's maps, never used again.
     :param id: the id that the outside sees; 0 while the region has only ever looked like background.
+    :param named: stamp at which it got its id; no earlier owner of that id was seen as late.
+    :param turn: counts the ids given so far: of two objects, the one with the lower turn has had its id for longer.
     :param objectness: log odds of being an object, averaged over time.
     :param colour: 3 float64, mean CIE Lab, averaged over time.
     :param peak: share of the image, the largest that it was.
@@ -32,6 +35,8 @@ class TrackState:
     first_seen: float
     last_seen: float
     id: int = 0
+    named: float = math.inf
+    turn: float = math.inf
     objectness: float = 0.0
     colour: np.ndarray = field(default_factory=lambda: np.zeros(3))
     peak: float = 0.0
@@ -63,12 +68,17 @@ class TrackBook:
         self.tracks: dict[int, TrackState] = {}
         self._judging = self._judged = -math.inf  # stamps of this look and of the one before
         self._next_key = 1
-        self._next_id = 1
+        self._pool = IdPool()
+        self._forgotten = 0
 
     @property
     def ids_given(self) -> int:
-        """How many ids were given in this episode."""
-        return self._next_id - 1
+        """How many objects got an id in this episode."""
+        return self._pool.given
+
+    def health(self) -> dict[str, int]:
+        """Return what was refused or forgotten, under names that say what to do."""
+        return {name: n for name, n in ((REFUSED, self._pool.refused), (FORGOTTEN, self._forgotten)) if n}
 
     def open(self, stamp: float) -> TrackState:
         """Start to follow a region."""
@@ -80,11 +90,12 @@ class TrackBook:
     def adopt(self, labels: np.ndarray, stamp: float) -> list[TrackState]:
         """Follow the objects of a map (HxW uint16) by the ids that it gives them."""
         adopted = []
-        for i in np.unique(labels[labels > 0]).tolist():
+        for turn, i in enumerate(np.unique(labels[labels > 0]).tolist(), 1):
             track = self.open(stamp)
-            track.id, track.objectness, track.held, track.judged = i, math.inf, 1.0, stamp
+            track.id, track.named, track.turn = i, stamp, turn
+            track.objectness, track.held, track.judged = math.inf, 1.0, stamp
             adopted.append(track)
-        self._next_id = int(labels.max()) + 1
+        self._pool.keep([track.id for track in adopted])
         return adopted
 
     def judge(self, track: TrackState, objectness: float, held: float, stamp: float, average: float) -> None:
@@ -103,17 +114,17 @@ class TrackBook:
         track.held += rate * (held - track.held)
         track.judged = stamp
         enough = track.objectness > (0 if track.confirmed else _CLEAR)
-        if not track.id and enough and self._next_id <= MAX_ID:
-            track.id = self._next_id
-            self._next_id += 1
+        if not track.id and enough:
+            track.id, track.named, track.turn = self._pool.take(), stamp, self._pool.given
 
     def unite(self, one: int, other: int) -> tuple[int, int]:
         """Make one track of two (keys) that are one thing; return the key that remains and the one that is gone.
 
         The one that has had an id for longer remains.
         """
-        elder, younger = sorted((self.tracks[one], self.tracks[other]), key=lambda t: (t.id or MAX_ID + 1, t.key))
-        del self.tracks[younger.key]
+        pair = self.tracks[one], self.tracks[other]
+        elder, younger = sorted(pair, key=lambda t: (t.turn if t.id else math.inf, t.key))
+        self._drop(younger)
         return elder.key, younger.key
 
     def ids(self, keys: np.ndarray) -> np.ndarray:
@@ -149,12 +160,17 @@ class TrackBook:
         away = sorted((t for t in self.tracks.values() if t.key not in present), key=lambda t: t.last_seen)
         for group in ([t for t in away if t.id], [t for t in away if not t.id]):
             for track in group[: max(len(group) - self._max_lost, 0)]:
-                del self.tracks[track.key]
+                self._drop(track)
+                self._forgotten += track.id > 0
+
+    def _drop(self, track: TrackState) -> None:
+        del self.tracks[track.key]
+        self._pool.release(track.id)
 
     def report(self) -> tuple[Track, ...]:
         """Return the objects that were ever in a map, those in view first."""
         seen = [(t, t.centre) for t in self.tracks.values() if t.id and t.centre is not None]
         seen.sort(key=lambda pair: (pair[0].area == 0, pair[0].id))
         return tuple(
-            Track(t.id, t.status, t.area, centre, t.box, t.confidence, t.first_seen, t.last_seen) for t, centre in seen
+            Track(t.id, t.status, t.area, centre, t.box, t.confidence, t.named, t.last_seen) for t, centre in seen
         )

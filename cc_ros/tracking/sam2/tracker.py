@@ -14,7 +14,8 @@ import torch.nn.functional as F
 
 from cc_ros.errors import BackendError
 from cc_ros.frame import Frame
-from cc_ros.tracking.base import MAX_ID, Tracked, Tracker, check_image
+from cc_ros.tracking.base import Tracked, Tracker, check_image
+from cc_ros.tracking.ids import FORGOTTEN, IdPool
 from cc_ros.tracking.proposals import Proposer
 from cc_ros.tracking.sam2.discovery import SAME, Discovery
 from cc_ros.tracking.sam2.idle import IdleWorker
@@ -88,7 +89,9 @@ class Sam2Tracker(Tracker):
         self._gallery.clear()
         self._sightings = Sightings()
         self._index = 0
-        self._next_id = 1
+        self._pool = IdPool()
+        self._turn: dict[int, int] = {}  # by id: how many were given until then
+        self._forgotten = 0
         self._searched = -self._settings.discover_every
         self._absent: dict[int, int] = {}  # frames since it was in view, by id
         self._seed: np.ndarray | None = None
@@ -168,7 +171,8 @@ class Sam2Tracker(Tracker):
             prediction = self._predictor.from_masks(encoding, masks)
             self._predictor.add(some, encoding.index, self._predictor.remember(encoding, prediction))
             self._gallery.look(some, looks(encoding, prediction))
-        self._next_id = max(ids, default=0) + 1
+        self._pool.keep(ids)
+        self._turn = {i: turn for turn, i in enumerate(ids)}
         self._max_objects = max(self._max_objects, len(ids))
         self._seed = None
         return labels
@@ -179,7 +183,7 @@ class Sam2Tracker(Tracker):
         return bool(wanted and self._room() > 0 and rested and not self._worker.busy)
 
     def _room(self) -> int:
-        return min(self._max_objects - len(self._predictor.ids), MAX_ID + 1 - self._next_id)
+        return min(self._max_objects - len(self._predictor.ids), self._pool.left)
 
     def _search(self, encoding: Encoding, image: np.ndarray, labels: np.ndarray) -> Joined | None:
         """Search at once on the first frame or when told so, else begin a search for the time between frames."""
@@ -218,7 +222,8 @@ class Sam2Tracker(Tracker):
             return None
         for row in rows:
             if not ids[row]:
-                ids[row], self._next_id = self._next_id, self._next_id + 1
+                ids[row] = self._pool.take()
+                self._turn[ids[row]] = self._pool.given
         ids = [ids[row] for row in rows]
         self._predictor.add(ids, found.index, [found.moments[row] for row in rows])
         self._gallery.look(ids, found.looks[rows])
@@ -233,10 +238,11 @@ class Sam2Tracker(Tracker):
             rows = [row for row, i in enumerate(ids) if i in in_view and iou[row] >= self._settings.min_iou]
             if rows:
                 self._gallery.look([ids[row] for row in rows], looks(encoding, prediction[rows]))
-            gone |= doubles(ids, prediction)
+            gone |= doubles(ids, prediction, self._turn)
         self._predictor.remove([i for i in self._predictor.ids if i in gone])
         self._gallery.find(in_view - gone)
         self._gallery.lose({i for i, frames in self._absent.items() if frames >= BLINK} | gone)
+        self._forgotten += self._pool.release_all_but({*self._predictor.ids, *self._gallery.lost})
 
     def _report(self) -> None:
         """Renew what ``health`` returns as a whole: it is read by other threads."""
@@ -244,13 +250,15 @@ class Sam2Tracker(Tracker):
             self._megabytes = round((self._predictor.state_bytes() + self._gallery.state_bytes()) / 2**20, 1)
         health: dict[str, str | int | float] = {
             "device": str(self._predictor.device),
-            "objects": self._next_id - 1,
+            "objects": self._pool.given,
             "tracked": len(self._predictor.ids),
             "lost": len(self._gallery.lost),
             "recovered": self._recovered,
             "searches": self._searches,
             "state_mb": self._megabytes,
         }
+        if self._forgotten:
+            health[FORGOTTEN] = self._forgotten
         if self._degraded:
             health["degraded"] = self._degraded
         self._health = health
@@ -312,11 +320,14 @@ def confidence(ids: Sequence[int], prediction: Prediction | None) -> dict[int, f
     return dict(zip(ids, (prediction.iou * prediction.score.sigmoid()).clamp(0, 1).tolist(), strict=True))
 
 
-def doubles(ids: Sequence[int], prediction: Prediction) -> set[int]:
-    """Return the younger of each two objects whose masks have become the same."""
+def doubles(ids: Sequence[int], prediction: Prediction, turn: Mapping[int, int]) -> set[int]:
+    """Return the younger of each two objects whose masks have become the same.
+
+    :param turn: by id: a higher one was given later.
+    """
     flat = (F.adaptive_avg_pool2d((prediction.logits > 0).float(), 64) > 0.5).float().flatten(1)
     shared = flat @ flat.T
     area = flat.sum(dim=1)
     same = shared > SAME * (area[:, None] + area - shared).clamp(min=1)
     pairs = same.nonzero().tolist()
-    return {max(ids[a], ids[b]) for a, b in pairs if a != b}
+    return {max(ids[a], ids[b], key=lambda i: turn[i]) for a, b in pairs if a != b}
