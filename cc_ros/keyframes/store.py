@@ -138,8 +138,8 @@ class KeyframeStore:
     second candidate goes and the interval doubles. So memory is constant and the spacing even, however long the
     episode. Thread-safe.
 
-    Ids of a long episode are given anew (see ``cc_ros/msg/Track``). Frames kept from before then lose the id, so that it
-    never names two things.
+    Ids of a long episode are given anew (see ``cc_ros/msg/Track``). Frames kept from before then lose the id, so that
+    it never names two things.
 
     :ivar let_go: how often that happened, ids.
     :param capacity: candidates over the whole episode; at least twice the frames ever asked for gives even spacing.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
@@ -20,27 +20,34 @@ UNBOUNDED = 2**31 - 1
 class NodeParameters:
     """The settings of a node as ROS parameters ``<prefix>.<name>``, or ``<name>`` where the prefix is empty.
 
-    A value that a setting does not allow is refused, at start by an exception and later by a veto with the reason.
+    A value that a setting does not allow is refused, at start by an exception and later by a veto with the reason. For
+    a value that is taken, the result says if it holds only later.
 
     :param node: declares the parameters on it.
     :param groups: (prefix, settings dataclass) pairs.
+    :param when: returns for a settings dataclass when a value that is set now takes effect, or "" where soon.
     :raises SettingsError: a value given at start is of the wrong type or not allowed.
     """
 
-    def __init__(self, node: Node, groups: Sequence[tuple[str, type]]) -> None:
+    def __init__(
+        self, node: Node, groups: Sequence[tuple[str, type]], when: Callable[[type], str] = lambda cls: ""
+    ) -> None:
         self._node = node
         self._groups = {cls: prefix for prefix, cls in groups}
         self._knobs: dict[str, Knob] = {}
+        self._owners: dict[str, type] = {}
+        self._when: Callable[[type], str] = lambda cls: ""  # while they are declared
         for prefix, cls in groups:
             for knob in knobs(cls):
                 name = f"{prefix}.{knob.name}" if prefix else knob.name
-                self._knobs[name] = knob
+                self._knobs[name], self._owners[name] = knob, cls
         node.add_on_set_parameters_callback(self._check)
         for name, knob in self._knobs.items():
             try:
                 node.declare_parameter(name, knob.default, _descriptor(knob))
             except (InvalidParameterTypeException, InvalidParameterValueException) as error:
                 raise SettingsError(f"{node.get_name()}: parameter {name}: {error}") from error
+        self._when = when
 
     def read(self, cls: type[T]) -> T:
         """Return the settings ``cls`` with the present values of its parameters.
@@ -52,6 +59,7 @@ class NodeParameters:
         return checked(cls, {short: self._node.get_parameter(name).value for name, short in names.items()})
 
     def _check(self, parameters: list[Parameter]) -> SetParametersResult:
+        later = []
         for parameter in parameters:
             knob = self._knobs.get(parameter.name)
             if knob is None:
@@ -60,7 +68,12 @@ class NodeParameters:
                 knob.check(parameter.value)
             except SettingsError as error:
                 return SetParametersResult(successful=False, reason=str(error))
-        return SetParametersResult(successful=True)
+            when = self._when(self._owners[parameter.name])
+            if when:
+                later.append(f"{parameter.name} {when}")
+        if later:
+            self._node.get_logger().info("; ".join(later))
+        return SetParametersResult(successful=True, reason="; ".join(later))
 
 
 def _descriptor(knob: Knob) -> ParameterDescriptor:
