@@ -20,8 +20,7 @@ UNBOUNDED = 2**31 - 1
 class NodeParameters:
     """The settings of a node as ROS parameters ``<prefix>.<name>``, or ``<name>`` where the prefix is empty.
 
-    A value that a setting does not allow is refused, at start by an exception and later by a veto with the reason. For
-    a value that is taken, the result says if it holds only later.
+    A value that a setting does not allow is refused, at start by an exception and later by a veto with the reason.
 
     :param node: declares the parameters on it.
     :param groups: (prefix, settings dataclass) pairs.
@@ -29,14 +28,11 @@ class NodeParameters:
     :raises SettingsError: a value given at start is of the wrong type or not allowed.
     """
 
-    def __init__(
-        self, node: Node, groups: Sequence[tuple[str, type]], when: Callable[[type], str] = lambda cls: ""
-    ) -> None:
+    def __init__(self, node: Node, groups: Sequence[tuple[str, type]]) -> None:
         self._node = node
         self._groups = {cls: prefix for prefix, cls in groups}
         self._knobs: dict[str, Knob] = {}
         self._owners: dict[str, type] = {}
-        self._when: Callable[[type], str] = lambda cls: ""  # while they are declared
         for prefix, cls in groups:
             for knob in knobs(cls):
                 name = f"{prefix}.{knob.name}" if prefix else knob.name
@@ -47,7 +43,6 @@ class NodeParameters:
                 node.declare_parameter(name, knob.default, _descriptor(knob))
             except (InvalidParameterTypeException, InvalidParameterValueException) as error:
                 raise SettingsError(f"{node.get_name()}: parameter {name}: {error}") from error
-        self._when = when
 
     def read(self, cls: type[T]) -> T:
         """Return the settings ``cls`` with the present values of its parameters.
@@ -58,8 +53,15 @@ class NodeParameters:
         names = {f"{prefix}.{knob.name}" if prefix else knob.name: knob.name for knob in knobs(cls)}
         return checked(cls, {short: self._node.get_parameter(name).value for name, short in names.items()})
 
+    def later(self, parameters: Sequence[Parameter], when: Callable[[type], str]) -> str:
+        """Return for people which of these hold only later, or "".
+
+        :param when: returns when a setting of a dataclass takes effect, or "" where soon.
+        """
+        told = [(p.name, when(self._owners[p.name])) for p in parameters if p.name in self._owners]
+        return "; ".join(f"{name} {time}" for name, time in told if time)
+
     def _check(self, parameters: list[Parameter]) -> SetParametersResult:
-        later = []
         for parameter in parameters:
             knob = self._knobs.get(parameter.name)
             if knob is None:
@@ -68,12 +70,7 @@ class NodeParameters:
                 knob.check(parameter.value)
             except SettingsError as error:
                 return SetParametersResult(successful=False, reason=str(error))
-            when = self._when(self._owners[parameter.name])
-            if when:
-                later.append(f"{parameter.name} {when}")
-        if later:
-            self._node.get_logger().info("; ".join(later))
-        return SetParametersResult(successful=True, reason="; ".join(later))
+        return SetParametersResult(successful=True)
 
 
 def _descriptor(knob: Knob) -> ParameterDescriptor:

@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rcl_interfaces.msg import SetParametersResult
 from rclpy.callback_groups import CallbackGroup, MutuallyExclusiveCallbackGroup
 from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.parameter import Parameter
 from std_srvs.srv import Trigger
 
 from cc_ros.errors import CCError
@@ -64,7 +66,7 @@ class StepNode(LifecycleNode):
         self._state_lock = threading.Lock()
         self.active = False
         super().__init__(self.name, **node_options)  # from here on it may be destroyed
-        self.parameters = NodeParameters(self, self.all_groups(), self._when_taken)
+        self.parameters = NodeParameters(self, self.all_groups())
         self.background = MutuallyExclusiveCallbackGroup()
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         period = self.parameters.read(NodeSettings).diagnostics_period
@@ -173,6 +175,15 @@ class StepNode(LifecycleNode):
         """Break off what takes long: the process ends."""
         self.ending.set()
         self._attempt("breaking off", self.break_off)
+
+    def set_parameters_atomically(self, parameter_list: list[Parameter]) -> SetParametersResult:
+        """Set parameters; the result says what takes effect only later. ``ros2 param set`` comes here too."""
+        result = super().set_parameters_atomically(parameter_list)
+        if result.successful:  # rclpy drops the reason that a callback gives for these
+            result.reason = self.parameters.later(parameter_list, self._when_taken)
+            if result.reason:
+                self.get_logger().info(result.reason)
+        return result
 
     def _when_taken(self, group: type) -> str:
         """Return when a parameter of this group that is set now takes effect; "" = with the activation to come."""
