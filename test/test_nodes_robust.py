@@ -19,7 +19,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.msg import State, Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 from nodes_alone import SECOND, SMALL, T0, Start, alone, keyframes_of, masks_of, matched, send, small
-from nodes_rig import Onlooker, cc_ros, image_of, scene, until
+from nodes_rig import Onlooker, Program, cc_ros, image_of, scene, until
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters
 from sensor_msgs.msg import CameraInfo, Image
@@ -281,6 +281,13 @@ def figures(diagnostics: list[Any], node: str) -> dict[str, str]:
     return heard[-1] if heard else {}
 
 
+def test_diagnostics_go_on_when_the_state_cannot_be_told(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    node, look = start(KeyframesNode, "-p", "diagnostics_period:=0.1")
+    diagnostics = look.listen(DiagnosticArray, "/diagnostics")
+    monkeypatch.setattr(node, "health", lambda: {}["nothing"])
+    until(lambda: any("KeyError" in s.message for m in diagnostics for s in m.status))
+
+
 # -- the stream
 
 
@@ -336,6 +343,29 @@ def test_large_images_are_reduced_and_their_masks_are_of_the_whole_size(
         assert (box.width, box.height) == (np.ptp(columns) + 1, np.ptp(rows) + 1)
         assert track.area == len(rows)
         assert np.abs(track.centre - np.array([columns.mean(), rows.mean()])).max() < 1
+
+
+LOADING = """
+import time
+from cc_ros.nodes import spin
+from cc_ros.nodes.keyframes import KeyframesNode
+
+class Loading(KeyframesNode):
+    def prepare(self):
+        print("loading", flush=True)
+        time.sleep(60)
+
+spin.PATIENCE = 0.2
+raise SystemExit(spin.main_of([Loading], []))
+"""
+
+
+def test_a_signal_does_not_wait_for_what_cannot_be_broken_off() -> None:
+    with Program(["-c", LOADING]) as program:
+        program.wait_for("loading")
+        program.signal(signal.SIGINT)
+        assert program.end(15) == 0, program.text
+        assert "ended while a node was still loading" in program.text
 
 
 def test_up_says_how_long_it_took_and_ends_while_it_starts() -> None:

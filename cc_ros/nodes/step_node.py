@@ -272,11 +272,19 @@ class StepNode(LifecycleNode):
         return response
 
     def _publish_diagnostics(self) -> None:
-        trouble, figures = self.health() if self.active else ("", {})
+        broken, trouble = "", ""
+        figures: Mapping[str, object] = {}
+        try:
+            trouble, figures = self.health() if self.active else ("", {})
+        except Exception as error:
+            broken = f"its state cannot be told: {error!r}"
+            self.fault("errors", f"{broken}\n{traceback.format_exc()}")
         # Aggregators tell statuses apart by name, so it has to hold the namespace.
         status = DiagnosticStatus(name=self.get_fully_qualified_name().lstrip("/"))
         status.level = DiagnosticStatus.WARN if trouble else DiagnosticStatus.OK
-        status.message = trouble or ("running" if self.active else "inactive")
+        if broken:
+            status.level = DiagnosticStatus.ERROR
+        status.message = broken or trouble or ("running" if self.active else "inactive")
         with self._count_lock:
             reasons = {f"{kind}_last": text for kind, text in {**self._reasons, **self.remarks}.items()}
             pairs: dict[str, object] = {**figures, **self.counters, **reasons}
