@@ -76,8 +76,8 @@ class KeyframesNode(StepNode):
         self.undo.callback(self._camera.close)
         self._input = ImageInput(self, camera.transport, self._on_image)
         self.undo.callback(self._input.close)
-        masks = self.create_subscription(TrackedMasks, "cc/masks", self._on_masks, QoSProfile(depth=5))
-        self.undo.callback(self.destroy_subscription, masks)
+        self._masks = self.create_subscription(TrackedMasks, "cc/masks", self._on_masks, QoSProfile(depth=5))
+        self.undo.callback(lambda: self.destroy_subscription(self._masks))
         timer = self.create_timer(self._settings.publish_period, self._publish, self.background, STEADY)
         self.undo.callback(self.destroy_timer, timer)
 
