@@ -33,11 +33,21 @@ from sensor_msgs.msg import CompressedImage, Image
 from cc_ros.dds import prepare
 from cc_ros.frame import Frame
 from cc_ros.keyframes import Candidate, Keyframes
-from cc_ros.nodes.convert import MessagePicture, image_message, nanoseconds, to_bgr, to_labels, track_message
+from cc_ros.nodes.convert import (
+    MessagePicture,
+    enlarged,
+    image_message,
+    nanoseconds,
+    to_bgr,
+    to_labels,
+    to_small_bgr,
+    track_message,
+)
 from cc_ros.nodes.keyframes import KeyframesNode
 from cc_ros.nodes.spin import executor_of, spin
-from cc_ros.nodes.tracker import TrackerNode
+from cc_ros.nodes.tracker import DETAIL, TrackerNode
 from cc_ros.tracking.factory import make_tracker
+from cc_ros.tracking.flow import FlowSettings
 
 PERIOD = 10**9 // 15  # nanoseconds between two stamps
 Size = tuple[int, int]
@@ -131,7 +141,8 @@ def tracker(messages: list[Any]) -> tuple[Times, Times]:
     alone = make_tracker("flow")
 
     def step(message: Any) -> None:
-        alone.step(Frame(to_bgr(message), nanoseconds(message.header.stamp) * 1e-9))
+        image, size = to_small_bgr(message, DETAIL * FlowSettings().work_width)
+        enlarged(alone.step(Frame(image, nanoseconds(message.header.stamp) * 1e-9)), size)
 
     step = timed(step, without)
     with running(TrackerNode, "-p", "backend:=flow") as (node, look):
@@ -209,7 +220,7 @@ def throughput(kind: str, size: str, frames: int, rate: float) -> tuple[int, int
     plain = {k: v for k, v in os.environ.items() if not k.startswith(("FASTDDS_", "FASTRTPS_"))}
     if os.environ.get("ROS_AUTOMATIC_DISCOVERY_RANGE") == "SYSTEM_DEFAULT":
         plain["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
-    with running(TrackerNode, "-p", "backend:=flow") as (node, look):
+    with running(TrackerNode, "-p", "backend:=flow", "-p", "queue:=10") as (node, look):
         heard = look.listen(TrackedMasks, "cc/masks")
         command = [sys.executable, __file__, "--camera", kind, size, str(frames), str(rate)]
         subprocess.run(command, env=plain, check=True, timeout=120)

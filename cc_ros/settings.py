@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, TypeVar, cast, get_type_hints
 
 from cc_ros.errors import SettingsError
 
 T = TypeVar("T")
 Scalar = bool | int | float | str
+WORDS = {
+    **dict.fromkeys(("true", "yes", "on", "1"), True),
+    **dict.fromkeys(("false", "no", "off", "0"), False),
+}
 
 
 def knob(
@@ -19,6 +25,7 @@ def knob(
     ge: float | None = None,
     le: float | None = None,
     choices: tuple[str, ...] = (),
+    valid: Callable[[Any], object] | None = None,
 ) -> Any:
     """Return a dataclass field with its documentation and limits.
 
@@ -27,8 +34,28 @@ def knob(
     :param ge: smallest allowed value, inclusive.
     :param le: largest allowed value, inclusive.
     :param choices: the allowed strings; empty = any.
+    :param valid: raises a SettingsError for what else is not allowed, such as a file that is missing.
     """
-    return dataclasses.field(default=default, metadata={"help": help, "ge": ge, "le": le, "choices": choices})
+    metadata = {"help": help, "ge": ge, "le": le, "choices": choices, "valid": valid}
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+def a_folder(path: str) -> None:
+    """Refuse what is no folder; empty = none.
+
+    :raises SettingsError: it is missing or something else.
+    """
+    if path and not Path(path).expanduser().is_dir():
+        raise SettingsError(f"there is no folder {path!r}")
+
+
+def a_file(path: str) -> None:
+    """Refuse what is no file; empty = none.
+
+    :raises SettingsError: it is missing or something else.
+    """
+    if path and not Path(path).expanduser().is_file():
+        raise SettingsError(f"there is no file {path!r}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,11 +69,12 @@ class Knob:
     ge: float | None
     le: float | None
     choices: tuple[str, ...]
+    valid: Callable[[Any], object] | None = None
 
     def check(self, value: Any) -> Any:
         """Return ``value`` as this knob's type; an int is taken for a float.
 
-        :raises SettingsError: wrong type, out of range or not among the choices.
+        :raises SettingsError: wrong type, not finite, out of range, not among the choices, or else not allowed.
         """
         if self.type is float and isinstance(value, int) and not isinstance(value, bool):
             value = float(value)
@@ -55,11 +83,31 @@ class Knob:
         if self.choices and value not in self.choices:
             raise SettingsError(f"{self.name} must be one of {', '.join(self.choices)}, got {value!r}")
         number = cast(float, value)
-        if self.ge is not None and not number >= self.ge:  # so written, NaN fails as well
+        if self.type is float and not math.isfinite(number):
+            raise SettingsError(f"{self.name} must be a finite number, got {value!r}")
+        if self.ge is not None and number < self.ge:
             raise SettingsError(f"{self.name} must be at least {self.ge:g}, got {value!r}")
-        if self.le is not None and not number <= self.le:
+        if self.le is not None and number > self.le:
             raise SettingsError(f"{self.name} must be at most {self.le:g}, got {value!r}")
+        if self.valid is not None:
+            try:
+                self.valid(value)
+            except SettingsError as error:
+                raise SettingsError(f"{self.name}: {error}") from error
         return value
+
+    def parse(self, text: str) -> Any:
+        """Return the value that a text means, as from a command line; booleans are true or false, yes, no, on, off.
+
+        :raises SettingsError: it means none, or one that is not allowed.
+        """
+        try:
+            return self.check(WORDS[text.strip().lower()] if self.type is bool else self.type(text))
+        except (ValueError, KeyError) as error:
+            if isinstance(error, SettingsError):
+                raise
+            wanted = "true or false" if self.type is bool else self.type.__name__
+            raise SettingsError(f"{self.name} must be {wanted}, got {text!r}") from error
 
 
 def knobs(cls: type) -> Iterator[Knob]:
@@ -67,7 +115,7 @@ def knobs(cls: type) -> Iterator[Knob]:
     types = get_type_hints(cls)
     for field in dataclasses.fields(cls):
         meta, default = field.metadata, cast(Scalar, field.default)
-        yield Knob(field.name, types[field.name], default, meta["help"], meta["ge"], meta["le"], meta["choices"])
+        yield Knob(field.name, types[field.name], default, **meta)
 
 
 def checked(cls: type[T], values: Mapping[str, Any]) -> T:

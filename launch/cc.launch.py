@@ -11,7 +11,9 @@ from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import LifecycleNode
 
+from cc_ros.errors import SettingsError
 from cc_ros.nodes.defaults import NODES, parameters
+from cc_ros.settings import WORDS
 
 INPUTS = {
     "image": "camera images, sensor_msgs/Image; image/compressed moves along",
@@ -28,15 +30,27 @@ def nodes(context):
     def value(name):
         return LaunchConfiguration(name).perform(context)
 
+    def flag(name):
+        text = value(name).strip().lower()
+        if text not in WORDS:
+            raise SettingsError(f"launch argument {name}: it must be true or false, got {text!r}")
+        return WORDS[text]
+
+    def parsed(name, knob):
+        try:
+            return knob.parse(value(name))
+        except SettingsError as error:
+            raise SettingsError(f"launch argument {name}: {error}") from error
+
     remappings = [(topic, value(topic)) for topic in (*INPUTS, *OUTPUTS)]
     actions = []
     for node in NODES:
         given = {}
         for name, knob in parameters(node):
-            text = value(f"{node.name}.{name}")
-            if text:
-                given[name] = text.lower() in ("true", "1") if knob.type is bool else knob.type(text)
-        given["use_sim_time"] = value("use_sim_time").lower() in ("true", "1")
+            argument = f"{node.name}.{name}"
+            if value(argument):
+                given[name] = parsed(argument, knob)
+        given["use_sim_time"] = flag("use_sim_time")
         actions.append(
             LifecycleNode(
                 package="cc_ros",

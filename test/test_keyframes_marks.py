@@ -1,6 +1,8 @@
 """Marks: readable wherever their objects are, drawn as asked, equal numbers on equal objects."""
 
 import json
+import math
+import time
 
 import cv2
 import numpy as np
@@ -8,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cc_ros.errors import SettingsError
+from cc_ros.errors import ImageError, SettingsError
 from cc_ros.keyframes import ArrayPicture, Candidate, KeyframeRequest, Keyframes, KeyframeSettings, Mark, MarkSettings
 from cc_ros.keyframes.marks import blur_objects, colour, draw_marks, place_discs
 from cc_ros.keyframes.overlay import draw_labels
@@ -214,3 +216,43 @@ def test_the_overlay_tints_objects_and_leaves_the_rest():
     assert (shown[labels == 0] == 128).all()
     assert (shown[labels == 4] != 128).any(axis=1).all()
     assert (image == 128).all()
+
+
+@pytest.mark.parametrize(
+    ("wish", "style", "told"),
+    [
+        ({"frames": 65}, {}, "frames must be at most 64"),
+        ({"marks": 2**32 - 1}, {}, "marks must be at most 500"),
+        ({"kind": "doodles"}, {}, "kind must be one of marks, raw, set_of_mark"),
+        ({"last_seconds": math.nan}, {}, "last_seconds"),
+        ({"last_seconds": math.inf}, {}, "last_seconds"),
+        ({"last_seconds": -1.0}, {}, "last_seconds"),
+        ({}, {"diameter": 100_000}, "diameter must be at most 1000"),
+        ({}, {"diameter": 2**32 - 1}, "diameter must be at most 1000"),
+        ({}, {"fill": "notacolour"}, "fill: 'notacolour' is no colour"),
+        ({}, {"text": "#12345"}, "text: '#12345' is no colour"),
+    ],
+)
+def test_a_wish_meets_the_limits_of_the_settings(wish, style, told):
+    with pytest.raises(SettingsError, match=told):
+        episode().marked(KeyframeRequest(**wish), MarkSettings(**style))
+
+
+def test_the_most_that_may_be_wished_for_is_drawn_soon():
+    keyframes = Keyframes(KeyframeSettings(min_confidence=0.0))
+    labels = np.kron(np.arange(1, 513, dtype=np.uint16).reshape(16, 32), np.ones((12, 8), np.uint16))
+    for i in range(4):
+        keyframes.store.offer(Candidate(i, float(i), ArrayPicture(np.zeros((192, 256, 3), np.uint8)), labels))
+    begun = time.monotonic()
+    marked = keyframes.marked(KeyframeRequest(frames=4, marks=500), MarkSettings(diameter=1000))
+    assert [len(keyframe.marks) for keyframe in marked] == [500] * 4
+    assert time.monotonic() - begun < 20
+
+
+def test_a_mask_of_another_size_than_its_image_is_refused():
+    keyframes = Keyframes()
+    keyframes.store.offer(
+        Candidate(0, 0.0, ArrayPicture(np.zeros((48, 64, 3), np.uint8)), np.ones((24, 32), np.uint16))
+    )
+    with pytest.raises(ImageError, match=r"mask of \(32, 24\)"):
+        keyframes.marked()

@@ -1,5 +1,6 @@
 """Sparsifying and selecting: frames spread over an endless stream in constant memory, and the objects of them."""
 
+import dataclasses
 import itertools
 
 import numpy as np
@@ -133,3 +134,50 @@ def test_depths_are_medians_over_the_mask_without_the_unknown():
     assert median_depths(labels, depth, areas(labels)) == {1: 2.0}
     with pytest.raises(ImageError, match="depth image"):
         median_depths(labels, depth[:1], {})
+
+
+def seen(index: int, stamp: float, objects: dict[int, float]) -> Candidate:
+    """Return a frame of 10x10 pixels with an object a row: id -> when it was first seen."""
+    labels = np.zeros((10, 10), np.uint16)
+    labels[: len(objects)] = np.array(list(objects), np.uint16)[:, None]
+    return Candidate(index, stamp, ArrayPicture(np.zeros((10, 10, 3), np.uint8)), labels, first_seen=objects)
+
+
+def test_an_id_given_anew_leaves_the_frames_in_which_it_meant_something_else():
+    store = KeyframeStore()
+    store.offer(seen(0, 0.0, {1: 0.0, 2: 0.0}))
+    store.offer(seen(1, 1.0, {1: 0.0, 3: 1.0}))
+    assert [sorted(kept.areas) for kept in store.choose(8)] == [[1, 2], [1, 3]]
+    before = store.choose(8)[1]
+    store.offer(seen(2, 2.0, {2: 2.0, 3: 1.0}))
+    assert [sorted(kept.areas) for kept in store.choose(8)] == [[1], [1, 3], [2, 3]]
+    assert store.let_go == 1
+    assert store.choose(8)[1] is before, "what did not change needs no drawing anew"
+    store.offer(seen(3, 3.0, {1: 2.5}))
+    assert [sorted(kept.areas) for kept in store.choose(8)] == [[], [3], [2, 3], [1]]
+    assert store.let_go == 2
+    assert store.choose(1, 0.1)[0].areas == {1: 10}
+
+
+def test_stamps_that_stand_still_do_not_make_one_object_two():
+    store = KeyframeStore()
+    for i, first in enumerate([0.0, 0.0, 0.0]):  # first seen by the time of arrival, after the stamp that stands still
+        store.offer(seen(i, 0.0, {1: first, 2: 0.7}))
+    assert [sorted(kept.areas) for kept in store.choose(8)] == [[1, 2]] * 3
+    assert store.let_go == 0
+
+
+def test_frames_that_do_not_know_since_when_go_by_their_stamp():
+    store = KeyframeStore()
+    bare = seen(0, 5.0, {1: 0.0, 2: 0.0})
+    store.offer(dataclasses.replace(bare, first_seen={}))
+    store.offer(seen(1, 6.0, {1: 6.0, 2: 4.0}))
+    assert sorted(store.choose(2)[0].areas) == [2]
+
+
+def test_a_million_objects_leave_only_as_much_as_the_ids_can_mean():
+    store = KeyframeStore(capacity=16, recent_seconds=1.0, recent_capacity=4)
+    for i in range(1000):
+        first = {1 + (1000 * i + k) % 65_535: float(i) for k in range(1000)}
+        store.offer(Candidate(i, float(i), ArrayPicture(IMAGE), LABELS, first_seen=first))
+    assert len(store._meaning) == 65_535

@@ -15,6 +15,7 @@ pytest.importorskip("rclpy")
 
 import yaml
 
+from cc_ros.errors import SettingsError
 from cc_ros.nodes.defaults import NODES, as_yaml, parameters
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -109,6 +110,29 @@ def test_what_is_given_reaches_its_node_and_nothing_else_overrides_the_file(laun
     for node in nodes.values():
         assert {("image", "/camera/image_raw"), ("cc/goal", "goal_pose")} <= set(node.remappings)
         assert node.namespace == "robot1"
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"), [("yes", True), ("on", True), ("1", True), ("TRUE", True), ("no", False), ("Off", False)]
+)
+def test_true_and_false_have_many_spellings(launched: Any, text: str, meant: bool) -> None:
+    _, nodes = launched(**{"use_sim_time": text, "cc_keyframes.mark.overlay": text})
+    assert nodes["cc_keyframes"].parameters[1] == {"mark.overlay": meant, "use_sim_time": meant}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "told"),
+    [
+        ("cc_keyframes.frames", "abc", "frames must be int, got 'abc'"),
+        ("cc_keyframes.frames", "65", "at most 64"),
+        ("cc_keyframes.mark.outline", "maybe", "outline must be true or false, got 'maybe'"),
+        ("cc_keyframes.camera.camera_x", "nan", "camera_x must be a finite number"),
+        ("use_sim_time", "ja", "true or false, got 'ja'"),
+    ],
+)
+def test_an_argument_that_cannot_be_used_is_named(launched: Any, name: str, text: str, told: str) -> None:
+    with pytest.raises(SettingsError, match=f"launch argument {name}: .*{told}"):
+        launched(**{name: text})
 
 
 def test_the_parameter_file_is_that_of_the_code() -> None:

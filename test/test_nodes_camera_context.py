@@ -1,18 +1,45 @@
-"""What is known about a picture besides its pixels: poses survive the start of an episode, not a jump back in time."""
+"""What is known about a picture besides its pixels: depth, calibration, pose, and what is said where they are amiss."""
+
+from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+pytest.importorskip("rclpy")
 
 import numpy as np
-import pytest
 import rclpy
 from nav_msgs.msg import Odometry
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import CameraInfo, Image
 
 from cc_ros.nodes.camera import CameraContext, CameraSettings
+from cc_ros.nodes.depths import SPARE, DepthBuffer
+from cc_ros.space.registration import why_not_registered
 
 SECOND = 1_000_000_000
+
+
+class Told:
+    """Remembers what was counted and said."""
+
+    def __init__(self) -> None:
+        self.counted: Counter[str] = Counter()
+        self.texts: dict[str, str] = {}
+
+    def count(self, what: str, by: int = 1) -> None:
+        self.counted[what] += by
+
+    def fault(self, kind: str, text: str) -> None:
+        self.count(kind)
+        self.texts[kind] = text
+
+    remark = fault
 
 
 def odometry(seconds: float, x: float) -> Odometry:
@@ -23,28 +50,48 @@ def odometry(seconds: float, x: float) -> Odometry:
     return message
 
 
-def depth_image(seconds: float, metres: float) -> Image:
-    message = Image(height=4, width=4, encoding="16UC1", step=8)
+def depth_image(seconds: float, metres: float = 1.0, frame_id: str = "", width: int = 4, height: int = 4) -> Image:
+    message = Image(height=height, width=width, encoding="16UC1", step=2 * width)
+    message.header.frame_id = frame_id
     message.header.stamp.sec, message.header.stamp.nanosec = divmod(round(seconds * SECOND), SECOND)
-    message.data = np.full((4, 4), round(1000 * metres), np.uint16).tobytes()
+    message.data = np.full((height, width), round(1000 * metres), np.uint16).tobytes()
     return message
 
 
+def calibration(fx: float = 100.0, fy: float = 100.0, width: int = 64, height: int = 48) -> CameraInfo:
+    return CameraInfo(width=width, height=height, k=[fx, 0.0, 32.0, 0.0, fy, 24.0, 0.0, 0.0, 1.0])
+
+
+Make = Callable[..., CameraContext]
+
+
 @pytest.fixture
-def camera() -> Iterator[CameraContext]:
+def told() -> Told:
+    return Told()
+
+
+@pytest.fixture
+def make(told: Told) -> Iterator[Make]:
     context = rclpy.Context()
     rclpy.init(context=context, args=[])
     node = rclpy.create_node("poses", context=context)
-    camera = CameraContext(node, CameraSettings(), lambda kind, text: None)
-    yield camera
-    camera.close()
+    made: list[CameraContext] = []
+
+    def begin(oldest_waiting: Callable[[], int | None] = lambda: None, **knobs: Any) -> CameraContext:
+        made.append(CameraContext(node, CameraSettings(**knobs), told, oldest_waiting))
+        return made[-1]
+
+    yield begin
+    for camera in made:
+        camera.close()
     node.destroy_node()
     rclpy.shutdown(context=context)
 
 
 def test_a_picture_waits_for_its_own_depth_and_takes_that_of_the_picture_before_only_if_it_does_not_come(
-    camera: CameraContext,
+    make: Make,
 ) -> None:
+    camera = make()
     assert camera.at(100 * SECOND, 4, 4, patience=60.0).depth is None, "no depth at all: nothing to wait for"
     camera._on_depth(depth_image(100.0, 1.0))
     late = threading.Timer(0.2, camera._on_depth, [depth_image(100.03, 2.0)])
@@ -57,11 +104,107 @@ def test_a_picture_waits_for_its_own_depth_and_takes_that_of_the_picture_before_
     assert depth is not None and depth[0, 0] == 2.0 and time.monotonic() - begun < 30
 
 
-def test_a_recording_that_loops_replaces_the_poses_of_the_lap_before(camera: CameraContext) -> None:
+def test_a_recording_that_loops_replaces_the_poses_and_the_depth_of_the_lap_before(make: Make) -> None:
+    camera = make()
     for i in range(20):
         camera._on_odom(odometry(100 + i / 10, x=1.0))
+        camera._on_depth(depth_image(100 + i / 10, 1.0))
     for i in range(3):
         camera._on_odom(odometry(100 + i / 10, x=2.0))
-    pose = camera.at(100 * SECOND, 64, 48).pose
-    assert pose is not None and pose[0, 3] == 2.0
-    assert camera.at(101 * SECOND, 64, 48).pose is None, "of the lap before"
+        camera._on_depth(depth_image(100 + i / 10, 2.0))
+    view = camera.at(100 * SECOND, 4, 4)
+    assert view.pose is not None and view.pose[0, 3] == 2.0
+    assert view.depth is not None and view.depth[0, 0] == 2.0
+    view = camera.at(101 * SECOND, 4, 4)
+    assert view.pose is None and view.depth is None, "of the lap before"
+
+
+def test_depth_is_kept_for_as_long_as_an_image_waits_for_its_turn(make: Make, told: Told) -> None:
+    waiting: list[int] = [10 * SECOND]
+    camera = make(lambda: waiting[0] if waiting else None)
+    for i in range(100):  # an image that waits is looked up a hundred images later
+        camera._on_depth(depth_image(10 + i / 30, metres=1 + i / 10))
+    for i in (0, 1, 50, 99):
+        depth = camera.at(10 * SECOND + i * SECOND // 30, 4, 4).depth
+        assert depth is not None and depth[0, 0] == pytest.approx(1 + i / 10)
+    waiting.clear()
+    camera._on_depth(depth_image(14.0))
+    assert len(camera._depths._kept) == SPARE
+    assert camera.at(10 * SECOND, 4, 4).depth is None
+    assert told.counted == {"images_without_depth": 1}
+
+
+def test_depth_that_must_make_room_is_counted() -> None:
+    buffer = DepthBuffer(megabytes=0.1)
+    dropped = [buffer.add(i * SECOND, depth_image(i, width=100, height=100), i, 0) for i in range(10)]
+    assert dropped == [0] * 5 + [1] * 5  # five of 20,000 bytes fit
+
+
+def test_only_depth_of_the_same_optical_frame_and_shape_is_used(make: Make, told: Told) -> None:
+    camera = make()
+    for i, (frame, size) in enumerate(
+        [("left", (4, 4)), ("/colour", (4, 4)), ("", (2, 2)), ("colour", (8, 8)), ("colour", (8, 4))]
+    ):
+        camera._on_depth(depth_image(10 * i, 1.0, frame, *size))
+        depth = camera.at(10 * i * SECOND, 4, 4, "colour").depth
+        assert (depth is not None and depth.shape == (4, 4)) == (0 < i < 4), (frame, size)
+    assert told.counted == {"depth_not_registered": 2}
+    assert "8x4" in told.texts["depth_not_registered"]
+
+
+def test_the_rule_of_registration() -> None:
+    assert "'depth_optical'" in why_not_registered((640, 480), (640, 480), "depth_optical", "colour_optical")
+    assert not why_not_registered((640, 480), (1280, 960), "a", "/a")
+    assert not why_not_registered((426, 240), (1280, 720), "a", "a")  # a third, up to a pixel
+    assert "another shape" in why_not_registered((640, 480), (1280, 720), "a", "a")
+
+
+def test_bad_calibration_is_refused_and_the_last_good_one_counts(make: Make, told: Told) -> None:
+    camera = make()
+    assert camera.at(0, 64, 48).intrinsics is None
+    camera._on_info(calibration())
+    for bad in (calibration(fy=0.0), calibration(fx=-1.0), calibration(fx=float("nan")), calibration(fy=float("inf"))):
+        camera._on_info(bad)
+    camera._on_info(CameraInfo(width=64, height=48))  # REP 104: not calibrated
+    assert told.counted == {"bad_camera_info": 4, "uncalibrated_camera_info": 1}
+    k = camera.at(0, 128, 96).intrinsics
+    assert k is not None and (k[0, 0], k[1, 1], k[0, 2]) == (200.0, 200.0, 64.0)
+    assert camera.at(0, 128, 72).intrinsics is None
+    assert told.counted["camera_info_of_another_shape"] == 1
+    camera._on_info(calibration(fx=50.0, width=0, height=0))  # for the images as they are
+    k = camera.at(0, 128, 72).intrinsics
+    assert k is not None and k[0, 0] == 50.0
+
+
+def transform(parent: str, child: str, x: float) -> Any:
+    pose = SimpleNamespace(
+        translation=SimpleNamespace(x=x, y=0.0, z=0.0), rotation=SimpleNamespace(x=0.0, y=0.0, z=0.0, w=1.0)
+    )
+    return SimpleNamespace(header=SimpleNamespace(frame_id=parent), child_frame_id=child, transform=pose)
+
+
+def test_where_the_camera_sits_is_told_or_said_to_be_unknown(make: Make, told: Told) -> None:
+    camera = make()
+    message = odometry(1.0, x=1.0)
+    message.child_frame_id = "base"
+    camera._on_odom(message)
+    pose = camera.at(SECOND, 4, 4, "eye").pose
+    assert pose is not None and pose[0, 3] == 1.0
+    assert "no fixed transform from 'base' to 'eye'" in told.texts["mounting_unknown"]
+    camera._mounting.learn(SimpleNamespace(transforms=[transform("base", "neck", 0.5), transform("neck", "eye", 0.25)]))
+    pose = camera.at(SECOND, 4, 4, "eye").pose
+    assert pose is not None and pose[0, 3] == 1.75 and pose[0, 0] == 1.0
+    given = make(camera_x=0.5)
+    given._on_odom(message)
+    pose = given.at(SECOND, 4, 4, "eye").pose
+    assert pose is not None and pose[0, 3] == 1.5
+    assert told.counted == {"mounting_unknown": 1}
+
+
+def test_an_image_without_odometry_near_it_is_counted_where_odometry_comes(make: Make, told: Told) -> None:
+    camera = make()
+    assert camera.at(SECOND, 4, 4).pose is None
+    assert not told.counted
+    camera._on_odom(odometry(1.0, x=1.0))
+    assert camera.at(5 * SECOND, 4, 4).pose is None
+    assert told.counted == {"images_without_pose": 1}

@@ -20,19 +20,22 @@ from cc_ros.errors import ImageError
 from cc_ros.keyframes import Mark, MarkedKeyframe
 from cc_ros.nodes.convert import (
     MessagePicture,
+    enlarged,
     image_message,
     keyframe_message,
     nanoseconds,
+    picture_size,
     to_bgr,
     to_depth,
     to_keyframe,
     to_labels,
+    to_small_bgr,
     to_time,
     track_message,
 )
 from cc_ros.nodes.stamps import Order, StampOrder
 from cc_ros.sources.encodings import IMAGE_ENCODINGS
-from cc_ros.tracking import Track, TrackStatus
+from cc_ros.tracking import Track, Tracked, TrackStatus
 
 SIZE = (64, 48)
 COLOUR = (40, 160, 220)
@@ -179,3 +182,39 @@ def test_a_stream_whose_stamps_stood_still_for_long_goes_on_in_the_same_episode(
     order = StampOrder()
     kinds = [order.check(stamp, i * 10**9)[0] for i, stamp in enumerate([5, 5, 5, 5, 5, 40_000_000])]
     assert kinds == [Order.NEXT, *[Order.STILL] * 4, Order.NEXT]
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+@pytest.mark.parametrize(("enough", "factor"), [(64, 8), (65, 4), (200, 2), (256, 2), (257, 1), (10_000, 1)])
+def test_a_picture_is_reduced_as_far_as_it_stays_wide_enough(compressed: bool, enough: int, factor: int) -> None:
+    whole = cv2.GaussianBlur(scene(0, 512, 384), (0, 0), 12)
+    message = image_of(whole, 0, compressed)
+    picture, size = to_small_bgr(message, enough)
+    assert size == picture_size(message) == (512, 384)
+    assert picture.shape == (384 // factor, 512 // factor, 3)
+    expected = cv2.resize(whole, picture.shape[1::-1], interpolation=cv2.INTER_AREA)
+    assert np.abs(picture.astype(int) - expected).max() < 16
+
+
+def test_a_jpeg_that_exif_turns_is_told_as_it_is_seen() -> None:
+    jpeg = bytes(image_of(scene(0, 320, 160), 0, compressed=True).data)
+    exif = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"  # turn by a quarter
+    turned = jpeg[:2] + b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif + jpeg[2:]
+    picture, size = to_small_bgr(CompressedImage(format="jpeg", data=turned), 160)
+    assert (picture.shape[:2], size) == ((160, 80), (160, 320))
+
+
+@given(st.integers(1, 8), st.integers(1, 8), st.integers(0, 3), st.integers(0, 3))
+def test_tracks_of_a_reduced_picture_fit_the_enlarged_map(width: int, height: int, x: int, y: int) -> None:
+    labels = np.zeros((16, 24), np.uint16)
+    labels[y : y + height, x : x + width] = 9
+    centre = (x + (width - 1) / 2, y + (height - 1) / 2)
+    track = Track(9, TrackStatus.NEW, width * height, centre, (x, y, width, height), 1.0, 0.0, 0.0)
+    for size in ((24, 16), (48, 32), (95, 63), (96, 64)):
+        large = enlarged(Tracked(labels, (track,)), size)
+        assert large.labels.shape == size[::-1]
+        rows, columns = np.nonzero(large.labels)
+        box = (columns.min(), rows.min(), np.ptp(columns) + 1, np.ptp(rows) + 1)
+        assert large.tracks[0].box == box
+        assert large.tracks[0].area == pytest.approx(len(rows), rel=0.1)
+        assert large.tracks[0].centre == pytest.approx((columns.mean(), rows.mean()), abs=0.6)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import array
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -13,14 +13,14 @@ import pytest
 pytest.importorskip("rclpy")
 
 import numpy as np
-import rclpy
 from cc_ros.msg import TrackedMasks
 from cc_ros.srv import GetKeyframes, SpatialQuery
 from geometry_msgs.msg import Quaternion
 from lifecycle_msgs.msg import State, Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 from nav_msgs.msg import Odometry
-from nodes_rig import Onlooker, image_of, isolated, scene, until
+from nodes_alone import SECOND, SMALL, T0, Start, alone, keyframes_of, masks_of, matched, send, small
+from nodes_rig import Onlooker, image_of, scene, until
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters
 from rclpy.qos import QoSProfile, ReliabilityPolicy
@@ -28,73 +28,18 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
-from cc_ros.dds import prepare
 from cc_ros.errors import SettingsError
 from cc_ros.nodes.graph import explain_silence
 from cc_ros.nodes.keyframes import KeyframesNode
 from cc_ros.nodes.reasoner import ReasonerNode
-from cc_ros.nodes.spin import executor_of, spin
-from cc_ros.nodes.step_node import StepNode
 from cc_ros.nodes.tracker import TrackerNode
-
-SECOND = 10**9
-T0 = 1_700_000_000 * SECOND
-SMALL = (160, 120)
-
-Start = Callable[..., tuple[Any, Onlooker]]
 
 
 @pytest.fixture
 def start() -> Iterator[Start]:
     """Return what starts a node with ROS arguments, and brings it to active."""
-    with ExitStack() as stack:
-        stack.enter_context(isolated())
-        prepare()
-
-        def begin(kind: type[StepNode], *arguments: str, activate: bool = True, **options: Any) -> tuple[Any, Onlooker]:
-            context = rclpy.Context()
-            rclpy.init(args=["--ros-args", *arguments], context=context)
-            stack.callback(rclpy.shutdown, context=context)
-            if kind is TrackerNode:
-                options["cli_args"] = ["--ros-args", "-p", "backend:=flow"]
-            node = kind(context=context, **options)
-            stack.callback(node.destroy_node)
-            look = Onlooker(context)
-            stack.callback(look.close)
-            stack.enter_context(spinning(node))
-            assert not activate or node.autostart()
-            return node, look
-
+    with alone() as begin:
         yield begin
-
-
-@contextmanager
-def spinning(node: StepNode) -> Iterator[None]:
-    """Run a node's callbacks as ``cc-ros up`` does."""
-    stop, executor = threading.Event(), executor_of(node)
-    thread = threading.Thread(target=spin, args=(node, executor, stop))
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join(10)
-        executor.shutdown(5)
-
-
-def small(index: int, stamp: int, compressed: bool = False) -> Any:
-    return image_of(scene(index, *SMALL), stamp, compressed)
-
-
-def matched(publisher: Any) -> Any:
-    until(publisher.get_subscription_count, 15, "the subscriber was not found")
-    return publisher
-
-
-def send(publisher: Any, message: Any, done: Callable[[], Any]) -> None:
-    """Publish, and wait for what it leads to."""
-    matched(publisher).publish(message)
-    until(done, 10)
 
 
 def test_what_cannot_be_decoded_is_counted_and_the_stream_goes_on(start: Start) -> None:
@@ -264,18 +209,6 @@ def test_silence_is_explained(start: Start) -> None:
     assert "image:=/camera/color/image_raw" in text
     text = "\n".join(explain_silence(look.node, [("/camera/color/image_raw", wanted[0][1])], qos))
     assert "its QoS cannot match" in text
-
-
-def masks_of(message: Any, index: int = 0, episode: int = 5) -> TrackedMasks:
-    labels = np.zeros((120, 160), np.uint16)
-    labels[40:80, 60:100] = 3
-    result = TrackedMasks(header=message.header, episode=episode, index=index)
-    result.labels = image_of(labels, 0, encoding="16UC1")
-    return result
-
-
-def keyframes_of(look: Onlooker) -> Any:
-    return look.call(GetKeyframes, "cc/get_keyframes", GetKeyframes.Request())
 
 
 def test_keyframes_know_calibration_depth_and_pose_where_there_are_any(start: Start) -> None:

@@ -48,7 +48,7 @@ def parse_assignments(texts: Sequence[str], groups: dict[str, type]) -> dict[str
         known = {knob.name: knob for knob in knobs(groups[group])} if group in groups else {}
         if short not in known:
             raise SettingsError(f"--set wants GROUP.NAME=VALUE, got {text!r}; `--list-settings` shows what there is")
-        result[group][short] = _parse(known[short], value)
+        result[group][short] = known[short].parse(value)
     return result
 
 
@@ -60,17 +60,6 @@ def list_settings(groups: dict[str, type]) -> str:
             lines.append(f"{group}.{knob.name}={knob.default}")
             lines.append(f"    {knob.help}{_limits(knob)}")
     return "\n".join(lines)
-
-
-def _parse(knob: Knob, text: str) -> Any:
-    try:
-        if knob.type is bool:
-            return {"true": True, "false": False}[text.lower()]
-        return knob.check(knob.type(text))
-    except (ValueError, KeyError) as error:
-        if isinstance(error, SettingsError):
-            raise
-        raise SettingsError(f"{knob.name} must be {knob.type.__name__}, got {text!r}") from error
 
 
 def _help(knob: Knob) -> str:

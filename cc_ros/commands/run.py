@@ -101,6 +101,7 @@ def main(options: argparse.Namespace) -> int:
             open_source(options.source, **dataclasses.asdict(reading)) as source,
             RunWriter(out, source.name, source.fps, labels=not options.no_labels) as writer,
         ):
+            tracker.prepare()  # what is loaded and compiled once is no frame's time
             if options.init_mask:
                 tracker.seed(read_mask(options.init_mask))
             ended = _follow(options, source, tracker, keyframes, writer, history)
@@ -190,6 +191,7 @@ def _follow(
                         *(index, frame.stamp, ArrayPicture(frame.image), tracked.labels),
                         *(frame.depth, frame.intrinsics, frame.pose),
                         {track.id: track.confidence for track in tracked.tracks},
+                        {track.id: track.first_seen for track in tracked.tracks},
                     )
                 )
                 writer.frame(index, tracked.labels, time.perf_counter() - begun)

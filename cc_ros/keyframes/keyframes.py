@@ -15,19 +15,24 @@ from pathlib import Path
 
 import numpy as np
 
-from cc_ros.errors import SettingsError
+from cc_ros.errors import ImageError, SettingsError
 from cc_ros.keyframes.centre import mask_centre
-from cc_ros.keyframes.marks import MarkSettings, blur_objects, colour, draw_marks
+from cc_ros.keyframes.marks import MarkSettings, blur_objects, draw_marks
 from cc_ros.keyframes.placing import mark_place
 from cc_ros.keyframes.select import top_k
 from cc_ros.keyframes.store import KeptFrame, KeyframeStore, encode_jpeg
 from cc_ros.keyframes.types import Mark, MarkedKeyframe
-from cc_ros.settings import knob
+from cc_ros.settings import checked, knob
 
 MARKS, RAW, SET_OF_MARK = "marks", "raw", "set_of_mark"
 STYLES = (MARKS, RAW, SET_OF_MARK)
 MAX_FRAMES = 64
 JPEG_QUALITY = 90
+
+
+def _check_marks(path: str) -> None:
+    if path:
+        read_marks(Path(path))
 
 
 @dataclass(frozen=True)
@@ -42,7 +47,9 @@ class KeyframeSettings:
         True, "move a mark off what shows through a gap of its object; false: centres as in the paper"
     )
     recent_seconds: float = knob(60.0, "the last so many seconds are kept densely, in s", ge=1.0, le=3600.0)
-    marks_file: str = knob("", "marks given by hand: a JSON file laid out like marks.json; drawn as they are")
+    marks_file: str = knob(
+        "", "marks given by hand: a JSON file laid out like marks.json; drawn as they are", valid=_check_marks
+    )
 
 
 @dataclass(frozen=True)
@@ -55,6 +62,16 @@ class KeyframeRequest:
     last_seconds: float = 0.0
     blur: tuple[int, ...] = ()
 
+    def check(self) -> None:
+        """Hold the wish to the limits of the settings.
+
+        :raises SettingsError: a value out of its range.
+        """
+        wished = {"frames": self.frames, "marks": self.marks, "kind": self.kind}
+        checked(KeyframeSettings, {name: value for name, value in wished.items() if value})
+        if not 0 <= self.last_seconds < math.inf:  # so written, NaN fails as well
+            raise SettingsError(f"last_seconds must be 0 or more and finite, got {self.last_seconds}")
+
 
 class Keyframes:
     """The keyframe step: offer it every tracked frame, ask it for marked keyframes at any time.
@@ -66,9 +83,7 @@ class Keyframes:
 
     def __init__(self, settings: KeyframeSettings = KeyframeSettings(), style: MarkSettings = MarkSettings()) -> None:
         self.settings = settings
-        self.style = style
-        for name in (style.fill, style.text):
-            colour(name)
+        self.style = checked(MarkSettings, dataclasses.asdict(style))
         self._by_hand = read_marks(Path(settings.marks_file)) if settings.marks_file else {}
         self._drawn: OrderedDict[tuple, tuple[KeptFrame, MarkedKeyframe]] = OrderedDict()
         self._drawn_lock = threading.Lock()
@@ -80,21 +95,17 @@ class Keyframes:
         """Return the marked keyframes of the episode so far, in order of time; empty before the first frame.
 
         :param style: how to draw; None = as set up.
-        :raises SettingsError: more frames than 64, or an unknown kind or colour.
+        :raises SettingsError: a value out of the range that its setting has.
+        :raises ImageError: a kept frame cannot be decoded.
         """
+        request.check()
+        look = checked(MarkSettings, dataclasses.asdict(style or self.style))
         frames = request.frames or self.settings.frames
         kind = request.kind or self.settings.kind
-        if frames > MAX_FRAMES:
-            raise SettingsError(f"at most {MAX_FRAMES} keyframes can be had, asked for {frames}")
-        if kind not in STYLES:
-            raise SettingsError(f"the mark style must be one of {', '.join(STYLES)}, got {kind!r}")
-        if not request.last_seconds >= 0:
-            raise SettingsError(f"last_seconds must be 0 or more, got {request.last_seconds}")
         kept = self.store.choose(frames, request.last_seconds)
         k = request.marks or self.settings.marks
         sure = [self._sure(frame) for frame in kept]
         together = top_k(sure, k)
-        look = style or self.style
 
         def draw(frame: KeptFrame, areas: dict[int, int]) -> MarkedKeyframe:
             ids = top_k([areas], k) if kind == SET_OF_MARK else together
@@ -129,6 +140,8 @@ class Keyframes:
     ) -> MarkedKeyframe:
         image, labels = frame.image(), frame.labels()
         height, width = image.shape[:2]
+        if labels.shape != (height, width):
+            raise ImageError(f"a mask of {labels.shape[::-1]} pixels does not fit its image of {(width, height)}")
         by_hand = self._by_hand.get(frame.index) if kind == MARKS else None
         marks: tuple[Mark, ...] = ()
         if by_hand is not None:

@@ -26,21 +26,7 @@ NAMED_COLOURS = {
 }
 BY_ID = "by_id"
 FONT = cv2.FONT_HERSHEY_SIMPLEX
-
-
-@dataclass(frozen=True)
-class MarkSettings:
-    """How a mark looks; the paper compares diameters of 40, 60 and 80 px, outlines (help) and filled masks (hurt)."""
-
-    diameter: int = knob(0, "diameter of a mark in pixels; 0 = a twelfth of the picture's shorter side", ge=0, le=1000)
-    outline: bool = knob(True, "draw the contour of a marked object's mask")
-    overlay: bool = knob(False, "fill a marked object's mask with a transparent colour")
-    fill: str = knob("red", "colour of the disc: a name, #rrggbb, or by_id for one colour per object")
-    text: str = knob("white", "colour of the number: a name or #rrggbb")
-
-    def pixels(self, width: int, height: int) -> int:
-        """Return the diameter for a picture of this size."""
-        return self.diameter or max(12, round(min(width, height) / 12))
+_ROUNDS, _PAIRS = 100, 1_000_000  # in which discs are moved apart: fewer of them for hundreds of discs
 
 
 def colour(name: str, instance: int = 0) -> tuple[int, int, int]:
@@ -57,6 +43,21 @@ def colour(name: str, instance: int = 0) -> tuple[int, int, int]:
     if re.fullmatch(r"#[0-9a-fA-F]{6}", name):
         return int(name[5:7], 16), int(name[3:5], 16), int(name[1:3], 16)
     raise SettingsError(f"{name!r} is no colour; use #rrggbb, {BY_ID} or one of {', '.join(NAMED_COLOURS)}")
+
+
+@dataclass(frozen=True)
+class MarkSettings:
+    """How a mark looks; the paper compares diameters of 40, 60 and 80 px, outlines (help) and filled masks (hurt)."""
+
+    diameter: int = knob(0, "diameter of a mark in pixels; 0 = a twelfth of the picture's shorter side", ge=0, le=1000)
+    outline: bool = knob(True, "draw the contour of a marked object's mask")
+    overlay: bool = knob(False, "fill a marked object's mask with a transparent colour")
+    fill: str = knob("red", "colour of the disc: a name, #rrggbb, or by_id for one colour per object", valid=colour)
+    text: str = knob("white", "colour of the number: a name or #rrggbb", valid=colour)
+
+    def pixels(self, width: int, height: int) -> int:
+        """Return the diameter for a picture of this size."""
+        return self.diameter or max(12, round(min(width, height) / 12))
 
 
 def draw_marks(
@@ -103,7 +104,10 @@ def place_discs(centres: Sequence[tuple[float, float]], diameter: float, width: 
     high = np.maximum([width - 1 - radius, height - 1 - radius], [width / 2, height / 2])
     wanted = np.asarray(centres, dtype=float).reshape(-1, 2)
     discs = np.clip(wanted, low, high)
-    for _ in range(100):
+    count = len(discs)
+    if count * diameter**2 > width * height:
+        return discs
+    for _ in range(min(_ROUNDS, max(_ROUNDS // 10, _PAIRS // max(count**2, 1)))):
         offset = discs[:, None] - discs[None]
         distance = np.hypot(offset[..., 0], offset[..., 1])
         np.fill_diagonal(distance, np.inf)
@@ -111,12 +115,11 @@ def place_discs(centres: Sequence[tuple[float, float]], diameter: float, width: 
         if len(discs) < 2 or overlap.max() <= 0:
             break
         # two marks at one point part along a direction of their own
-        same = np.argwhere(np.triu(distance < 1e-6, 1))
-        for a, b in same:
-            angle = 2.4 * (a + b)
-            offset[a, b] = np.cos(angle), np.sin(angle)
-            offset[b, a] = -offset[a, b]
-            distance[a, b] = distance[b, a] = 1.0
+        a, b = np.nonzero(np.triu(distance < 1e-6, 1))
+        angle = 2.4 * (a + b)
+        offset[a, b] = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+        offset[b, a] = -offset[a, b]
+        distance[a, b] = distance[b, a] = 1.0
         push = np.where(overlap > 0, overlap, 0)[..., None] * offset / distance[..., None]
         discs = np.clip(discs + push.sum(axis=1) / 2, low, high)
     return discs

@@ -6,7 +6,7 @@ import threading
 import zlib
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import cv2
@@ -45,6 +45,7 @@ class KeptFrame:
 
     :param areas: instance id -> pixels.
     :param confidences: instance id -> 0..1, how sure the tracker is of it; ids that are missing are sure.
+    :param first_seen: instance id -> seconds; with the id it names the object. Ids that are missing: not known.
     :param depths: instance id -> metres, median over the mask; only ids with a depth.
     :param packed_labels: the map's rows, HxW uint16, by zlib: several times faster than PNG both ways.
     :param size: (width, height) in pixels.
@@ -57,6 +58,7 @@ class KeptFrame:
     size: tuple[int, int]
     areas: dict[int, int]
     confidences: Mapping[int, float]
+    first_seen: Mapping[int, float]
     depths: dict[int, float]
     intrinsics: np.ndarray | None
     pose: np.ndarray | None
@@ -73,6 +75,20 @@ class KeptFrame:
         width, height = self.size
         return np.frombuffer(zlib.decompress(self.packed_labels), np.uint16).reshape(height, width)
 
+    def strangers(self, now: Mapping[int, float]) -> set[int]:
+        """Return the ids that mean other objects here than now.
+
+        :param now: id -> when the object that has it now was first seen, seconds.
+        """
+        known = self.first_seen
+        return {i for i, t in now.items() if i in self.areas and (known[i] != t if i in known else t > self.stamp)}
+
+    def without(self, ids: set[int]) -> KeptFrame:
+        """Return the frame without these objects. The map keeps them, so that what was to be blurred stays blurred."""
+        areas = {i: area for i, area in self.areas.items() if i not in ids}
+        depths = {i: depth for i, depth in self.depths.items() if i not in ids}
+        return replace(self, areas=areas, depths=depths)
+
 
 @dataclass
 class Candidate:
@@ -81,6 +97,7 @@ class Candidate:
     :param labels: HxW uint16.
     :param confidences: instance id -> 0..1, how sure the tracker is of it; ids that are missing are sure.
     :param depth: HxW float32 metres, NaN unknown, the size of the map; or None.
+    :param first_seen: instance id -> seconds; with the id it names the object. Ids that are missing: not known.
     """
 
     index: int
@@ -91,6 +108,7 @@ class Candidate:
     intrinsics: np.ndarray | None = None
     pose: np.ndarray | None = None
     confidences: Mapping[int, float] = field(default_factory=dict)
+    first_seen: Mapping[int, float] = field(default_factory=dict)
     _kept: KeptFrame | None = field(default=None, repr=False)
 
     def keep(self) -> KeptFrame:
@@ -105,6 +123,7 @@ class Candidate:
                 self.labels.shape[::-1],
                 sizes,
                 self.confidences,
+                self.first_seen,
                 median_depths(self.labels, self.depth, sizes) if self.depth is not None else {},
                 self.intrinsics,
                 self.pose,
@@ -119,6 +138,10 @@ class KeyframeStore:
     second candidate goes and the interval doubles. So memory is constant and the spacing even, however long the
     episode. Thread-safe.
 
+    Ids of a long episode are given anew (see ``cc_ros/msg/Track``). Frames kept from before then lose the id, so that
+    it never names two things.
+
+    :ivar let_go: how often that happened, ids.
     :param capacity: candidates over the whole episode; at least twice the frames ever asked for gives even spacing.
     :param recent_seconds: length of the window that is kept dense, for questions about the last seconds.
     :param recent_capacity: candidates in that window.
@@ -146,7 +169,9 @@ class KeyframeStore:
             self._interval = 0.0
             self._recent: deque[KeptFrame] = deque()
             self._newest: Candidate | None = None
+            self._meaning: dict[int, float] = {}  # of each id: when its object was first seen
             self.frames_seen = 0
+            self.let_go = 0
 
     def offer(self, candidate: Candidate) -> bool:
         """Take the next frame of the episode; return whether it was kept as a candidate.
@@ -156,6 +181,7 @@ class KeyframeStore:
         with self._lock:
             self._newest = candidate
             self.frames_seen += 1
+            self._renew(candidate.first_seen)
             if self._pinned:
                 spread_due, recent_due = candidate.index in self._pinned, False
             else:
@@ -176,6 +202,23 @@ class KeyframeStore:
                 self._spread.append(kept)
                 self._thin_out()
         return True
+
+    def _renew(self, first_seen: Mapping[int, float]) -> None:
+        """Take from the kept frames the ids that mean other objects from now on."""
+        now = {i: t for i, t in first_seen.items() if self._meaning.get(i) != t}
+        if not now:
+            return
+        self._meaning |= now
+        gone: set[int] = set()
+
+        def renewed(kept: KeptFrame) -> KeptFrame:
+            strangers = kept.strangers(now)
+            gone.update(strangers)
+            return kept.without(strangers) if strangers else kept
+
+        self._spread = [renewed(kept) for kept in self._spread]
+        self._recent = deque(renewed(kept) for kept in self._recent)
+        self.let_go += len(gone)
 
     def _thin_out(self) -> None:
         if self._pinned or len(self._spread) < self._capacity:

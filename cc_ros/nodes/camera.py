@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import cv2
 import numpy as np
@@ -19,13 +18,18 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from cc_ros.errors import CCError
 from cc_ros.nodes.convert import nanoseconds, to_depth
+from cc_ros.nodes.depths import DepthBuffer
+from cc_ros.nodes.mounting import Mounting
 from cc_ros.nodes.stamps import Order, StampOrder
 from cc_ros.settings import knob
+from cc_ros.space.camera import check_intrinsics
 from cc_ros.space.poses import OPTICAL_IN_BODY, PoseTrack, camera_pose
+from cc_ros.space.registration import same_aspect, why_not_registered
 
 # Best effort matches publishers of both kinds.
 SENSOR_QOS = QoSProfile(depth=10, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.BEST_EFFORT)
 ImageMessage: TypeAlias = Image | CompressedImage
+POSES = 20_000  # kept: 20 s at 1 kHz
 
 
 @dataclass(frozen=True)
@@ -36,22 +40,26 @@ class CameraSettings:
         "auto", "auto: whichever of image and image/compressed comes first", choices=("auto", "raw", "compressed")
     )
     depth_tolerance: float = knob(0.05, "largest difference of the stamps of image and depth, in s", ge=0.0, le=10.0)
+    depth_buffer: float = knob(128.0, "memory for depth that waits for its images, in MB", ge=1.0, le=8192.0)
     odom_tolerance: float = knob(0.2, "largest distance in time to a known pose, in s", ge=0.0, le=10.0)
-    camera_x: float = knob(0.0, "camera in base_link: forward, in m")
+    camera_x: float = knob(0.0, "camera in base_link: forward, in m; all six 0 = ask /tf_static")
     camera_y: float = knob(0.0, "camera in base_link: left, in m")
     camera_z: float = knob(0.0, "camera in base_link: up, in m")
     camera_roll: float = knob(0.0, "camera in base_link: about x, in rad")
     camera_pitch: float = knob(0.0, "camera in base_link: about y, positive looks down, in rad")
     camera_yaw: float = knob(0.0, "camera in base_link: about z, positive looks left, in rad")
 
-    def base_to_camera(self) -> np.ndarray:
-        """Return the 4x4 pose of the optical frame in base_link."""
+    def base_to_camera(self) -> np.ndarray | None:
+        """Return the 4x4 pose of the optical frame in base_link, or None where it is not given."""
+        place = self.camera_x, self.camera_y, self.camera_z
+        angles = [self.camera_yaw, self.camera_pitch, self.camera_roll]
+        if not any((*place, *angles)):
+            return None
         from scipy.spatial.transform import Rotation
 
         body = np.eye(4)
-        angles = [self.camera_yaw, self.camera_pitch, self.camera_roll]
         body[:3, :3] = Rotation.from_euler("ZYX", angles).as_matrix()
-        body[:3, 3] = self.camera_x, self.camera_y, self.camera_z
+        body[:3, 3] = place
         return body @ OPTICAL_IN_BODY
 
 
@@ -67,12 +75,16 @@ class ImageInput:
     """Subscribes to ``image`` and ``image/compressed`` and stays with the one that brings pictures.
 
     :param callback: called with every message, in the executor's thread.
+    :param depth: messages that wait to be taken from the middleware; of more, the oldest are lost.
     """
 
-    def __init__(self, node: Node, transport: str, callback: Callable[[ImageMessage], None]) -> None:
+    def __init__(
+        self, node: Node, transport: str, callback: Callable[[ImageMessage], None], depth: int = SENSOR_QOS.depth
+    ) -> None:
         self._node = node
         self._transport = transport
         self._callback = callback
+        self._qos = QoSProfile(depth=depth, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.BEST_EFFORT)
         self._subscriptions: dict[type, Any] = {}
         self.listen()
 
@@ -81,7 +93,7 @@ class ImageInput:
         compressed = beside(self._node, "image", "compressed")
         for kind, topic, name in ((Image, "image", "raw"), (CompressedImage, compressed, "compressed")):
             if kind not in self._subscriptions and self._transport in ("auto", name):
-                self._subscriptions[kind] = self._node.create_subscription(kind, topic, self._receive, SENSOR_QOS)
+                self._subscriptions[kind] = self._node.create_subscription(kind, topic, self._receive, self._qos)
 
     def topics(self) -> list[tuple[str, str]]:
         """Return (resolved name, type) of what it listens to."""
@@ -108,27 +120,44 @@ class View:
     pose: np.ndarray | None
 
 
+class Reports(Protocol):
+    """Where faults are told; a :class:`cc_ros.nodes.step_node.StepNode`."""
+
+    def count(self, what: str, by: int = 1) -> None:
+        """Count something for /diagnostics."""
+
+    def fault(self, kind: str, text: str) -> None:
+        """Count a fault and warn about it now and then."""
+
+    def remark(self, kind: str, text: str) -> None:
+        """Count what limits the results and say it once."""
+
+
 class CameraContext:
     """Collects ``camera_info``, ``depth`` and ``odom`` and looks them up by the stamp of a picture. Thread-safe.
 
-    :param count: called with the reason when a message cannot be used.
+    :param reports: is told what cannot be used.
+    :param oldest_waiting: returns the stamp (nanoseconds) of the oldest picture that is still to be looked up, or None.
     """
 
     def __init__(
         self,
         node: Node,
         settings: CameraSettings,
-        count: Callable[[str, str], None],
+        reports: Reports,
+        oldest_waiting: Callable[[], int | None] = lambda: None,
         group: CallbackGroup | None = None,
     ) -> None:
         self._node = node
         self._settings = settings
-        self._count = count
+        self._reports = reports
+        self._oldest_waiting = oldest_waiting
         self._lock = threading.Condition()
-        self._base_to_camera = settings.base_to_camera()
+        self._mounting = Mounting(node, settings.base_to_camera(), group)
         self.world_frame = ""
+        self._base_frame = ""
         self._info: CameraInfo | None = None
-        self._depths: deque[tuple[int, ImageMessage]] = deque(maxlen=10)
+        self._depths = DepthBuffer(settings.depth_buffer)
         self._order = StampOrder()
         self._poses = self._no_poses()
         self._subscriptions = [
@@ -141,69 +170,116 @@ class CameraContext:
             )
         ]
 
-    def at(self, stamp: int, width: int, height: int, patience: float = 0.0) -> View:
+    def at(self, stamp: int, width: int, height: int, frame_id: str = "", patience: float = 0.0) -> View:
         """Return what is known about a picture of this size taken at ``stamp`` (nanoseconds).
 
+        :param frame_id: of the picture: depth of another optical frame is not used.
         :param patience: seconds to wait for the picture's own depth where depth comes at all: it is larger than the
             picture and so arrives later. Not to be waited for in the thread that receives messages.
         """
+        tolerance = self._settings.depth_tolerance
         with self._lock:
-            self._lock.wait_for(lambda: not self._depths or max(s for s, _ in self._depths) >= stamp, patience)
-            info = self._info
-            pose = self._poses.at(stamp * 1e-9)
-            depth_message = min(self._depths, key=lambda pair: abs(pair[0] - stamp), default=None)
+            self._lock.wait_for(lambda: not self._depths or self._depths.reaches(stamp), patience)
+            info, base, base_frame = self._info, self._poses.at(stamp * 1e-9), self._base_frame
+            depth_comes, message = bool(self._depths), self._depths.nearest(stamp, tolerance * 1e9)
         depth = None
-        if depth_message and abs(depth_message[0] - stamp) <= self._settings.depth_tolerance * 1e9:
-            depth = self._depth(depth_message[1], width, height)
-        return View(depth, _intrinsics(info, width, height), pose)
+        if message is not None:
+            depth = self._depth(message, (width, height), frame_id)
+        elif depth_comes:
+            self._reports.remark(
+                "images_without_depth",
+                f"no depth within {tolerance:g} s of an image; does it come as often? else raise depth_tolerance",
+            )
+        return View(depth, self._intrinsics(info, width, height), self._pose(base, base_frame, frame_id))
 
-    def _depth(self, message: ImageMessage, width: int, height: int) -> np.ndarray | None:
+    def _depth(self, message: ImageMessage, size: tuple[int, int], frame_id: str) -> np.ndarray | None:
         try:
             depth = to_depth(message)
         except CCError as error:
-            self._count("bad_depth", str(error))
+            self._reports.fault("bad_depth", f"a depth image was left out: {error}")
             return None
-        if depth.shape != (height, width):
-            depth = cv2.resize(depth, (width, height), interpolation=cv2.INTER_NEAREST)
+        shape = depth.shape[1], depth.shape[0]
+        unfit = why_not_registered(shape, size, message.header.frame_id, frame_id)
+        if unfit:
+            self._reports.remark("depth_not_registered", f"depth is not used: {unfit}")
+            return None
+        if shape != size:
+            depth = cv2.resize(depth, size, interpolation=cv2.INTER_NEAREST)
         return depth
 
+    def _pose(self, base: np.ndarray | None, base_frame: str, frame_id: str) -> np.ndarray | None:
+        if base is None:
+            if self.world_frame:
+                self._reports.remark(
+                    "images_without_pose",
+                    f"no odometry within {self._settings.odom_tolerance:g} s of an image: do both go by one clock? "
+                    "else raise odom_tolerance",
+                )
+            return None
+        mounting, unknown = self._mounting.of(base_frame, frame_id)
+        if unknown:
+            self._reports.remark("mounting_unknown", unknown)
+        return base @ mounting
+
+    def _intrinsics(self, info: CameraInfo | None, width: int, height: int) -> np.ndarray | None:
+        """Return the 3x3 matrix for pictures of this size; None without a calibration."""
+        if info is None:
+            return None
+        k = np.array(info.k, dtype=np.float64).reshape(3, 3)
+        if not info.width or not info.height:  # not told: that of the picture
+            return k
+        if not same_aspect((info.width, info.height), (width, height)):
+            self._reports.remark(
+                "camera_info_of_another_shape",
+                f"camera_info is not used: it is for {info.width}x{info.height}, of another shape than images of "
+                f"{width}x{height}",
+            )
+            return None
+        k[0] *= width / info.width
+        k[1] *= height / info.height
+        return k
+
     def _on_info(self, message: CameraInfo) -> None:
+        if not any(message.k):
+            self._reports.remark("uncalibrated_camera_info", "camera_info holds no calibration: its matrix is all zero")
+            return
+        try:
+            check_intrinsics(np.reshape(message.k, (3, 3)))
+        except CCError as error:
+            self._reports.fault("bad_camera_info", f"a camera_info was left out: {error}")
+            return
         with self._lock:
             self._info = message
 
     def _on_depth(self, message: ImageMessage) -> None:
+        waiting = self._oldest_waiting()
+        needed = None if waiting is None else waiting - round(self._settings.depth_tolerance * 1e9)
         with self._lock:
-            self._depths.append((nanoseconds(message.header.stamp), message))
+            dropped = self._depths.add(nanoseconds(message.header.stamp), message, time.monotonic_ns(), needed)
             self._lock.notify_all()
+        if dropped:
+            self._reports.count("depth_dropped_raise_camera_depth_buffer", dropped)
 
     def _on_odom(self, message: Odometry) -> None:
         p, q = message.pose.pose.position, message.pose.pose.orientation
         try:
-            pose = camera_pose((p.x, p.y, p.z), (q.x, q.y, q.z, q.w), self._base_to_camera)
+            pose = camera_pose((p.x, p.y, p.z), (q.x, q.y, q.z, q.w), np.eye(4))
         except CCError as error:
-            self._count("bad_odom", str(error))
+            self._reports.fault("bad_odom", f"an odometry message was left out: {error}")
             return
         stamp = nanoseconds(message.header.stamp)
         with self._lock:
             if self._order.check(stamp, time.monotonic_ns())[0] is Order.JUMPED_BACK:
                 self._poses = self._no_poses()  # a bag that loops: the rest of the lap before is not to come
             self.world_frame = message.header.frame_id or "odom"
+            self._base_frame = message.child_frame_id
             self._poses.add(stamp * 1e-9, pose)
 
     def _no_poses(self) -> PoseTrack:
-        return PoseTrack(size=2048, max_gap=self._settings.odom_tolerance)
+        return PoseTrack(size=POSES, max_gap=self._settings.odom_tolerance)
 
     def close(self) -> None:
         """Stop listening."""
+        self._mounting.close()
         while self._subscriptions:
             self._node.destroy_subscription(self._subscriptions.pop())
-
-
-def _intrinsics(info: CameraInfo | None, width: int, height: int) -> np.ndarray | None:
-    """Return the 3x3 matrix for pictures of this size; None without a calibration (K[0] is 0 then)."""
-    if info is None or not info.width or not info.height or not info.k[0] > 0:
-        return None
-    k = np.array(info.k, dtype=np.float64).reshape(3, 3)
-    k[0] *= width / info.width
-    k[1] *= height / info.height
-    return k

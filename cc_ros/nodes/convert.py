@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import array
+import dataclasses
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import cv2
 import numpy as np
 from builtin_interfaces.msg import Time
 from geometry_msgs.msg import Pose
@@ -22,13 +25,14 @@ from cc_ros.msg import Track as TrackMsg
 from cc_ros.sources.encodings import (
     DEPTH_ENCODINGS,
     IMAGE_ENCODINGS,
+    compressed_size,
     decode_compressed,
     decode_compressed_depth,
     decode_depth,
     decode_image,
 )
 from cc_ros.space.poses import camera_pose
-from cc_ros.tracking import Track
+from cc_ros.tracking import Track, Tracked
 
 
 def nanoseconds(stamp: Time) -> int:
@@ -40,6 +44,37 @@ def to_time(nanoseconds: int) -> Time:
     """Return integer nanoseconds as a message; negative times become 0."""
     seconds, rest = divmod(max(0, nanoseconds), 1_000_000_000)
     return Time(sec=seconds, nanosec=rest)
+
+
+def picture_size(message: Image | CompressedImage) -> tuple[int, int]:
+    """Return (width, height) in pixels without decoding; a JPEG that is turned by EXIF is told as it lies in the file.
+
+    :raises ImageError: damaged or unknown compressed data.
+    """
+    if isinstance(message, CompressedImage):
+        return compressed_size(message.format, message.data)
+    return message.width, message.height
+
+
+def to_small_bgr(message: Image | CompressedImage, enough: int) -> tuple[np.ndarray, tuple[int, int]]:
+    """Return the picture as HxWx3 uint8 BGR, reduced by 2, 4 or 8 if so it is still wide enough, and its whole size.
+
+    :param enough: pixels of width.
+    :return: the picture, and (width, height) of the whole one.
+    :raises ImageError: as :func:`to_bgr`.
+    """
+    width, height = picture_size(message)
+    factor = max(f for f in (1, 2, 4, 8) if f == 1 or width >= f * enough)
+    if isinstance(message, CompressedImage):
+        picture = decode_compressed(message.format, message.data, reduce=factor)
+        if (picture.shape[0] > picture.shape[1]) != (height > width):  # turned by its EXIF orientation
+            width, height = height, width
+        return picture, (width, height)
+    picture = to_bgr(message)
+    if factor > 1:
+        size = max(width // factor, 1), max(height // factor, 1)
+        picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+    return picture, (width, height)
 
 
 def to_bgr(message: Image | CompressedImage) -> np.ndarray:
@@ -125,6 +160,35 @@ def _byte_array(data: Any) -> array.array:
     result = array.array("B")
     result.frombytes(data)
     return result
+
+
+def enlarged(tracked: Tracked, size: tuple[int, int]) -> Tracked:
+    """Return what was tracked in a reduced picture as map and tracks of the whole one.
+
+    :param size: (width, height) of the whole picture.
+    """
+    height, width = tracked.labels.shape
+    if (width, height) == size:
+        return tracked
+    x, y = size[0] / width, size[1] / height
+
+    def place(track: Track) -> Track:
+        left, top, w, h = track.box
+        # as cv2.resize takes its nearest pixels
+        box = _ceil(left * x), _ceil(top * y), _ceil((left + w) * x), _ceil((top + h) * y)
+        return dataclasses.replace(
+            track,
+            area=round(track.area * x * y),
+            centre=((track.centre[0] + 0.5) * x - 0.5, (track.centre[1] + 0.5) * y - 0.5),
+            box=(box[0], box[1], box[2] - box[0], box[3] - box[1]),
+        )
+
+    labels = cv2.resize(tracked.labels, size, interpolation=cv2.INTER_NEAREST)
+    return Tracked(labels, tuple(place(track) for track in tracked.tracks))
+
+
+def _ceil(value: float) -> int:
+    return math.ceil(value - 1e-9)
 
 
 def track_message(track: Track, begin: int) -> TrackMsg:

@@ -12,11 +12,19 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import CompressedImage
 from std_msgs.msg import Header
 
-from cc_ros.errors import CCError
+from cc_ros.errors import CCError, ImageError, SettingsError
 from cc_ros.keyframes import Candidate, KeyframeRequest, Keyframes, KeyframeSettings, MarkSettings
 from cc_ros.msg import MarkedKeyframes, MarkStyle, TrackedMasks
 from cc_ros.nodes.camera import CameraContext, CameraSettings, ImageInput, ImageMessage
-from cc_ros.nodes.convert import MessagePicture, jpeg_message, keyframe_message, nanoseconds, to_labels, to_time
+from cc_ros.nodes.convert import (
+    MessagePicture,
+    jpeg_message,
+    keyframe_message,
+    nanoseconds,
+    picture_size,
+    to_labels,
+    to_time,
+)
 from cc_ros.nodes.spin import main_of
 from cc_ros.nodes.step_node import STEADY, StepNode
 from cc_ros.settings import knob
@@ -41,11 +49,14 @@ class KeyframesNode(StepNode):
     threads = 3  # images and masks, the service, publishing
 
     def __init__(self, **node_options: object) -> None:
+        self._keyframes = Keyframes()
+        self._images: OrderedDict[int, ImageMessage] = OrderedDict()
+        self._bytes = 0
+        self._lock = threading.Lock()
         super().__init__(**node_options)
         self._published = self.create_publisher(MarkedKeyframes, "cc/keyframes", LATCHED)
         self._newest_marked = self.create_publisher(CompressedImage, "cc/marked_image/compressed", QoSProfile(depth=1))
-        self._serving = MutuallyExclusiveCallbackGroup()
-        self.create_service(GetKeyframes, "cc/get_keyframes", self._on_get, callback_group=self._serving)
+        self.serve(GetKeyframes, "cc/get_keyframes", self._on_get, MutuallyExclusiveCallbackGroup())
 
     def start(self) -> None:
         """Begin to keep frames.
@@ -55,24 +66,27 @@ class KeyframesNode(StepNode):
         self._settings = self.parameters.read(PublishSettings)
         camera = self.parameters.read(CameraSettings)
         self._keyframes = Keyframes(self.parameters.read(KeyframeSettings), self.parameters.read(MarkSettings))
-        self._lock = threading.Lock()
-        self._images: OrderedDict[int, ImageMessage] = OrderedDict()
+        self._images.clear()
         self._bytes = 0
         self._episode = 0
         self._header = Header()
         self._begin = 0  # nanoseconds; times within an episode are exact as floats, those since 1970 are not
         self._published_at = -1
-        self._camera = CameraContext(self, camera, self.fault)
+        self._camera = CameraContext(self, camera, self, self._oldest_waiting)
+        self.undo.callback(self._camera.close)
         self._input = ImageInput(self, camera.transport, self._on_image)
+        self.undo.callback(self._input.close)
         self._masks = self.create_subscription(TrackedMasks, "cc/masks", self._on_masks, QoSProfile(depth=5))
-        self._timer = self.create_timer(self._settings.publish_period, self._publish, self.background, STEADY)
+        self.undo.callback(lambda: self.destroy_subscription(self._masks))
+        timer = self.create_timer(self._settings.publish_period, self._publish, self.background, STEADY)
+        self.undo.callback(self.destroy_timer, timer)
 
-    def stop(self) -> None:
-        """Stop keeping frames and forget the episode."""
-        self._input.close()
-        self._camera.close()
-        self.destroy_subscription(self._masks)
-        self.destroy_timer(self._timer)
+    def release(self) -> None:
+        """Forget the episode."""
+        with self._lock:
+            self._images.clear()
+            self._bytes = 0
+        self._keyframes = Keyframes()
 
     def new_episode(self) -> None:
         """Forget the frames; what is under way goes when the first masks of the tracker's new episode come."""
@@ -84,8 +98,12 @@ class KeyframesNode(StepNode):
 
     def health(self) -> tuple[str, Mapping[str, object]]:
         """Return figures on what is kept."""
+        store = self._keyframes.store
         with self._lock:
-            return "", {"episode_frames": self._keyframes.store.frames_seen, "images_waiting": len(self._images)}
+            figures: dict[str, object] = {"episode_frames": store.frames_seen, "images_waiting": len(self._images)}
+        if store.let_go:
+            figures["old_marks_dropped_call_cc_reset"] = store.let_go
+        return "", figures
 
     # -- the stream
 
@@ -97,6 +115,12 @@ class KeyframesNode(StepNode):
             self._bytes += len(message.data)
             while self._bytes > self._settings.image_buffer * 1e6 and len(self._images) > 1:
                 self._drop(next(iter(self._images)))
+                self.count("waiting_images_dropped_raise_image_buffer")
+
+    def _oldest_waiting(self) -> int | None:
+        """Return the stamp of the oldest image whose masks may still come."""
+        with self._lock:
+            return next(iter(self._images), None)
 
     def _drop(self, stamp: int) -> ImageMessage | None:
         message = self._images.pop(stamp, None)
@@ -120,7 +144,8 @@ class KeyframesNode(StepNode):
             return
         try:
             labels = to_labels(message.labels)
-            view = self._camera.at(stamp, message.labels.width, message.labels.height)
+            _check_size(labels.shape[1], labels.shape[0], image)
+            view = self._camera.at(stamp, labels.shape[1], labels.shape[0], message.header.frame_id)
             candidate = Candidate(
                 message.index,
                 (stamp - self._begin) * 1e-9,
@@ -130,6 +155,7 @@ class KeyframesNode(StepNode):
                 view.intrinsics,
                 view.pose,
                 {track.id: track.confidence for track in message.tracks},
+                {track.id: (nanoseconds(track.first_seen) - self._begin) * 1e-9 for track in message.tracks},
             )
             self._keyframes.store.offer(candidate)
         except CCError as error:
@@ -141,11 +167,7 @@ class KeyframesNode(StepNode):
         if not self.active:
             response.message = "cc_keyframes is not active"
             return response
-        try:
-            response.keyframes = self._message(request)
-        except CCError as error:
-            response.message = str(error)
-            return response
+        response.keyframes = self._message(request)
         response.success = bool(response.keyframes.keyframes)
         if not response.success:
             response.message = "no frames yet: cc_tracker sends no masks; is the camera running?"
@@ -159,6 +181,7 @@ class KeyframesNode(StepNode):
             seen = self._keyframes.store.frames_seen
         marked = self._keyframes.marked(wish, style)
         message = MarkedKeyframes(header=header, episode=episode, frames_seen=seen)
+        message.remarks = list(self.remarks.values())
         message.style = _style_message(kind, style, marked[0].width if marked else 0, marked[0].height if marked else 0)
         for keyframe in marked:
             own = Header(frame_id=header.frame_id)
@@ -167,6 +190,9 @@ class KeyframesNode(StepNode):
         return message
 
     def _style(self, asked: MarkStyle) -> tuple[MarkSettings, str]:
+        for name in ("outline", "overlay"):
+            if getattr(asked, name) not in (MarkStyle.AS_SET, MarkStyle.ON, MarkStyle.OFF):
+                raise SettingsError(f"{name} must be 0 (as set), 1 (on) or 2 (off), got {getattr(asked, name)}")
         own, kind = self._keyframes.style, asked.kind or self._keyframes.settings.kind
         style = MarkSettings(
             diameter=asked.diameter or own.diameter,
@@ -193,6 +219,17 @@ class KeyframesNode(StepNode):
         self._published.publish(message)
         newest = message.keyframes[-1]
         self._newest_marked.publish(jpeg_message(newest.header, newest.image.data))
+
+
+def _check_size(width: int, height: int, image: ImageMessage) -> None:
+    """Refuse a map that is not of its image's size.
+
+    :raises ImageError: it is not, or the image is damaged.
+    """
+    size = picture_size(image)
+    turned = isinstance(image, CompressedImage) and size == (height, width)  # by an EXIF orientation
+    if size != (width, height) and not turned:
+        raise ImageError(f"the instance map is {width}x{height}, its image {size[0]}x{size[1]}")
 
 
 def _style_message(kind: str, style: MarkSettings, width: int, height: int) -> MarkStyle:

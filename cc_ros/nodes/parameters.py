@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
@@ -24,6 +24,7 @@ class NodeParameters:
 
     :param node: declares the parameters on it.
     :param groups: (prefix, settings dataclass) pairs.
+    :param when: returns for a settings dataclass when a value that is set now takes effect, or "" where soon.
     :raises SettingsError: a value given at start is of the wrong type or not allowed.
     """
 
@@ -31,10 +32,11 @@ class NodeParameters:
         self._node = node
         self._groups = {cls: prefix for prefix, cls in groups}
         self._knobs: dict[str, Knob] = {}
+        self._owners: dict[str, type] = {}
         for prefix, cls in groups:
             for knob in knobs(cls):
                 name = f"{prefix}.{knob.name}" if prefix else knob.name
-                self._knobs[name] = knob
+                self._knobs[name], self._owners[name] = knob, cls
         node.add_on_set_parameters_callback(self._check)
         for name, knob in self._knobs.items():
             try:
@@ -50,6 +52,14 @@ class NodeParameters:
         prefix = self._groups[cls]
         names = {f"{prefix}.{knob.name}" if prefix else knob.name: knob.name for knob in knobs(cls)}
         return checked(cls, {short: self._node.get_parameter(name).value for name, short in names.items()})
+
+    def later(self, parameters: Sequence[Parameter], when: Callable[[type], str]) -> str:
+        """Return for people which of these hold only later, or "".
+
+        :param when: returns when a setting of a dataclass takes effect, or "" where soon.
+        """
+        told = [(p.name, when(self._owners[p.name])) for p in parameters if p.name in self._owners]
+        return "; ".join(f"{name} {time}" for name, time in told if time)
 
     def _check(self, parameters: list[Parameter]) -> SetParametersResult:
         for parameter in parameters:

@@ -133,6 +133,8 @@ class ReasonerNode(StepNode):
         answer = self._asker.ask(question, fetched, feedback, feedback)
         fill(response, answer)
         self._add_goal(response, answer, fetched.message)
+        for remark in fetched.message.remarks if fetched.message and response.has_goal else ():
+            response.message = (response.message + "; " if response.message else "") + remark
         if request.send_goal and response.has_goal:
             self._goals.publish(response.goal)
         elif request.send_goal and answer.ok:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable, Sequence
 from types import FrameType
 
+import psutil
 import rclpy
 from rclpy.exceptions import InvalidHandle
 from rclpy.executors import Executor, ExternalShutdownException, MultiThreadedExecutor, SingleThreadedExecutor
@@ -19,6 +22,7 @@ from cc_ros.errors import CCError, SettingsError
 from cc_ros.nodes.step_node import StepNode
 
 Running = tuple[StepNode, Executor, threading.Thread]
+PATIENCE = 5.0  # seconds that a node which loads or compiles is given to break off
 
 
 def main_of(kinds: Sequence[Callable[[], StepNode]], args: Sequence[str] | None = None) -> int:
@@ -35,6 +39,7 @@ def main_of(kinds: Sequence[Callable[[], StepNode]], args: Sequence[str] | None 
         signal.signal(number, on_signal)
     prepare()
     running: list[Running] = []
+    starting: _Starting | None = None
     try:
         init(args)
         for kind in kinds:
@@ -44,17 +49,56 @@ def main_of(kinds: Sequence[Callable[[], StepNode]], args: Sequence[str] | None 
             running.append((node, executor, thread))
         for _, _, thread in running:
             thread.start()
-        if sum(node.autostart() for node, _, _ in running) < len(running):
-            return 1
+        starting = _Starting([node for node, _, _ in running], stop)
         while not stop.wait(0.2) and rclpy.ok():
             pass
+        if starting.failed:
+            return 1
     except CCError as error:
         print(f"cc_ros: {error}", file=sys.stderr)
         return 2
     finally:
         stop.set()
+        for node, _, _ in running:
+            node.end()
+        if starting is not None and not starting.over(PATIENCE):
+            # Something that cannot be broken off; Python would crash on leaving while it goes on.
+            print("cc_ros: ended while a node was still loading", file=sys.stderr, flush=True)
+            os._exit(0)
         _end(running)
     return 0
+
+
+class _Starting:
+    """Brings nodes to active in a thread of its own, so that loading and compiling do not keep a signal waiting.
+
+    :param stop: set where one fails.
+    """
+
+    def __init__(self, nodes: Sequence[StepNode], stop: threading.Event) -> None:
+        self.failed = False
+        self._nodes = nodes
+        self._stop = stop
+        self._thread = threading.Thread(target=self._start, name="starting", daemon=True)
+        self._thread.start()
+
+    def over(self, seconds: float) -> bool:
+        """Wait for the end; return whether it has come."""
+        self._thread.join(seconds)
+        return not self._thread.is_alive()
+
+    def _start(self) -> None:
+        for node in self._nodes:
+            if self._stop.is_set():
+                return
+            if not node.autostart():
+                self.failed = not self._stop.is_set()
+                self._stop.set()
+                return
+        active = [node.get_name() for node in self._nodes if node.active]
+        if active:
+            seconds = time.time() - psutil.Process().create_time()
+            print(f"cc_ros: {', '.join(active)} active after {seconds:.1f} s", flush=True)
 
 
 def init(args: Sequence[str] | None) -> None:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import threading
+import traceback
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
-from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rcl_interfaces.msg import SetParametersResult
+from rclpy.callback_groups import CallbackGroup, MutuallyExclusiveCallbackGroup
 from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.parameter import Parameter
 from std_srvs.srv import Trigger
 
 from cc_ros.errors import CCError
@@ -20,6 +24,7 @@ from cc_ros.nodes.parameters import NodeParameters
 from cc_ros.settings import knob
 
 WARN_EVERY = 5.0  # seconds between two warnings of one kind
+LONGEST_REASON = 300  # characters of a fault's text on /diagnostics
 STEADY = Clock(clock_type=ClockType.STEADY_TIME)
 
 
@@ -34,11 +39,16 @@ class NodeSettings:
 class StepNode(LifecycleNode):
     """A lifecycle node around one step of the method.
 
-    Subclasses build their step in ``start``, drop it in ``stop``, and forget the episode in ``new_episode``.
+    Subclasses load what takes time in ``prepare``, so that an active node can serve; build their step in ``start``,
+    drop it in ``stop`` and what was prepared in ``release``, and forget the episode in ``new_episode``. Whatever any of
+    these raises, or a service does, is logged and counted, and the node lives.
 
     :cvar name: of the node.
     :cvar groups: (prefix, settings dataclass) of its parameters; every node has :class:`NodeSettings` beside them.
     :ivar threads: of the executor it needs.
+    :ivar undo: what ``start`` registers here is undone when the step stops, the last first, and where it fails halfway.
+    :ivar ending: set when the process ends: work that takes long is to be broken off.
+    :ivar remarks: what was said once since the activation, by kind.
     """
 
     name: ClassVar[str]
@@ -48,6 +58,10 @@ class StepNode(LifecycleNode):
     def __init__(self, **node_options: Any) -> None:
         self.counters: Counter[str] = Counter()
         self._warned: dict[str, float] = {}
+        self._reasons: dict[str, str] = {}
+        self.remarks: dict[str, str] = {}
+        self.undo = ExitStack()
+        self.ending = threading.Event()
         self._count_lock = threading.Lock()
         self._state_lock = threading.Lock()
         self.active = False
@@ -57,7 +71,7 @@ class StepNode(LifecycleNode):
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         period = self.parameters.read(NodeSettings).diagnostics_period
         self.create_timer(period, self._publish_diagnostics, self.background, STEADY)
-        self.create_service(Trigger, "cc/reset", self._on_reset, callback_group=self.background)
+        self.serve(Trigger, "cc/reset", self._on_reset, self.background)
 
     @classmethod
     def all_groups(cls) -> list[tuple[str, type]]:
@@ -65,6 +79,18 @@ class StepNode(LifecycleNode):
         return [("", NodeSettings), *cls.groups]
 
     # -- what a subclass provides
+
+    def prepare(self) -> None:
+        """Load and compile whatever the first request or frame would otherwise wait for.
+
+        :raises CCError: it cannot run with these parameters; the node stays unconfigured.
+        """
+
+    def release(self) -> None:
+        """Let go of what was prepared and of the episode; nothing may have been prepared."""
+
+    def break_off(self) -> None:
+        """Make ``prepare`` under way in another thread end early by an exception: the process ends."""
 
     def start(self) -> None:
         """Build the step, its publishers and subscriptions.
@@ -75,7 +101,7 @@ class StepNode(LifecycleNode):
 
     def stop(self) -> None:
         """Undo ``start``."""
-        raise AssertionError("a subclass provides stop")
+        self.undo.close()
 
     def new_episode(self) -> None:
         """Forget what was seen."""
@@ -98,12 +124,19 @@ class StepNode(LifecycleNode):
         success = TransitionCallbackReturn.SUCCESS
         return self.trigger_configure() == success and self.trigger_activate() == success
 
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Load what takes time."""
+        if not self._attempt("configuring", self.prepare):
+            self._attempt("cleaning up", self.release)
+            return TransitionCallbackReturn.FAILURE
+        return super().on_configure(state)
+
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Start the step."""
-        try:
-            self.start()
-        except CCError as error:
-            self.get_logger().error(str(error))
+        with self._count_lock:
+            self.remarks = {}
+        if not self._attempt("activating", self.start):
+            self._attempt("stopping", self.undo.close)
             return TransitionCallbackReturn.FAILURE
         self.active = True
         self.get_logger().info(f"active: {self.doing()}")
@@ -111,13 +144,52 @@ class StepNode(LifecycleNode):
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop the step; parameters set meanwhile hold from the next activation on."""
-        self.stop_if_active()
+        self._attempt("deactivating", self.stop_if_active)
         return super().on_deactivate(state)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Let go of everything, the episode included."""
+        self._attempt("cleaning up", self.release)
+        return super().on_cleanup(state)
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop the step for good."""
-        self.stop_if_active()
+        self._attempt("stopping", self.stop_if_active)
+        self._attempt("cleaning up", self.release)
         return super().on_shutdown(state)
+
+    def _attempt(self, what: str, work: Callable[[], None]) -> bool:
+        """Do a part of a transition; return False where it failed, which is logged."""
+        try:
+            work()
+        except CCError as error:
+            self.get_logger().error(str(error))
+        except Exception as error:
+            self.get_logger().error(f"{what} failed: {error!r}\n{traceback.format_exc()}")
+        else:
+            return True
+        self.count("failed_transitions")
+        return False
+
+    def end(self) -> None:
+        """Break off what takes long: the process ends."""
+        self.ending.set()
+        self._attempt("breaking off", self.break_off)
+
+    def set_parameters_atomically(self, parameter_list: list[Parameter]) -> SetParametersResult:
+        """Set parameters; the result says what takes effect only later. ``ros2 param set`` comes here too."""
+        result = super().set_parameters_atomically(parameter_list)
+        if result.successful:  # rclpy drops the reason that a callback gives for these
+            result.reason = self.parameters.later(parameter_list, self._when_taken)
+            if result.reason:
+                self.get_logger().info(result.reason)
+        return result
+
+    def _when_taken(self, group: type) -> str:
+        """Return when a parameter of this group that is set now takes effect; "" = with the activation to come."""
+        if group is NodeSettings:
+            return "takes effect when the node is started again"
+        return "takes effect when the node is activated again" if self.active else ""
 
     def stop_if_active(self) -> None:
         """Stop the step, whatever state the node is in."""
@@ -128,21 +200,64 @@ class StepNode(LifecycleNode):
 
     def destroy_node(self) -> None:
         """Stop the step and leave the graph."""
-        self.stop_if_active()
+        self._attempt("stopping", self.stop_if_active)
+        self._attempt("cleaning up", self.release)
         super().destroy_node()
 
     # -- faults and figures
 
-    def count(self, what: str) -> None:
+    def serve(
+        self,
+        kind: type,
+        name: str,
+        answer: Callable[[Any, Any], Any],
+        group: CallbackGroup,
+        failed: Callable[[Any, str], None] | None = None,
+    ) -> None:
+        """Offer a service that always responds: what ``answer`` raises becomes a failure with its reason.
+
+        :param answer: takes the request and an empty response, and returns the response.
+        :param failed: writes a failure into a response; None = into its ``success`` and ``message``.
+        """
+
+        def respond(request: Any, response: Any) -> Any:
+            try:
+                return answer(request, response)
+            except CCError as error:
+                reason = str(error)
+                self.count("refused_requests")
+            except Exception as error:
+                reason = f"{name} failed: {error!r}"
+                self.fault("errors", f"{reason}\n{traceback.format_exc()}")
+            response = kind.Response()  # type: ignore[attr-defined]
+            if failed is not None:
+                failed(response, reason)
+            else:
+                response.success, response.message = False, reason
+            return response
+
+        self.create_service(kind, name, respond, callback_group=group)
+
+    def count(self, what: str, by: int = 1) -> None:
         """Count something for /diagnostics; from any thread."""
         with self._count_lock:
-            self.counters[what] += 1
+            self.counters[what] += by
+
+    def remark(self, kind: str, text: str) -> None:
+        """Count what limits the results, and say it once an activation; it stays on /diagnostics."""
+        with self._count_lock:
+            self.counters[kind] += 1
+            said = kind in self.remarks
+            self.remarks[kind] = text
+        if not said:
+            self.get_logger().warning(f"{text} ({kind}; said once, counted on /diagnostics)")
 
     def fault(self, kind: str, text: str) -> None:
         """Count a fault for /diagnostics and warn about it, at most every few seconds a kind."""
         now = STEADY.now().nanoseconds * 1e-9
         with self._count_lock:
             self.counters[kind] += 1
+            self._reasons[kind] = text.splitlines()[0][:LONGEST_REASON] if text else ""
             silent = now - self._warned.get(kind, -WARN_EVERY) < WARN_EVERY
             if not silent:
                 self._warned[kind] = now
@@ -157,13 +272,22 @@ class StepNode(LifecycleNode):
         return response
 
     def _publish_diagnostics(self) -> None:
-        trouble, figures = self.health() if self.active else ("", {})
+        broken, trouble = "", ""
+        figures: Mapping[str, object] = {}
+        try:
+            trouble, figures = self.health() if self.active else ("", {})
+        except Exception as error:
+            broken = f"its state cannot be told: {error!r}"
+            self.fault("errors", f"{broken}\n{traceback.format_exc()}")
         # Aggregators tell statuses apart by name, so it has to hold the namespace.
         status = DiagnosticStatus(name=self.get_fully_qualified_name().lstrip("/"))
         status.level = DiagnosticStatus.WARN if trouble else DiagnosticStatus.OK
-        status.message = trouble or ("running" if self.active else "inactive")
+        if broken:
+            status.level = DiagnosticStatus.ERROR
+        status.message = broken or trouble or ("running" if self.active else "inactive")
         with self._count_lock:
-            pairs: dict[str, object] = {**figures, **self.counters}
+            reasons = {f"{kind}_last": text for kind, text in {**self._reasons, **self.remarks}.items()}
+            pairs: dict[str, object] = {**figures, **self.counters, **reasons}
         status.values = [KeyValue(key=key, value=str(value)) for key, value in pairs.items()]
         message = DiagnosticArray(status=[status])
         message.header.stamp = self.get_clock().now().to_msg()

@@ -10,7 +10,6 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
@@ -18,21 +17,23 @@ from std_msgs.msg import Header
 from cc_ros.errors import BackendError, CCError
 from cc_ros.frame import Frame
 from cc_ros.keyframes.overlay import draw_labels
-from cc_ros.msg import TrackedMasks
+from cc_ros.msg import TrackedMasks, Tracks
 from cc_ros.nodes.camera import SENSOR_QOS, CameraContext, CameraSettings, ImageInput, ImageMessage
-from cc_ros.nodes.convert import image_message, nanoseconds, to_bgr, track_message
+from cc_ros.nodes.convert import enlarged, image_message, nanoseconds, to_small_bgr, track_message
 from cc_ros.nodes.graph import explain_silence
 from cc_ros.nodes.spin import main_of
 from cc_ros.nodes.stamps import Order, StampOrder
 from cc_ros.nodes.step_node import STEADY, StepNode
 from cc_ros.settings import knob
-from cc_ros.tracking import Tracked, TrackStatus
+from cc_ros.tracking import Tracked, Tracker, TrackStatus
 from cc_ros.tracking.factory import BACKENDS, make_tracker
 from cc_ros.tracking.flow import FlowSettings
 from cc_ros.tracking.sam2.settings import Sam2Settings
 
 SILENCE_AGAIN = 30.0  # seconds between two explanations of the same silence
 DEPTH_LATE = 0.01  # seconds that an image waits for its depth
+DETAIL = 2  # times the width that is tracked: images that are wider still are reduced as they are decoded
+SAM2_SIDE = 1024  # pixels that SAM 2 looks at unless set otherwise
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,9 @@ class TrackerSettings:
     """Settings of the tracker node."""
 
     backend: str = knob("auto", "auto: SAM 2 where it can run, flow otherwise", choices=BACKENDS)
-    queue: int = knob(10, "images that may wait; when more come, the oldest is skipped and counted", ge=1, le=100)
+    queue: int = knob(
+        1, "images that may wait: 1 works on the newest; to see every frame of a recording, more", ge=1, le=100
+    )
     silence: float = knob(5.0, "without images for so long, say what may be wrong, in s", ge=0.5, le=3600.0)
 
 
@@ -51,20 +54,48 @@ class TrackerNode(StepNode):
     groups = (("", TrackerSettings), ("camera", CameraSettings), ("flow", FlowSettings), ("sam2", Sam2Settings))
 
     def __init__(self, **node_options: object) -> None:
+        self._tracker: Tracker | None = None
         super().__init__(**node_options)
         self._masks = self.create_publisher(TrackedMasks, "cc/masks", QoSProfile(depth=5))
+        self._tracks = self.create_publisher(Tracks, "cc/tracks", QoSProfile(depth=5))
         self._overlay = self.create_publisher(Image, "cc/overlay", QoSProfile(depth=1))
 
+    def prepare(self) -> None:
+        """Make the tracker and let it load and compile.
+
+        :raises CCError: a parameter is wrong, the backend cannot run here, or the process ends.
+        """
+        self._made_of = self._tracking()
+        self._tracker = make_tracker(*self._made_of)
+        if self.ending.is_set():
+            raise BackendError("ended before the tracker was ready")
+        self._tracker.prepare()
+
+    def release(self) -> None:
+        """Drop the tracker with everything it remembers."""
+        tracker, self._tracker = self._tracker, None
+        if tracker is not None:
+            tracker.close()
+
+    def break_off(self) -> None:
+        """Make the tracker end what it is at."""
+        tracker = self._tracker
+        if tracker is not None and not self.active:
+            tracker.stop()
+
     def start(self) -> None:
-        """Make the tracker and listen to the camera.
+        """Listen to the camera.
 
         :raises CCError: a parameter is wrong or the backend cannot run here.
         """
+        if self._tracker is None or self._made_of != self._tracking():  # set since it was configured
+            self.release()
+            self.prepare()
         self._settings = self.parameters.read(TrackerSettings)
         camera = self.parameters.read(CameraSettings)
-        flow, sam2 = self.parameters.read(FlowSettings), self.parameters.read(Sam2Settings)
-        self._tracker = make_tracker(self._settings.backend, flow, sam2)
+        self._enough = self._width()
         self._inbox: deque[ImageMessage] = deque()
+        self._at_work: ImageMessage | None = None
         self._wake = threading.Condition()
         self._stopping = self._restart = False
         self._order = StampOrder()
@@ -73,22 +104,32 @@ class TrackerNode(StepNode):
         self._durations: deque[float] = deque(maxlen=300)
         self._last_image = time.monotonic()
         self._warned_at: float | None = None
-        self._camera = CameraContext(self, camera, self.fault)
-        self._images = ImageInput(self, camera.transport, self._on_image)
-        self._watch = self.create_timer(1.0, self._watch_silence, self.background, STEADY)
+        self._camera = CameraContext(self, camera, self, self._oldest_waiting)
+        self.undo.callback(self._camera.close)
+        taken = max(2, min(self._settings.queue, SENSOR_QOS.depth))
+        self._images = ImageInput(self, camera.transport, self._on_image, taken)
+        self.undo.callback(self._images.close)
+        watch = self.create_timer(1.0, self._watch_silence, self.background, STEADY)
+        self.undo.callback(self.destroy_timer, watch)
         self._worker = threading.Thread(target=self._work, name="cc_tracker", daemon=True)
         self._worker.start()
 
     def stop(self) -> None:
         """Stop listening and let the frame in work come to its end."""
-        self._images.close()
-        self._camera.close()
-        self.destroy_timer(self._watch)
+        super().stop()
         with self._wake:
             self._stopping = True
             self._wake.notify()
         self._worker.join()
-        self._tracker.close()
+
+    def _tracking(self) -> tuple[str, FlowSettings, Sam2Settings]:
+        read = self.parameters.read
+        return read(TrackerSettings).backend, read(FlowSettings), read(Sam2Settings)
+
+    def _width(self) -> int:
+        """Return the width in pixels that images must keep."""
+        backend, flow, sam2 = self._made_of
+        return DETAIL * max(flow.work_width, 0 if backend == "flow" else sam2.image_size or SAM2_SIDE)
 
     def new_episode(self) -> None:
         """Forget every object before the next image."""
@@ -103,7 +144,7 @@ class TrackerNode(StepNode):
 
     def health(self) -> tuple[str, Mapping[str, object]]:
         """Return figures of the last seconds; a trouble when images are missing or the backend is degraded."""
-        tracker = dict(self._tracker.health())
+        tracker = dict(self._tracker.health()) if self._tracker is not None else {}
         trouble = str(tracker.get("degraded", ""))
         silent = time.monotonic() - self._last_image
         if silent > self._settings.silence:
@@ -124,8 +165,14 @@ class TrackerNode(StepNode):
             self._inbox.append(message)
             if len(self._inbox) > self._settings.queue:
                 self._inbox.popleft()
-                self.count("skipped")
+                self.count("images_skipped_lower_camera_rate_or_raise_queue")
             self._wake.notify()
+
+    def _oldest_waiting(self) -> int | None:
+        """Return the stamp of the oldest image that is not tracked yet."""
+        with self._wake:
+            oldest = self._at_work or (self._inbox[0] if self._inbox else None)
+        return None if oldest is None else nanoseconds(oldest.header.stamp)
 
     def _watch_silence(self) -> None:
         now = time.monotonic()
@@ -147,10 +194,11 @@ class TrackerNode(StepNode):
     def _work(self) -> None:
         while True:
             with self._wake:
+                self._at_work = None
                 self._wake.wait_for(lambda: self._inbox or self._stopping)
                 if self._stopping:
                     return
-                message = self._inbox.popleft()
+                message = self._at_work = self._inbox.popleft()
                 restart, self._restart = self._restart, False
             try:
                 if restart:
@@ -164,6 +212,7 @@ class TrackerNode(StepNode):
                 self.fault("errors", f"a frame failed: {error!r}\n{traceback.format_exc()}")
 
     def _new_episode(self) -> None:
+        assert self._tracker is not None  # prepared
         self._tracker.reset()
         self._episode = time.time_ns()
         self._index = 0
@@ -171,7 +220,8 @@ class TrackerNode(StepNode):
         self._begin: int | None = None  # nanoseconds; exact as float seconds only when counted from here
 
     def _step(self, message: ImageMessage) -> None:
-        image = to_bgr(message)
+        assert self._tracker is not None  # prepared
+        image, size = to_small_bgr(message, self._enough)
         begun = time.perf_counter()
         stamp = nanoseconds(message.header.stamp)
         order, instant = self._order.check(stamp, time.monotonic_ns())
@@ -186,15 +236,17 @@ class TrackerNode(StepNode):
         if self._begin is None:
             self._begin = instant
         height, width = image.shape[:2]
-        view = self._camera.at(stamp, width, height, DEPTH_LATE)
+        view = self._camera.at(stamp, width, height, message.header.frame_id, DEPTH_LATE)
         seconds = (instant - self._begin) * 1e-9
         tracked = self._tracker.step(Frame(image, seconds, view.depth, view.intrinsics, view.pose))
         took = time.perf_counter() - begun
         self._durations.append(took)
         if not self._restart:  # else it belongs to the episode that was just ended
-            self._publish(message.header, image, tracked, took, self._begin)
+            if self._overlay.get_subscription_count():
+                self._overlay.publish(image_message(message.header, draw_labels(image, tracked.labels), "bgr8"))
+            self._publish(message.header, enlarged(tracked, size), took, self._begin)
 
-    def _publish(self, header: Header, image: np.ndarray, tracked: Tracked, took: float, begin: int) -> None:
+    def _publish(self, header: Header, tracked: Tracked, took: float, begin: int) -> None:
         message = TrackedMasks(header=header, episode=self._episode, index=self._index, seconds=took)
         message.labels = image_message(header, tracked.labels, "16UC1", self._buffer)
         # A lost track is told once: there may be hundreds that could return, and each costs time in every frame.
@@ -202,10 +254,10 @@ class TrackerNode(StepNode):
         self._in_view = {t.id for t in tracked.tracks if t.status is not TrackStatus.LOST}
         message.tracks = [track_message(track, begin) for track in told]
         self._masks.publish(message)
+        if self._tracks.get_subscription_count():
+            self._tracks.publish(Tracks(header=header, episode=self._episode, tracks=message.tracks))
         self._index += 1
         self.count("masks")
-        if self._overlay.get_subscription_count():
-            self._overlay.publish(image_message(header, draw_labels(image, tracked.labels), "bgr8"))
 
 
 def main(args: Sequence[str] | None = None) -> int:

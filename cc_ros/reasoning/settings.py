@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cc_ros.reasoning.request import Style
-from cc_ros.settings import knob
+from cc_ros.settings import a_file, a_folder, knob
 
 PRESET_NAMES = ("openai", "gemini", "claude", "vllm", "ollama", "llama_cpp", "lm_studio", "transformers", "compatible")
 
@@ -21,7 +21,7 @@ class ReasonerSettings:
     preset: str = knob("", "kind of server; empty = told from base_url, else openai", choices=("", *PRESET_NAMES))
     model: str = knob("", "model name as the server knows it; empty = the preset's")
     key_env: str = knob("", "name of the environment variable that holds the key; empty = the preset's")
-    key_file: str = knob("", "file with the key, mode 0600, instead of an environment variable")
+    key_file: str = knob("", "file with the key, mode 0600, instead of an environment variable", valid=a_file)
     structured: str = knob(
         "auto",
         "how the server is made to answer in JSON: a schema, any JSON, or by being told so; auto = as the preset knows",
@@ -36,7 +36,7 @@ class ReasonerSettings:
     frames: int = knob(0, "keyframes a question; 0 = as the keyframe step is configured", ge=0, le=64)
     marks: int = knob(0, "marks a question (K); 0 = as the keyframe step is configured", ge=0, le=200)
     blur_marks: str = knob("", "ids of marked objects to blur before pictures leave the machine, e.g. 3,7")
-    prompts_dir: str = knob("", "folder whose text files replace the prompts of the same name")
+    prompts_dir: str = knob("", "folder whose text files replace the prompts of the same name", valid=a_folder)
     timeout: float = knob(60.0, "seconds until an answer must be there", ge=0.1, le=3600)
     retries: int = knob(
         3, "how often a request is sent again after a fault of the server or the connection", ge=0, le=20

@@ -40,6 +40,12 @@ _SIXTEEN_BIT = {
 }
 _PLANAR = {"nv12": cv2.COLOR_YUV2BGR_NV12, "nv21": cv2.COLOR_YUV2BGR_NV21}
 _MILLIMETRES = ("16UC1", "mono16")
+_REDUCED = {
+    1: cv2.IMREAD_COLOR,
+    2: cv2.IMREAD_REDUCED_COLOR_2,
+    4: cv2.IMREAD_REDUCED_COLOR_4,
+    8: cv2.IMREAD_REDUCED_COLOR_8,
+}
 
 IMAGE_ENCODINGS = (*_LAYOUTS, *_SIXTEEN_BIT, *_PLANAR)
 DEPTH_ENCODINGS = (*_MILLIMETRES, "32FC1")
@@ -78,20 +84,29 @@ def decode_image(encoding: str, width: int, height: int, step: int, is_bigendian
     return picture
 
 
-def decode_compressed(format: str, data: Any, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+def compressed_size(format: str, data: Any) -> tuple[int, int]:
+    """Return (width, height) of a JPEG or PNG by its header, which says nothing of an EXIF orientation.
+
+    :raises ImageError: neither of them, or truncated.
+    """
+    return _check_header(_bytes(data), format, MAX_PIXELS)
+
+
+def decode_compressed(format: str, data: Any, *, max_pixels: int = MAX_PIXELS, reduce: int = 1) -> np.ndarray:
     """Return the picture of a ``sensor_msgs/CompressedImage`` (JPEG or PNG) as HxWx3 uint8 BGR.
 
     The bytes decide what it is, not ``format``, which drivers fill in freely. The header is read first: neither a
     picture of more than ``max_pixels`` nor one that ends early is decoded (OpenCV 4 fills the rest with grey).
 
     :param format: the message's format, such as ``jpeg`` or ``bgr8; jpeg compressed bgr8``.
+    :param reduce: 1, 2, 4 or 8: so many times narrower and lower, which a JPEG is decoded to in much less time.
     :raises ImageError: not JPEG or PNG, truncated, damaged, too large, or a depth image.
     """
     if "compressedDepth" in format:
         raise ImageError(f"compressed format {format!r} holds depth, not a picture: use it as the depth topic")
     raw = _bytes(data)
     _check_header(raw, format, max_pixels)
-    return _imdecode(raw, cv2.IMREAD_COLOR, format)
+    return _imdecode(raw, _REDUCED[reduce], format)
 
 
 def decode_depth(encoding: str, width: int, height: int, step: int, is_bigendian: bool, data: Any) -> np.ndarray:
@@ -198,8 +213,8 @@ def _known(depth: np.ndarray) -> np.ndarray:
     return depth
 
 
-def _check_header(raw: bytes, format: str, max_pixels: int) -> None:
-    """Refuse what is not JPEG or PNG, what ends early and what declares more than ``max_pixels``."""
+def _check_header(raw: bytes, format: str, max_pixels: int) -> tuple[int, int]:
+    """Refuse what is not JPEG or PNG, what ends early and what declares more than ``max_pixels``; return the size."""
     if raw.startswith(b"\x89PNG\r\n\x1a\n"):
         width, height = struct.unpack(">II", raw[16:24]) if len(raw) >= 24 else (0, 0)
         complete = raw.rfind(b"IEND\xaeB`\x82", 24) > 0  # its CRC never differs
@@ -214,6 +229,7 @@ def _check_header(raw: bytes, format: str, max_pixels: int) -> None:
         raise ImageError(f"compressed image declares {width}x{height} pixels, more than the {max_pixels} allowed")
     if not complete or not width * height:
         raise ImageError(f"compressed image ({format!r}, {len(raw)} bytes) is truncated")
+    return width, height
 
 
 def _jpeg_header(raw: bytes) -> tuple[int, int, int]:

@@ -29,13 +29,14 @@ class TrackStatus(IntEnum):
 class Track:
     """One object as of this frame.
 
-    :param id: 1..65535, never used for another object within the episode.
+    :param id: 1..65535; no other object in view or lost has it. With ``first_seen`` it names the object for the whole
+        episode: an id of an object that was given up may be given anew, see :mod:`cc_ros.tracking.ids`.
     :param status: NEW, VISIBLE and RECOVERED are in the map; LOST is not, and may come back.
     :param area: pixels in this frame's map, 0 when lost.
     :param centre: (x, y) pixels: centroid of the mask, or where it was last.
     :param box: (x, y, width, height) pixels, all 0 when lost.
     :param confidence: 0..1, how sure the tracker is that this mask is still that object.
-    :param first_seen: stamp in seconds.
+    :param first_seen: stamp in seconds at which it got its id; later than what an earlier owner of the id was seen at.
     :param last_seen: stamp in seconds.
     """
 
@@ -97,8 +98,14 @@ class Tracker(ABC):
         """Return counters and states worth showing on /diagnostics; a key ``degraded`` holds a reason for people."""
         return {}
 
+    def prepare(self) -> None:  # noqa: B027  (optional to override)
+        """Load and compile whatever the first frame would otherwise wait for.
+
+        :raises BackendError: ``stop`` was called in another thread.
+        """
+
     def stop(self) -> None:  # noqa: B027  (optional to override)
-        """Make a step under way in another thread end early, by a BackendError; only ``close`` comes after it."""
+        """Make a step or ``prepare`` under way in another thread end early, by a BackendError; then only ``close``."""
 
     def close(self) -> None:  # noqa: B027  (optional to override)
         """Release threads and device memory; the tracker is not used afterwards."""
