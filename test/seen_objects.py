@@ -34,7 +34,7 @@ def seen(masks: Sequence[np.ndarray], qualities: Sequence[float], looks: Sequenc
     for n, (mask, quality) in enumerate(zip(masks, qualities, strict=True)):
         pixels[0][mask] = 6
         pixels[2 + n] = np.where(mask, 1, -1)
-        y, x = (int(round(float(v.mean()) * STRIDE / CELL - 0.25)) for v in np.nonzero(mask))
+        y, x = (round(float(v.mean()) * STRIDE / CELL - 0.25) for v in np.nonzero(mask))
         cells[:, y, x] = 0
         cells[0, y, x] = np.log(quality / (1 - quality))
         cells[4:6, y, x] = 3  # wide enough to play no part

@@ -77,6 +77,10 @@ class AutoTracker(Tracker):
         self._fast.reset()
         self._start()
 
+    def prepare(self) -> None:
+        """Prepare the fast tracker; the slow one loads in the background."""
+        self._fast.prepare()
+
     def seed(self, labels: np.ndarray) -> None:
         """Start a new episode whose first frame has these objects (HxW uint16); find no others."""
         self._fast.seed(labels)

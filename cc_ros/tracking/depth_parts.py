@@ -31,7 +31,7 @@ def with_parts(odds: np.ndarray, scores: np.ndarray, view: DepthView) -> tuple[n
             told += [scores[n]] * len(found)
     if not more:
         return odds, scores
-    return np.concatenate([odds, np.stack(more)]), np.append(left, np.float32(told))
+    return np.concatenate([odds, np.stack(more)]), np.append(left, np.array(told, np.float32))
 
 
 def _parts(mask: np.ndarray, steps: np.ndarray, inverse: np.ndarray) -> list[np.ndarray]:

@@ -58,6 +58,17 @@ class Fallback(Tracker):
         tracks = (replace(t, first_seen=self._first.get(t.id, t.first_seen)) for t in tracked.tracks)
         return replace(tracked, tracks=tuple(tracks))
 
+    def prepare(self) -> None:
+        """Prepare the active tracker.
+
+        :raises BackendError: ``stop`` was called in another thread.
+        """
+        self._active.prepare()
+
+    def stop(self) -> None:
+        """Make a step or ``prepare`` under way in another thread end early, by a BackendError; then only ``close``."""
+        self._active.stop()
+
     def seed(self, labels: np.ndarray) -> None:
         """Start a new episode whose first frame has these objects (HxW uint16); find no others."""
         self._active.seed(labels)

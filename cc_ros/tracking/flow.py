@@ -66,6 +66,11 @@ class FlowTracker(Tracker):
         )
         self._publish_health()
 
+    def prepare(self) -> None:
+        """See a first picture, for which the network takes its memory."""
+        self.step(Frame(np.zeros((480, 640, 3), np.uint8), 0.0))
+        self.reset()
+
     def seed(self, labels: np.ndarray) -> None:
         """Start a new episode whose first frame has these objects (HxW uint16); find no others."""
         self.reset()

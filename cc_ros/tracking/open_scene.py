@@ -126,7 +126,8 @@ class OpenScene:
     def _judge(self, found: list[Match], seen: Seen, stamp: float) -> None:
         """Give each match its track, and note how much it looks like an object, how it looks, and how it is held."""
         first = self._keys is None
-        looks = descriptors(seen.features, np.stack([one.odds for one in found]) > 0) if found else []
+        masks = np.array([one.odds > 0 for one in found]).reshape(len(found), *seen.pixels.shape[1:])
+        looks = descriptors(seen.features, masks)
         present = {one.key for one in found}
         for one, look in zip(found, looks, strict=True):
             track = self._book.tracks[one.key] if one.key else self._book.open(stamp)

@@ -97,6 +97,10 @@ class Sam2Tracker(Tracker):
         self._only_seeded = False
         self._max_objects = self._settings.max_objects or (40 if self._predictor.device.type == "cuda" else 16)
 
+    def prepare(self) -> None:
+        """Encode a first picture: the device takes its memory, and what is compiled is compiled."""
+        self._predictor.encode(np.zeros((480, 640, 3), np.uint8), 0)
+
     def seed(self, labels: np.ndarray) -> None:
         """Start a new episode whose first frame has these objects (HxW uint16); find no others."""
         self.reset()
