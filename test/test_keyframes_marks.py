@@ -44,6 +44,16 @@ def test_what_the_tracker_is_unsure_of_gets_no_mark_in_that_frame_and_makes_room
     assert [[mark.id for mark in frame.marks] for frame in keyframes.marked()] == [[7, 9], [9]]
 
 
+def test_a_keyframe_without_any_of_the_most_frequent_objects_gets_marks_of_its_own():
+    for each, expected in ((0, [[4], [4], []]), (1, [[4], [4], [7]]), (5, [[4], [4], [7]])):
+        keyframes = Keyframes(KeyframeSettings(marks=1, frames=3, marks_each=each))
+        for i in range(3):
+            image, labels = scene()
+            labels[(labels == 9) | (labels == (4 if i == 2 else 7))] = 0
+            keyframes.store.offer(Candidate(i, float(i), ArrayPicture(image), labels))
+        assert [[mark.id for mark in frame.marks] for frame in keyframes.marked()] == expected
+
+
 def picture(keyframe) -> np.ndarray:
     return cv2.imdecode(np.frombuffer(keyframe.jpeg, np.uint8), cv2.IMREAD_COLOR)
 

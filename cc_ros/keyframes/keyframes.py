@@ -19,7 +19,7 @@ from cc_ros.errors import ImageError, SettingsError
 from cc_ros.keyframes.centre import mask_centre
 from cc_ros.keyframes.marks import MarkSettings, blur_objects, draw_marks
 from cc_ros.keyframes.placing import mark_place
-from cc_ros.keyframes.select import top_k
+from cc_ros.keyframes.select import filled, top_k
 from cc_ros.keyframes.store import KeptFrame, KeyframeStore, encode_jpeg
 from cc_ros.keyframes.types import Mark, MarkedKeyframe
 from cc_ros.settings import checked, knob
@@ -41,6 +41,9 @@ class KeyframeSettings:
 
     frames: int = knob(8, "keyframes of an episode (m in the paper)", ge=1, le=MAX_FRAMES)
     marks: int = knob(8, "objects that get a mark (K in the paper)", ge=0, le=500)
+    marks_each: int = knob(
+        2, "a keyframe that shows fewer of these objects gets its own largest ones, up to so many marks", ge=0, le=500
+    )
     kind: str = knob(MARKS, "marks: one number per object; raw: none; set_of_mark: numbers per image", choices=STYLES)
     min_confidence: float = knob(0.6, "objects that the tracker is less sure of get no mark in that frame", ge=0, le=1)
     on_object: bool = knob(
@@ -108,7 +111,7 @@ class Keyframes:
         together = top_k(sure, k)
 
         def draw(frame: KeptFrame, areas: dict[int, int]) -> MarkedKeyframe:
-            ids = top_k([areas], k) if kind == SET_OF_MARK else together
+            ids = top_k([areas], k) if kind == SET_OF_MARK else filled(together, areas, min(self.settings.marks_each, k))
             return self._draw_once(frame, tuple(i for i in ids if i in areas), kind, look, request.blur)
 
         with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:  # OpenCV lets go of the GIL
