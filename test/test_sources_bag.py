@@ -98,7 +98,7 @@ def test_depth_of_half_the_size_is_enlarged_and_of_another_shape_refused(tmp_pat
     ("info", "reason"),
     [
         (camera_info(0, np.zeros(9)), "camera_info without a calibration"),
-        (camera_info(0, width=640, height=480), "camera_info of another size than the image"),
+        (camera_info(0, width=640, height=360), "camera_info of another size than the image"),
     ],
 )
 def test_intrinsics_that_cannot_be_of_this_image_are_not_used(tmp_path: Path, info: object, reason: str) -> None:
@@ -127,10 +127,27 @@ def test_a_header_without_stamp_is_replaced_by_the_time_of_recording(tmp_path: P
 
 
 def test_disorder_is_skipped_and_a_recording_that_looped_is_kept(tmp_path: Path) -> None:
-    stamps = [0.0, 0.2, 0.1, 0.2, 0.3, 5.0, 0.0, 0.1]
+    stamps = [0.0, 0.2, 0.1, 0.15, 0.3, 5.0, 0.0, 0.1]
     frames, source = read(write_bag(tmp_path / "loop", [("/image", i, image(t)) for i, t in enumerate(stamps)]))
     np.testing.assert_allclose([f.stamp - EPOCH for f in frames], [0.0, 0.2, 0.3, 5.0, 0.0, 0.1], atol=1e-6)
     assert source.skipped["image out of order"] == 2
+
+
+def test_stamps_that_stand_still_go_by_the_time_of_recording(tmp_path: Path) -> None:
+    rows: list[bags.Row] = []
+    for i in range(20):
+        rows += [("/image", i / 10, image(5.0, i)), ("/depth", i / 10 + 0.01, depth(5.0, 1 + i))]
+    frames, source = read(write_bag(tmp_path / "still", rows))
+    np.testing.assert_allclose([f.stamp - EPOCH for f in frames], [5 + i / 10 for i in range(20)], atol=1e-6)
+    assert [float(f.depth[0, 0]) for f in frames] == [1 + i for i in range(20)]
+    assert not source.skipped
+    assert "stamps of /image stand still or repeat: going by the time of recording where they do" in source.notes
+
+
+def test_stamps_of_whole_seconds_keep_the_pace_of_the_recording(tmp_path: Path) -> None:
+    rows = [("/image", i / 10, image(float(i // 10), i)) for i in range(35)]
+    frames, _ = read(write_bag(tmp_path / "coarse", rows))
+    np.testing.assert_allclose([f.stamp - EPOCH for f in frames], np.arange(35) / 10, atol=1e-6)
 
 
 def test_a_recording_that_looped_keeps_its_depth_and_poses(tmp_path: Path) -> None:

@@ -83,8 +83,8 @@ def eight_bits(pixels: np.ndarray, grey: bool) -> np.ndarray:
     """Return 16-bit pixels as uint8, scaled by what the image holds: dim and thermal cameras use little of the range.
 
     Images that use more than half of the range keep all of it, by the fixed factor of cv_bridge. For others, all but
-    the outermost 0.2 % of the pixels lie in the new range. It depends on them continuously, so that noise and hot pixels
-    do not make the brightness flicker.
+    the outermost 0.2 % of the pixels lie in the new range. It depends on them continuously, so that noise and hot
+    pixels do not make the brightness flicker.
 
     :param pixels: uint16 of any shape.
     :param grey: whether black may be moved as well; for colours that would change them.
