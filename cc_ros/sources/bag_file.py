@@ -153,4 +153,4 @@ def ros_type(name: str) -> str:
         parts[-1] = parts[-1].removesuffix("_")
     if len(parts) == 2 and "/" in name:
         parts.insert(1, "msg")
-    return "/".join(parts) if len(parts) == 3 else name
+    return "/".join(parts) if len(parts) == 3 and parts[1] == "msg" else name

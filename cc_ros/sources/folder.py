@@ -68,11 +68,12 @@ class FolderSource(Source):
         self._depths: dict[Path, Path] = {}
         self._poses: FolderPoses | None = None
         self._intrinsics: np.ndarray | None = None
+        self._calibration = ""
         self._find_depth(path, roles.depths, settings)
         if settings.odom_topic != NONE:
             self._poses = find_poses(path)
-        if settings.camera_info_topic != NONE and (found := find_intrinsics(path)) is not None:
-            self._intrinsics, self._calibration = found
+        if settings.camera_info_topic != NONE:
+            self._intrinsics, self._calibration = find_intrinsics(path)
         self._matched = False
         self._tell(folder, settings)
 
@@ -145,6 +146,8 @@ class FolderSource(Source):
             self.note(f"poses: {self._poses.source}, camera to world{turned}")
         if self._intrinsics is not None:
             self.note(f"calibration: {self._calibration}")
+        elif self._calibration:
+            self.note(f"calibration: {self._calibration} is not used: 3x3 or 4x4 numbers or fx fy cx cy are expected")
         elif self._depths or self._poses:
             self.note("no calibration: directions and distances are unknown (camera-intrinsics.txt with 3x3 numbers)")
 

@@ -89,21 +89,19 @@ def find_poses(root: Path) -> FolderPoses | None:
     return _read_trajectory(root / "groundtruth.txt") if (root / "groundtruth.txt").is_file() else None
 
 
-def find_intrinsics(root: Path) -> tuple[np.ndarray, str] | None:
-    """Return the 3x3 matrix of the colour camera and where it is from; None where nothing says it.
+def find_intrinsics(root: Path) -> tuple[np.ndarray | None, str]:
+    """Return the 3x3 matrix of the colour camera, None where nothing says it, and what it is from or would be.
 
     Read are a 3x3 or 4x4 matrix or ``fx fy cx cy`` in one of the usual files, ``_info.txt`` of ScanNet, and what TUM
     publishes of its three rooms.
     """
     for name in _CALIBRATIONS:
         if (root / name).is_file():
-            k = _matrix_of((root / name).read_text(errors="replace"))
-            if k is not None:
-                return k, name
+            return _matrix_of((root / name).read_text(errors="replace")), name
     for room, (fx, fy, cx, cy) in _TUM.items():
         if room in root.resolve().name:
             return np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1.0]]), f"TUM's {room}"
-    return None
+    return None, ""
 
 
 def _matrix_of(text: str) -> np.ndarray | None:
