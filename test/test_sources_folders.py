@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +104,7 @@ def test_a_world_with_another_axis_up_is_turned(tmp_path: Path, down: tuple[int,
     for frame in frames:
         np.testing.assert_allclose(frame.pose[:3, 1], (0, 0, -1), atol=1e-9)  # a camera's y is down
         assert np.linalg.det(frame.pose[:3, :3]) == pytest.approx(1)
-    steps = [np.linalg.norm(b.pose[:3, 3] - a.pose[:3, 3]) for a, b in zip(frames, frames[1:], strict=False)]
+    steps = [np.linalg.norm(b.pose[:3, 3] - a.pose[:3, 3]) for a, b in itertools.pairwise(frames)]
     assert steps == pytest.approx([1, 1])
     assert (f"its axis {up} is taken for up" in said(source)) is (up != "z")
 
