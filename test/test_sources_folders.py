@@ -149,6 +149,10 @@ def test_tum(tmp_path: Path) -> None:
     assert frames[0].intrinsics[0, 0] == 520.9
     assert source.skipped == {"no depth near the image": 1}
     assert read(root, depth_scale=1000.0)[0][0].depth[0, 0] == pytest.approx(5)
+    faster = read(root, fps=2.0)[0]
+    assert [frame.stamp for frame in faster] == [0, 0.5, 1, 1.5]
+    assert faster[3].depth[0, 0] == pytest.approx(1.3)
+    np.testing.assert_allclose(faster[3].pose, frames[3].pose)
     (root / "groundtruth.txt").write_text("99.0 0 0 1 0 0 0 1\n99.1 0 0 1 0 0 0 1")
     frames, source = read(root)
     assert frames[0].pose is None

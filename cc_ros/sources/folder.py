@@ -57,12 +57,12 @@ class FolderSource(Source):
             raise SourceError(_no_images(path))
         roles = sort_out(files)
         self._files = roles.frames
-        stamps = None if settings.fps > 0 else stamps_of_names([file.stem for file in self._files])
+        self._times = times = stamps_of_names([file.stem for file in self._files])
         fps = settings.fps
-        if stamps is not None:
-            fps = (len(stamps) - 1) / (stamps[-1] - stamps[0])
+        if times is not None and not fps > 0:
+            fps = (len(times) - 1) / (times[-1] - times[0])
         super().__init__(path.resolve().name, fps if fps > 0 else DEFAULT_FPS, len(self._files))
-        self._stamps = stamps
+        self._own_stamps = times is not None and not settings.fps > 0
         for reason, dropped in roles.left_out.items():
             self.leave_out(reason, dropped[0].name, len(dropped))
         self._depths: dict[Path, Path] = {}
@@ -90,13 +90,13 @@ class FolderSource(Source):
                 continue
             height, width = image.shape[:2]
             self.size = self.size or (width, height)
-            stamp = self._stamps[index] if self._stamps else index * period
+            time = self._times[index] if self._times else index * period
             yield Frame(
                 image,
-                stamp,
+                time if self._own_stamps else index * period,
                 self._depth_of(file, width, height),
                 self._intrinsics_for(width, height),
-                self._pose_of(file, stamp),
+                self._pose_of(file, time),
             )
         if self.size is None:
             raise SourceError(
@@ -118,10 +118,10 @@ class FolderSource(Source):
         if settings.depth_topic == NONE:
             self.note(f"depth: {describe(files)} not used, as asked for")
             return
-        times = stamps_of_names([file.stem for file in files]) if self._stamps else None
-        if times and self._stamps:
+        times = stamps_of_names([file.stem for file in files]) if self._times else None
+        if times and self._times:
             at = np.array(times)
-            for file, stamp in zip(self._files, self._stamps, strict=True):
+            for file, stamp in zip(self._files, self._times, strict=True):
                 nearest = int(np.abs(at - stamp).argmin())
                 if abs(times[nearest] - stamp) <= settings.depth_tolerance:
                     self._depths[file] = files[nearest]
@@ -166,11 +166,11 @@ class FolderSource(Source):
             self.leave_out("damaged or unsupported depth", error)
         return None
 
-    def _pose_of(self, file: Path, stamp: float) -> np.ndarray | None:
+    def _pose_of(self, file: Path, time: float) -> np.ndarray | None:
         if self._poses is None:
             return None
         try:
-            pose = self._poses.at(file, stamp)
+            pose = self._poses.at(file, time)
         except SourceError as error:
             self.leave_out("damaged pose", error)
             return None
@@ -183,7 +183,7 @@ class FolderSource(Source):
         span = self._poses.span if self._poses else None
         if span is None:
             return "their numbers are not the images', or tracking was lost"
-        images = f"{self._stamps[0]:.3f} to {self._stamps[-1]:.3f} s" if self._stamps else "no times, only numbers"
+        images = f"{self._times[0]:.3f} to {self._times[-1]:.3f} s" if self._times else "no times, only numbers"
         return f"its stamps are {span[0]:.3f} to {span[1]:.3f} s, the images' {images}"
 
     def _intrinsics_for(self, width: int, height: int) -> np.ndarray | None:

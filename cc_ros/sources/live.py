@@ -17,6 +17,7 @@ from cc_ros.sources.base import Source
 from cc_ros.sources.video import VideoSource
 
 OPEN_TIMEOUT = 10.0  # seconds for a stream to open, and for its next frame to come
+_CLOSING = 2.0  # seconds that closing waits for a frame under way
 _POLL = 0.1  # seconds between two looks at whether to stop
 
 
@@ -80,7 +81,7 @@ class LiveSource(Source):
     def close(self) -> None:
         """Let go of the camera."""
         self._closing = True
-        self._thread.join(2 * OPEN_TIMEOUT)
+        self._thread.join(_CLOSING)
         if not self._thread.is_alive():
             self._capture.release()
 
