@@ -271,9 +271,7 @@ def _ask(questions: list[str], settings: dict[str, Any], keyframes: Keyframes) -
     except KeyboardInterrupt:
         ended = why = INTERRUPTED
     except Exception as error:  # whatever a proxy, a server or a file in the environment led to
-        why = str(error) if isinstance(error, CCError) else f"asking failed: {error!r}"
-        if not isinstance(error, CCError):
-            traceback.print_exc()
+        why = _reason(error)
     for question in questions[len(answers) :]:
         print(f"\n{question}\n  {why}")
         answers.append(Answered(question, error=why))
@@ -293,14 +291,16 @@ def _ask_each(questions: list[str], settings: dict[str, Any], keyframes: Keyfram
                 answer = asker.ask(Question(question), source_of(keyframes))
                 text, result = describe(answer), answered(question, answer)
             except Exception as error:  # the next question may have an answer
-                if not isinstance(error, CCError):
-                    traceback.print_exc()
-                text = str(error) if isinstance(error, CCError) else f"asking failed: {error!r}"
+                text = _reason(error)
                 result = Answered(question, error=text)
             print(f"\n{question}\n  {text}")
             answers.append(result)
     finally:
         asker.close()
+
+
+def _reason(error: Exception) -> str:
+    return str(error) if isinstance(error, CCError) else f"asking failed: {error!r}"
 
 
 def _report(

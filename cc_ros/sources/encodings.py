@@ -82,15 +82,17 @@ def decode_image(encoding: str, width: int, height: int, step: int, is_bigendian
 def eight_bits(pixels: np.ndarray, grey: bool) -> np.ndarray:
     """Return 16-bit pixels as uint8, scaled by what the image holds: dim and thermal cameras use little of the range.
 
-    Images that use more than half of the range keep all of it, by the fixed factor of cv_bridge. For others, all but
-    the outermost 0.2 % of the pixels lie in the new range. It depends on them continuously, so that noise and hot
-    pixels do not make the brightness flicker.
+    Images that use more than half of the range, and those of one value, keep the fixed factor of cv_bridge. For others,
+    all but the outermost 0.2 % of the pixels lie in the new range. It depends on them continuously, so that noise and
+    hot pixels do not make the brightness flicker.
 
     :param pixels: uint16 of any shape.
     :param grey: whether black may be moved as well; for colours that would change them.
     """
     sample = pixels.ravel()[:: max(1, pixels.size // 20_000)]
     low, high = (float(value) for value in np.percentile(sample, (0.1, 99.9)))
+    if low == high:
+        return cv2.convertScaleAbs(pixels, alpha=255 / 65535)
     low = low if grey else 0.0
     margin = max(0.05 * (high - low), 16.0)
     begin, end = max(low - margin, 0.0) if grey else 0.0, min(high + margin, 65535.0)
