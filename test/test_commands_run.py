@@ -15,9 +15,10 @@ from nodes_rig import Program, cc_ros, scene
 from sources_bags import image, write_bag
 
 from cc_ros import cli
-from cc_ros.errors import SourceError
+from cc_ros.errors import ModelError, SourceError
 from cc_ros.frame import Frame
 from cc_ros.sources.base import Source
+from cc_ros.tracking import Tracked
 
 FRAMES = 6
 SIZE = (320, 240)
@@ -161,6 +162,80 @@ def test_all_settings_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
         assert name in said
 
 
+def test_the_topic_and_what_was_read_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [(topic, i * 0.1, image(i * 0.1, 10 * i)) for i in range(3) for topic in ("/left/image", "/right/image")]
+    out = tmp_path / "out"
+    assert run(write_bag(tmp_path / "bag", rows), "--topic", "/right/image", "--out", out, "--no-labels") == 0
+    told = "images: /right/image (bgr8, 32x24, frame camera_optical, 3 messages): as asked for"
+    assert told in capsys.readouterr().err
+    assert told in (out / "report.html").read_text()
+
+
+def test_a_run_ends_after_so_many_seconds(video: Path, tmp_path: Path) -> None:
+    assert run(video, "--out", tmp_path / "out", "--no-labels", "--seconds", 0.25) == 0
+    assert json.loads((tmp_path / "out" / "marks.json").read_text())["frames"] == 3
+
+
+STEPS = ["__init__", "ask", "close"]
+FAULTS = [ValueError("Unknown scheme for proxy URL"), ModelError("no such model"), KeyboardInterrupt(), OSError("gone")]
+
+
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("fault", FAULTS, ids=[type(fault).__name__ for fault in FAULTS])
+def test_files_and_report_are_written_whatever_asking_does(
+    step: str, fault: BaseException, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise fault
+
+    monkeypatch.setattr(f"cc_ros.reasoning.asker.Asker.{step}", fail)
+    monkeypatch.setattr("cc_ros.sources.open.open_source", lambda path, **_: Short("short"))
+    out = tmp_path / "out"
+    questions = ["--ask", "How many marked objects are there?", "--ask", "Where is mark 1?"]
+    status = run("short.mp4", "--out", out, *questions)
+    assert files(out, "*") == ["keyframes", "labels", "marks.json", "report.html", "timing.json"]
+    report = (out / "report.html").read_text()
+    assert all(question in report for question in questions[1::2])
+    if isinstance(fault, KeyboardInterrupt):
+        assert status == 130
+        return
+    if step == "close":
+        return
+    assert status == 1
+    assert report.count(str(fault)) == 2
+    assert str(fault) in capfd.readouterr().out
+
+
+def test_the_environments_proxy_does_not_lose_a_run(
+    video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "socks5://127.0.0.1:1")
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
+    out = tmp_path / "out"
+    assert run(video, "--out", out, "--ask", "What colour is mark 1?", "--no-labels") == 1
+    assert "What colour is mark 1?" in (out / "report.html").read_text()
+    said = capsys.readouterr().out
+    assert said.split("What colour is mark 1?")[1].strip()
+
+
+def test_a_tracker_that_fails_keeps_what_came_before(
+    video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from cc_ros.tracking.flow import FlowTracker
+
+    whole = FlowTracker.step
+
+    def step(self: FlowTracker, frame: Frame) -> Tracked:
+        if frame.stamp > 0.25:
+            raise RuntimeError("a defect")
+        return whole(self, frame)
+
+    monkeypatch.setattr(FlowTracker, "step", step)
+    assert run(video, "--out", tmp_path / "out") == 1
+    assert len(files(tmp_path / "out" / "labels", "*.png")) == 3
+    assert "failed after frame 3" in (tmp_path / "out" / "report.html").read_text()
+
+
 @pytest.mark.parametrize("command", ["", *cli.COMMANDS])
 def test_help_of_every_command(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
@@ -188,6 +263,14 @@ class Breaking(Source):
 
     def close(self) -> None:
         pass
+
+
+class Short(Breaking):
+    """A recording of two frames."""
+
+    def __iter__(self) -> Iterator[Frame]:
+        for i in range(2):
+            yield Frame(scene(i, 64, 48), i / 10)
 
 
 def test_what_came_before_the_damage_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,6 @@ from sensor_msgs.msg import CameraInfo, Image
 
 from cc_ros.nodes.camera import CameraContext, CameraSettings
 from cc_ros.nodes.depths import SPARE, DepthBuffer
-from cc_ros.space.registration import why_not_registered
 
 SECOND = 1_000_000_000
 
@@ -150,13 +149,6 @@ def test_only_depth_of_the_same_optical_frame_and_shape_is_used(make: Make, told
         assert (depth is not None and depth.shape == (4, 4)) == (0 < i < 4), (frame, size)
     assert told.counted == {"depth_not_registered": 2}
     assert "8x4" in told.texts["depth_not_registered"]
-
-
-def test_the_rule_of_registration() -> None:
-    assert "'depth_optical'" in why_not_registered((640, 480), (640, 480), "depth_optical", "colour_optical")
-    assert not why_not_registered((640, 480), (1280, 960), "a", "/a")
-    assert not why_not_registered((426, 240), (1280, 720), "a", "a")  # a third, up to a pixel
-    assert "another shape" in why_not_registered((640, 480), (1280, 720), "a", "a")
 
 
 def test_bad_calibration_is_refused_and_the_last_good_one_counts(make: Make, told: Told) -> None:

@@ -33,8 +33,8 @@ from cc_ros.nodes.convert import (
     to_time,
     track_message,
 )
-from cc_ros.nodes.stamps import Order, StampOrder
 from cc_ros.sources.encodings import IMAGE_ENCODINGS
+from cc_ros.stamps import Order, StampOrder
 from cc_ros.tracking import Track, Tracked, TrackStatus
 
 SIZE = (64, 48)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
+import sqlite3
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +16,9 @@ from sources_bags import EPOCH, K, camera_info, compressed, depth, image, odomet
 from cc_ros.errors import SettingsError, SourceError
 from cc_ros.frame import Frame
 from cc_ros.sources import Source, open_source
+from cc_ros.sources.bag_file import ros_type
+
+MCAP = b"\x89MCAP0\r\n\x01" + (20).to_bytes(8, "little")  # up to the profile in the header
 
 
 def read(path: Path, **settings: str | float) -> tuple[list[Frame], Source]:
@@ -98,7 +104,7 @@ def test_depth_of_half_the_size_is_enlarged_and_of_another_shape_refused(tmp_pat
     ("info", "reason"),
     [
         (camera_info(0, np.zeros(9)), "camera_info without a calibration"),
-        (camera_info(0, width=640, height=480), "camera_info of another size than the image"),
+        (camera_info(0, width=640, height=360), "camera_info of another size than the image"),
     ],
 )
 def test_intrinsics_that_cannot_be_of_this_image_are_not_used(tmp_path: Path, info: object, reason: str) -> None:
@@ -127,10 +133,27 @@ def test_a_header_without_stamp_is_replaced_by_the_time_of_recording(tmp_path: P
 
 
 def test_disorder_is_skipped_and_a_recording_that_looped_is_kept(tmp_path: Path) -> None:
-    stamps = [0.0, 0.2, 0.1, 0.2, 0.3, 5.0, 0.0, 0.1]
+    stamps = [0.0, 0.2, 0.1, 0.15, 0.3, 5.0, 0.0, 0.1]
     frames, source = read(write_bag(tmp_path / "loop", [("/image", i, image(t)) for i, t in enumerate(stamps)]))
     np.testing.assert_allclose([f.stamp - EPOCH for f in frames], [0.0, 0.2, 0.3, 5.0, 0.0, 0.1], atol=1e-6)
     assert source.skipped["image out of order"] == 2
+
+
+def test_stamps_that_stand_still_go_by_the_time_of_recording(tmp_path: Path) -> None:
+    rows: list[bags.Row] = []
+    for i in range(20):
+        rows += [("/image", i / 10, image(5.0, i)), ("/depth", i / 10 + 0.01, depth(5.0, 1 + i))]
+    frames, source = read(write_bag(tmp_path / "still", rows))
+    np.testing.assert_allclose([f.stamp - EPOCH for f in frames], [5 + i / 10 for i in range(20)], atol=1e-6)
+    assert [float(f.depth[0, 0]) for f in frames] == [1 + i for i in range(20)]
+    assert not source.skipped
+    assert "stamps of /image stand still or repeat: going by the time of recording where they do" in source.notes
+
+
+def test_stamps_of_whole_seconds_keep_the_pace_of_the_recording(tmp_path: Path) -> None:
+    rows = [("/image", i / 10, image(float(i // 10), i)) for i in range(35)]
+    frames, _ = read(write_bag(tmp_path / "coarse", rows))
+    np.testing.assert_allclose([f.stamp - EPOCH for f in frames], np.arange(35) / 10, atol=1e-6)
 
 
 def test_a_recording_that_looped_keeps_its_depth_and_poses(tmp_path: Path) -> None:
@@ -267,3 +290,108 @@ def test_memory_does_not_grow_with_the_recording(tmp_path: Path) -> None:
         for _ in source:
             most = max(most, len(source._depths))
     assert most < 20
+
+
+def packed(file: Path, target: Path) -> Path:
+    """Compress as ``zstd`` does; the library is whichever rosbags brings."""
+    for name in ("compression.zstd", "backports.zstd", "zstandard"):
+        with contextlib.suppress(ImportError):
+            target.write_bytes(importlib.import_module(name).compress(file.read_bytes()))
+            return target
+    raise AssertionError("no zstd")
+
+
+@pytest.mark.parametrize("plugin", [StoragePlugin.MCAP, StoragePlugin.SQLITE3])
+def test_a_compressed_file_can_be_opened_by_itself(tmp_path: Path, plugin: StoragePlugin) -> None:
+    storage = next(file for file in write_bag(tmp_path / "walk", walk(), plugin).iterdir() if file.suffix != ".yaml")
+    file = packed(storage, tmp_path / f"{storage.name}.zstd")
+    frames, source = read(file)
+    assert len(frames) == 5
+    assert source.name == file.name
+    misnamed = packed(storage, tmp_path / storage.name)
+    with pytest.raises(SourceError, match=rf"it is compressed; name it {storage.name}\.zstd"):
+        open_source(misnamed)
+    file.write_bytes(file.read_bytes()[:100])
+    with pytest.raises(SourceError, match="does not unpack as zstd"):
+        read(file)
+
+
+def test_a_file_whose_messages_are_compressed_can_be_opened_by_itself(tmp_path: Path) -> None:
+    bag = write_bag(tmp_path / "walk", walk(), StoragePlugin.SQLITE3, CompressionMode.MESSAGE)
+    assert len(read(bag / "walk.db3")[0]) == 5
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        (
+            "a.mcap",
+            MCAP + b"\4\0\0\0ros1" + bytes(40),
+            "of profile 'ros1', not a recording of ROS 2: .*rosbags-convert",
+        ),
+        ("a.mcap", MCAP + b"\0\0\0\0" + bytes(40), "without a profile, not a recording of ROS 2: .*protobuf, JSON"),
+        ("a.mcap", b"SQLite format 3\0", "is no MCAP file"),
+        ("a.mcap", b"", "is empty, nothing was recorded"),
+        ("a.db3", b"\x89MCAP0\r\n", "is no SQLite file"),
+    ],
+)
+def test_an_intact_file_of_another_kind_is_told_by_what_it_is(
+    tmp_path: Path, name: str, content: bytes, words: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(SourceError, match=words) as raised:
+        open_source(tmp_path / name)
+    assert "damaged" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("version: 9", "version: 99", "version 99 not supported"),
+        ("storage_identifier: sqlite3", "storage_identifier: other", "'other' not supported"),
+        ("serialization_format: cdr", "serialization_format: protobuf", "'protobuf'.* is not supported"),
+        ("- walk.db3", "- gone.db3", "gone.db3"),
+    ],
+)
+def test_what_is_not_supported_is_not_called_damaged(tmp_path: Path, old: str, new: str, words: str) -> None:
+    metadata = write_bag(tmp_path / "walk", walk(), StoragePlugin.SQLITE3) / "metadata.yaml"
+    assert old in metadata.read_text()
+    metadata.write_text(metadata.read_text().replace(old, new))
+    with pytest.raises(SourceError, match=words) as raised:
+        open_source(tmp_path / "walk")
+    assert "truncated" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "sensor_msgs/msg/Image",
+        "sensor_msgs/Image",
+        "sensor_msgs.msg.Image",
+        "sensor_msgs::msg::Image",
+        "sensor_msgs::msg::dds_::Image_",
+    ],
+)
+def test_types_are_known_in_every_spelling(tmp_path: Path, name: str) -> None:
+    assert ros_type(name) == "sensor_msgs/msg/Image"
+    bag = write_bag(tmp_path / "bag", [("/image", 0.0, image(0, 9))], StoragePlugin.SQLITE3)
+    with contextlib.closing(sqlite3.connect(bag / "bag.db3")) as database, database:
+        database.execute("UPDATE topics SET type = ?", (name,))
+    metadata = bag / "metadata.yaml"
+    metadata.write_text(metadata.read_text().replace("sensor_msgs/msg/Image", name))
+    for path in (bag, bag / "bag.db3"):
+        assert read(path)[0][0].image[0, 0, 0] == 9
+
+
+@pytest.mark.parametrize("name", ["Image", "a/b/c/d", "", "std_msgs/msg/String", "my.pkg/msg/Thing", "proto.v1.Image"])
+def test_other_types_are_left_as_they_are(name: str) -> None:
+    assert ros_type(name) == name
+
+
+def test_a_message_that_is_none_says_so(tmp_path: Path) -> None:
+    bag = write_bag(tmp_path / "bag", [("/image", i / 10, image(i / 10)) for i in range(3)], StoragePlugin.SQLITE3)
+    with contextlib.closing(sqlite3.connect(bag / "bag.db3")) as database, database:
+        database.execute("UPDATE messages SET data = x'00010000ffff' WHERE id = 2")
+    frames, source = read(bag)
+    assert len(frames) == 2
+    assert source.losses()[0].startswith("damaged message (1); first: 6 bytes on /image are no sensor_msgs/msg/Image")

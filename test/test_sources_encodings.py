@@ -21,6 +21,7 @@ from cc_ros.sources.encodings import (
     decode_depth,
     decode_image,
 )
+from cc_ros.sources.picture_header import read_header
 
 RNG = np.random.default_rng(7)
 BGR = RNG.integers(0, 256, (6, 8, 3), np.uint8)
@@ -71,10 +72,47 @@ def test_grey_becomes_three_equal_channels(encoding: str) -> None:
 
 
 @pytest.mark.parametrize("big", [False, True])
-def test_sixteen_bits_are_scaled_by_a_fixed_factor(big: bool) -> None:
+def test_sixteen_bits_that_are_used_are_scaled_by_a_fixed_factor(big: bool) -> None:
     wide = np.array([[0, 257, 32768, 65535]], ">u2" if big else "<u2")
     step, data = padded(wide.view(np.uint8), 3)
     np.testing.assert_array_equal(decode_image("mono16", 4, 1, step, big, data)[0, :, 0], [0, 1, 128, 255])
+
+
+def mono16(values: np.ndarray) -> np.ndarray:
+    return decode_image("mono16", values.shape[1], values.shape[0], 2 * values.shape[1], False, values.tobytes())
+
+
+@pytest.mark.parametrize(("low", "high"), [(7000, 7200), (0, 900), (20000, 20060), (0, 4095), (29000, 36000)])
+def test_a_narrow_range_of_sixteen_bits_is_seen(low: int, high: int) -> None:
+    ramp = np.linspace(low, high, 64 * 48).reshape(48, 64).astype("<u2")
+    grey = mono16(ramp)[..., 0].astype(int)
+    assert grey.max() - grey.min() > 60
+    assert (np.diff(grey.ravel()) >= 0).all()
+    assert (mono16(ramp) == mono16(ramp)[..., :1]).all()
+
+
+def test_noise_and_hot_pixels_do_not_make_the_brightness_flicker() -> None:
+    scene = np.linspace(7010, 7180, 64 * 48).reshape(48, 64)
+    frames = [mono16((scene + RNG.normal(0, 2, scene.shape)).astype("<u2")) for _ in range(10)]
+    assert np.ptp([frame.mean() for frame in frames]) < 2
+    hot = scene.astype("<u2")
+    hot[3, 3] = 65535
+    assert abs(mono16(hot).mean() - frames[0].mean()) < 2
+
+
+def test_dim_colours_of_sixteen_bits_keep_their_hue() -> None:
+    dim = np.full((8, 8, 3), (500, 1000, 250), "<u2")
+    dim[:4] //= 2
+    image = decode_image("bgr16", 8, 8, 48, False, dim.tobytes())
+    np.testing.assert_allclose(image[7, 7] / image.max(), [0.5, 1, 0.25], atol=0.01)
+    assert image.max() > 200
+
+
+@pytest.mark.parametrize("extension", [".png", ".tif"])
+def test_deep_compressed_pictures_are_scaled_as_raw_ones(extension: str) -> None:
+    thermal = np.linspace(7000, 7200, 64 * 48).reshape(48, 64).astype(np.uint16)
+    data = cv2.imencode(extension, thermal)[1]
+    np.testing.assert_array_equal(decode_compressed("mono16; png compressed", data), mono16(thermal.astype("<u2")))
 
 
 @pytest.mark.parametrize("pattern", ["rggb", "bggr", "gbrg", "grbg"])
@@ -113,7 +151,10 @@ def test_yuv_layouts_keep_the_colour(encoding: str) -> None:
     assert np.abs(image - (180, 90, 30)).max() <= 3
 
 
-@pytest.mark.parametrize("extension", [".jpg", ".png"])
+KINDS = [".jpg", ".png", ".tif", ".webp"]
+
+
+@pytest.mark.parametrize("extension", KINDS)
 @pytest.mark.parametrize("format", ["jpeg", "png", "", "bgr8; jpeg compressed bgr8"])
 def test_compressed_pictures_are_known_by_their_bytes(extension: str, format: str) -> None:
     data = cv2.imencode(extension, SMOOTH)[1]
@@ -121,7 +162,24 @@ def test_compressed_pictures_are_known_by_their_bytes(extension: str, format: st
     assert np.abs(image.astype(int) - SMOOTH).mean() < 3
 
 
-@pytest.mark.parametrize("extension", [".jpg", ".png"])
+def test_avif_is_read_where_opencv_can() -> None:
+    data = cv2.imencode(".avif", SMOOTH)[1] if cv2.haveImageWriter("a.avif") else None
+    if data is None:
+        pytest.skip("this OpenCV has no AVIF")
+    assert np.abs(decode_compressed("avif", data).astype(int) - SMOOTH).mean() < 5
+    with pytest.raises(ImageError, match="truncated"):
+        decode_compressed("avif", data[: len(data) // 2])
+
+
+@pytest.mark.parametrize("lossless", [False, True])
+def test_the_header_of_webp_gives_its_size(lossless: bool) -> None:
+    data = cv2.imencode(".webp", SMOOTH, [cv2.IMWRITE_WEBP_QUALITY, 101 if lossless else 80])[1].tobytes()
+    header = read_header(data)
+    assert header is not None
+    assert (header.width, header.height, header.complete) == (96, 64, True)
+
+
+@pytest.mark.parametrize("extension", KINDS)
 @pytest.mark.parametrize("keep", [0.01, 0.3, 0.9, 0.999])
 def test_truncated_pictures_are_refused(extension: str, keep: float) -> None:
     data = cv2.imencode(extension, SMOOTH)[1].tobytes()
@@ -195,7 +253,13 @@ def test_compressed_depth_in_metres_is_inverse_quantised() -> None:
         (lambda: decode_depth("bgr8", 8, 6, 24, False, BGR.tobytes()), "known: 16UC1"),
         (lambda: decode_compressed("16UC1; compressedDepth png", b""), "holds depth"),
         (lambda: decode_compressed("jpeg", b"hello there"), "neither JPEG nor PNG"),
-        (lambda: decode_compressed_depth("16UC1; compressedDepth rvl", b""), "set the publisher's format to png"),
+        (lambda: decode_compressed("h264", b"\0\0\0\1g"), "packet of h264 video.*image_transport republish"),
+        (lambda: decode_compressed("av1", b"\x12\0\n"), "packet of av1 video"),
+        (lambda: decode_compressed("", b"\0\0\0\1g"), "packet of h264 or h265 video"),
+        (
+            lambda: decode_compressed_depth("16UC1; compressedDepth rvl", b""),
+            "RVL.*publisher to png",
+        ),
         (lambda: decode_compressed_depth("16UC1; png", cv2.imencode(".png", BGR)[1].tobytes()), "16-bit grey"),
     ],
 )
@@ -225,7 +289,7 @@ def test_raw_rubbish_raises_nothing_but_image_errors(
             assert decode(encoding, width, height, step, big, data).shape == shape
 
 
-SEEDS = [cv2.imencode(e, SMOOTH[:16, :16])[1].tobytes() for e in (".jpg", ".png")]
+SEEDS = [cv2.imencode(e, SMOOTH[:16, :16])[1].tobytes() for e in KINDS]
 SEEDS.append(bytes(12) + cv2.imencode(".png", RNG.integers(0, 9000, (8, 8), np.uint16))[1].tobytes())
 FORMATS = ["jpeg", "png", "", "16UC1; compressedDepth png", "32FC1; compressedDepth png", "16UC1; png"]
 

@@ -65,6 +65,27 @@ def test_unreadable_video_is_refused(tmp_path: Path, content: bytes) -> None:
         open_source(tmp_path / "v.mp4")
 
 
+def test_a_codec_that_opencv_lacks_is_named(tmp_path: Path) -> None:
+    """As AV1 is in many builds; here the file only says so."""
+    video = write_video(tmp_path / "v.mp4", 5, codec="mp4v")
+    video.write_bytes(video.read_bytes().replace(b"mp4v", b"av01").replace(b"esds", b"free"))
+    with pytest.raises(SourceError, match=r"v\.mp4 (cannot be opened as a video|holds no .* codec AV01).*`ffmpeg -i"):
+        open_source(video)
+
+
+def test_what_is_no_video_is_told_by_what_it_is(tmp_path: Path) -> None:
+    for name, content, words in (
+        ("a.mp4", b"", "it is empty"),
+        ("b.mp4", b"hello\n" * 99, "it is a text"),
+        ("c.mp4", b"\0\0\0\x18ftypisom" + bytes(99), "was cut off while it was recorded"),
+        ("d.zip", b"PK", "is an archive: unpack it"),
+        ("e.sens", b"\4", "ScanNet recording: export color, depth and pose"),
+    ):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(SourceError, match=words):
+            open_source(tmp_path / name)
+
+
 def test_video_without_frames_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"cannot be opened|no video frame"):
         open_source(write_video(tmp_path / "v.avi", 0))

@@ -12,6 +12,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 from rosbags.interfaces import QosDurability, QosReliability
 from rosbags.rosbag2 import StoragePlugin
@@ -170,6 +172,29 @@ def test_topics_that_are_not_in_the_bag_are_named(tmp_path: Path) -> None:
     bag = write_bag(tmp_path / "bag", images(3))
     with pytest.raises(SourceError, match=r"has no topic /elsewhere; it has /image"):
         play(bag, topics=["elsewhere"])
+    with pytest.raises(SourceError, match=r"has no topic /imgae; it has /image"):
+        play(bag, remap={"imgae": "/camera"})
+
+
+def test_a_start_behind_the_end_is_told(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match=r"cannot be played from 9 s on: it lasts 0\.1 s"):
+        play(write_bag(tmp_path / "bag", images(3)), PlaySettings(start=9.0))
+
+
+def test_rosbags_is_needed_for_bags_only(tmp_path: Path) -> None:
+    """On a robot the library comes by pip, and only who reads bags has it."""
+    program = (
+        "import sys; sys.modules['rosbags'] = None\n"
+        "from cc_ros import cli\n"
+        "sys.exit(cli.main(['run', sys.argv[1], '--out', sys.argv[2], '--backend', 'flow', '--max-frames', '1']))\n"
+    )
+    cv2.imwrite(str(tmp_path / "0.png"), np.zeros((48, 64, 3), np.uint8))
+    for source, status in ((tmp_path, 0), (write_bag(tmp_path / "bag", images(2)), 1)):
+        command = [sys.executable, "-c", program, str(source), str(tmp_path / "out")]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == status, done.stderr
+    assert "rosbags is missing" in done.stderr
+    assert "pip install rosbags" in done.stderr
 
 
 def test_waiting_for_subscribers_ends(tmp_path: Path) -> None:

@@ -203,6 +203,7 @@ def full_report(text: str, tmp_path: Path) -> Report:
         [Answered(text, text, text, (3, 99), 0.5, {text: text, "tokens": 12345}), Answered(text, error=text)],
         {text: {text: text}},
         {text: 3},
+        [text],
         {text: text, "sam2_skipped": 4711},
         [text],
     )

@@ -1,10 +1,12 @@
-"""track, mark and ask about a video, an image folder or a bag, without ROS
+"""track, mark and ask about a video, an image folder, a bag or a camera, without ROS
 
 Feeds every frame through the classes that the ROS nodes wrap and writes a folder: labels/*.png (instance ids),
 keyframes/*.jpg (marked), marks.json, timing.json and report.html. Ctrl-C ends the run early and writes what there is.
+The exit status is 0 when all went well, 1 when frames or a question failed, 130 after Ctrl-C; files are written anyway.
 
   cc-ros run walk.mp4 --out runs/walk
   cc-ros run my_bag --frames 4 --marks 5 --ask "How many different chairs are there?"
+  cc-ros run /dev/video0 --seconds 30        (or rtsp://..., http://..., or a camera's number)
 """
 
 from __future__ import annotations
@@ -13,18 +15,21 @@ import argparse
 import dataclasses
 import sys
 import time
+import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cc_ros.commands.options import add_settings, list_settings, parse_assignments, settings_of
 from cc_ros.commands.signals import stop_on_signals
-from cc_ros.errors import SettingsError, SourceError
+from cc_ros.errors import CCError, SettingsError, SourceError
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from cc_ros.frame import Frame
     from cc_ros.keyframes import Keyframes
     from cc_ros.sources.base import Source
+    from cc_ros.sources.report import Answered
     from cc_ros.sources.run_files import RunWriter
     from cc_ros.sources.track_history import TrackHistory
     from cc_ros.tracking import Tracker
@@ -53,7 +58,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     from cc_ros.sources.base import SourceSettings
     from cc_ros.tracking.factory import BACKENDS
 
-    parser.add_argument("source", nargs="?", type=Path, help="video file, folder of images, or rosbag2")
+    parser.add_argument("source", nargs="?", help="video file, folder of images, rosbag2, camera or stream")
     parser.add_argument("--out", type=Path, metavar="DIR", help="where to write; default runs/<name of the source>")
     parser.add_argument("--backend", choices=BACKENDS, default="auto", help="tracking; default auto")
     parser.add_argument("--frames", type=int, metavar="M", help="keyframes (1..64); default 8")
@@ -63,6 +68,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--init-mask", type=Path, metavar="PNG", help="the objects of frame 0, by value or colour: follow just those"
     )
     parser.add_argument("--max-frames", type=int, default=0, metavar="N", help="stop after so many frames; 0 = all")
+    parser.add_argument("--seconds", type=float, default=0.0, metavar="S", help="stop after so long; 0 = at the end")
     parser.add_argument("--no-labels", action="store_true", help="do not write labels/*.png")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     asking = parser.add_argument_group("asking")
@@ -70,7 +76,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     asking.add_argument("--base-url", metavar="URL", help="OpenAI-compatible endpoint")
     asking.add_argument("--model", metavar="NAME", help="the model's name; the key comes from the environment")
     asking.add_argument("--preset", metavar="NAME", help="kind of server: openai, gemini, claude, vllm, ollama, ...")
-    add_settings(parser.add_argument_group("reading"), SourceSettings)
+    reading = parser.add_argument_group("reading")
+    reading.add_argument("--topic", dest="image_topic", metavar="TEXT", help="short for --image-topic")
+    add_settings(reading, SourceSettings)
     more = parser.add_argument_group("all other settings")
     more.add_argument("--set", action="append", default=[], metavar="GROUP.NAME=VALUE", help="e.g. mark.diameter=60")
     more.add_argument("--list-settings", action="store_true", help="show every GROUP.NAME with its default, and stop")
@@ -82,10 +90,12 @@ def main(options: argparse.Namespace) -> int:
         print(list_settings(groups()))
         return 0
     if options.source is None:
-        raise SettingsError("name a video file, a folder of images or a rosbag2; `cc-ros run --help` shows how")
+        raise SettingsError(
+            "name a video file, a folder of images, a rosbag2 or a camera; `cc-ros run --help` shows how"
+        )
     from cc_ros.keyframes import Keyframes
     from cc_ros.sources.base import SourceSettings
-    from cc_ros.sources.open import open_source
+    from cc_ros.sources.open import open_source, source_name
     from cc_ros.sources.run_files import RunWriter
     from cc_ros.sources.track_history import TrackHistory
     from cc_ros.tracking.factory import make_tracker
@@ -95,7 +105,7 @@ def main(options: argparse.Namespace) -> int:
     keyframes = Keyframes(settings["keyframes"], settings["mark"])
     tracker = make_tracker(options.backend, settings["flow"], settings["sam2"])
     history = TrackHistory()
-    out = options.out or Path("runs") / options.source.resolve().stem
+    out = options.out or Path("runs") / source_name(options.source)
     try:
         with (
             open_source(options.source, **dataclasses.asdict(reading)) as source,
@@ -108,7 +118,8 @@ def main(options: argparse.Namespace) -> int:
             marked = keyframes.marked()
             writer.keyframes(marked)
             timing = writer.finish()
-            answers = _ask(options.ask, settings, keyframes)
+            answers, asked = _ask(options.ask, settings, keyframes)
+            ended = ended or asked
             _report(options, out, source, settings, tracker, keyframes, history, timing, answers, ended)
     finally:
         tracker.close()
@@ -117,7 +128,8 @@ def main(options: argparse.Namespace) -> int:
         f"{timing.frames} frames{f' ({ended})' if ended else ''}, {len(history)} tracks, {len(marked)} keyframes "
         f"with {marks} marks, median {timing.median or 0:.1f} ms a frame -> {out}/report.html"
     )
-    return {"": 0, INTERRUPTED: 130}.get(ended, 1)
+    failed = any(answer.error for answer in answers)
+    return {"": int(failed), INTERRUPTED: 130}.get(ended, 1)
 
 
 def _settings(options: argparse.Namespace) -> dict[str, Any]:
@@ -127,8 +139,11 @@ def _settings(options: argparse.Namespace) -> dict[str, Any]:
         ("reasoner", ("base_url", "model", "preset")),
     ):
         given[group] |= {name: getattr(options, name) for name in names if getattr(options, name) is not None}
-    # A file waits: SAM 2 searches within a frame's turn, so that the same file always gives the same result.
-    given["sam2"].setdefault("discover", "inline")
+    from cc_ros.sources.open import is_stream
+
+    if not is_stream(options.source):
+        # A file waits: SAM 2 searches within a frame's turn, so that the same file always gives the same result.
+        given["sam2"].setdefault("discover", "inline")
     return {group: settings_of(cls, argparse.Namespace(), given[group]) for group, cls in groups().items()}
 
 
@@ -164,65 +179,130 @@ def _follow(
 ) -> str:
     """Step through the source; return why it ended early, or "".
 
-    :raises SourceError: the source is damaged before its first frame.
+    :raises CCError: nothing could be done, not even with the first frame, or the files cannot be written.
     """
     from itertools import islice
 
     from tqdm import tqdm
 
-    from cc_ros.keyframes import ArrayPicture, Candidate
+    from cc_ros.sources.run_files import RunFilesError
 
-    last = float("-inf")
+    ended = ""
     index = -1
     total = min(filter(None, (source.length, options.max_frames)), default=None)
+    for note in source.notes:
+        print(note, file=sys.stderr)
+    told = len(source.notes)
+    step = _Step(tracker, keyframes, writer, history)
     try:
         with stop_on_signals() as stop, tqdm(total=total, unit="frame", disable=True if options.quiet else None) as bar:
+            source.stop = stop
+            begun = time.monotonic() if source.live else None
+            first: float | None = None
             for index, frame in enumerate(islice(source, options.max_frames or None)):
                 if stop.is_set():
-                    return INTERRUPTED
-                begun = time.perf_counter()
-                if frame.stamp < last:  # a recording of a bag that looped
-                    tracker.reset()
-                    keyframes.store.clear()
-                last = frame.stamp
-                tracked = tracker.step(frame)
-                keyframes.store.offer(
-                    Candidate(
-                        *(index, frame.stamp, ArrayPicture(frame.image), tracked.labels),
-                        *(frame.depth, frame.intrinsics, frame.pose),
-                        {track.id: track.confidence for track in tracked.tracks},
-                        {track.id: track.first_seen for track in tracked.tracks},
-                    )
-                )
-                writer.frame(index, tracked.labels, time.perf_counter() - begun)
-                history.add(frame.stamp, [track.id for track in tracked.tracks if track.area])
+                    break
+                first = frame.stamp if first is None else first
+                passed = frame.stamp - first if begun is None else time.monotonic() - begun
+                if options.seconds and passed > options.seconds:
+                    break
+                step.take(index, frame)
                 bar.update()
-    except SourceError as error:
+            if stop.is_set():
+                ended = INTERRUPTED
+    except RunFilesError:
+        raise
+    except CCError as error:
         if index < 0:
             raise
-        return f"damaged after frame {index}: {error}"  # what came before the damage is kept
-    for reason, count in source.skipped.items():
-        print(f"left out: {reason} ({count})", file=sys.stderr)
-    return ""
+        what = "damaged" if isinstance(error, SourceError) else "failed"
+        ended = f"{what} after frame {index}: {error}"  # what came before the damage is kept
+    except Exception as error:  # a defect met in one frame must not lose the others
+        traceback.print_exc()
+        ended = f"failed after frame {index}: {error!r}"
+    for line in [*source.notes[told:], *(f"left out: {loss}" for loss in source.losses())]:
+        print(line, file=sys.stderr)
+    return ended
 
 
-def _ask(questions: list[str], settings: dict[str, Any], keyframes: Keyframes) -> list[Any]:
+class _Step:
+    """What is done with each frame."""
+
+    def __init__(self, tracker: Tracker, keyframes: Keyframes, writer: RunWriter, history: TrackHistory) -> None:
+        self._tracker = tracker
+        self._keyframes = keyframes
+        self._writer = writer
+        self._history = history
+        self._last = float("-inf")
+
+    def take(self, index: int, frame: Frame) -> None:
+        """Track, offer as a keyframe, and write."""
+        from cc_ros.keyframes import ArrayPicture, Candidate
+
+        begun = time.perf_counter()
+        if frame.stamp < self._last:  # a recording of a bag that looped
+            self._tracker.reset()
+            self._keyframes.store.clear()
+        self._last = frame.stamp
+        tracked = self._tracker.step(frame)
+        self._keyframes.store.offer(
+            Candidate(
+                *(index, frame.stamp, ArrayPicture(frame.image), tracked.labels),
+                *(frame.depth, frame.intrinsics, frame.pose),
+                {track.id: track.confidence for track in tracked.tracks},
+                {track.id: track.first_seen for track in tracked.tracks},
+            )
+        )
+        self._writer.frame(index, tracked.labels, time.perf_counter() - begun)
+        self._history.add(frame.stamp, [track.id for track in tracked.tracks if track.area])
+
+
+def _ask(questions: list[str], settings: dict[str, Any], keyframes: Keyframes) -> tuple[list[Answered], str]:
+    """Ask, and return an answer or a reason for each question and :data:`INTERRUPTED` after Ctrl-C; raise nothing.
+
+    The report of a run is worth more than the last question.
+    """
+    answers: list[Answered] = []
     if not questions:
-        return []
+        return answers, ""
+    from cc_ros.sources.report import Answered
+
+    ended = why = ""
+    try:
+        _ask_each(questions, settings, keyframes, answers)
+    except KeyboardInterrupt:
+        ended = why = INTERRUPTED
+    except Exception as error:  # whatever a proxy, a server or a file in the environment led to
+        why = _reason(error)
+    for question in questions[len(answers) :]:
+        print(f"\n{question}\n  {why}")
+        answers.append(Answered(question, error=why))
+    print()
+    return answers, ended
+
+
+def _ask_each(questions: list[str], settings: dict[str, Any], keyframes: Keyframes, answers: list[Answered]) -> None:
     from cc_ros.commands.answers import answered, describe, source_of
     from cc_ros.reasoning import Asker, Question
+    from cc_ros.sources.report import Answered
 
-    answers = []
     asker = Asker(settings["reasoner"])
     try:
         for question in questions:
-            answer = asker.ask(Question(question), source_of(keyframes))
-            print(f"\n{question}\n  {describe(answer)}")
-            answers.append(answered(question, answer))
+            try:
+                answer = asker.ask(Question(question), source_of(keyframes))
+                text, result = describe(answer), answered(question, answer)
+            except Exception as error:  # the next question may have an answer
+                text = _reason(error)
+                result = Answered(question, error=text)
+            print(f"\n{question}\n  {text}")
+            answers.append(result)
     finally:
         asker.close()
-    print()
-    return answers
+
+
+def _reason(error: Exception) -> str:
+    return str(error) if isinstance(error, CCError) else f"asking failed: {error!r}"
 
 
 def _report(
@@ -255,6 +335,7 @@ def _report(
             skipped=source.skipped,
             counters=counters,
             notes=[str(note) for note in (ended, degraded) if note],
+            reading=[*source.notes, *(f"left out: {loss}" for loss in source.losses())],
             mark_fill=settings["mark"].fill,
         ),
     )

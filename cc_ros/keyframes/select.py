@@ -32,14 +32,14 @@ def top_k(frame_areas: Iterable[Mapping[int, int]], k: int) -> list[int]:
     return sorted(freq, key=lambda i: (-freq[i], -area[i], i))[:k]
 
 
-def filled(ids: Sequence[int], areas: Mapping[int, int], least: int) -> list[int]:
-    """Return these ids, and the largest others of a frame where it shows fewer than ``least`` of them.
+def filled(ids: Sequence[int], own: Sequence[int], areas: Mapping[int, int], least: int) -> list[int]:
+    """Return these ids, and the most prominent ones of a frame itself where it shows fewer than ``least`` of them.
 
     The paper's scenes are seen whole in each frame; on a walk through a house no object is in most of them, and the
     frames that show none of the K objects would stay without a mark.
 
+    :param own: the ids that this frame would mark by itself.
     :param areas: id -> pixels, of this frame.
     """
     missing = max(least - sum(i in areas for i in ids), 0)
-    others = sorted(set(areas).difference(ids), key=lambda i: (-areas[i], i))
-    return [*ids, *others[:missing]]
+    return [*ids, *[i for i in own if i not in ids][:missing]]

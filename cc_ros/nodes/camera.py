@@ -8,7 +8,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
-import cv2
 import numpy as np
 from nav_msgs.msg import Odometry
 from rclpy.callback_groups import CallbackGroup
@@ -20,11 +19,11 @@ from cc_ros.errors import CCError
 from cc_ros.nodes.convert import nanoseconds, to_depth
 from cc_ros.nodes.depths import DepthBuffer
 from cc_ros.nodes.mounting import Mounting
-from cc_ros.nodes.stamps import Order, StampOrder
 from cc_ros.settings import knob
+from cc_ros.sources.registered import NotRegisteredError, fit_depth, fit_intrinsics
 from cc_ros.space.camera import check_intrinsics
 from cc_ros.space.poses import OPTICAL_IN_BODY, PoseTrack, camera_pose
-from cc_ros.space.registration import same_aspect, why_not_registered
+from cc_ros.stamps import Order, StampOrder
 
 # Best effort matches publishers of both kinds.
 SENSOR_QOS = QoSProfile(depth=10, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.BEST_EFFORT)
@@ -198,14 +197,11 @@ class CameraContext:
         except CCError as error:
             self._reports.fault("bad_depth", f"a depth image was left out: {error}")
             return None
-        shape = depth.shape[1], depth.shape[0]
-        unfit = why_not_registered(shape, size, message.header.frame_id, frame_id)
-        if unfit:
-            self._reports.remark("depth_not_registered", f"depth is not used: {unfit}")
+        try:
+            return fit_depth(depth, *size, message.header.frame_id, frame_id)
+        except NotRegisteredError as error:
+            self._reports.remark("depth_not_registered", f"depth is not used: {error}")
             return None
-        if shape != size:
-            depth = cv2.resize(depth, size, interpolation=cv2.INTER_NEAREST)
-        return depth
 
     def _pose(self, base: np.ndarray | None, base_frame: str, frame_id: str) -> np.ndarray | None:
         if base is None:
@@ -225,19 +221,11 @@ class CameraContext:
         """Return the 3x3 matrix for pictures of this size; None without a calibration."""
         if info is None:
             return None
-        k = np.array(info.k, dtype=np.float64).reshape(3, 3)
-        if not info.width or not info.height:  # not told: that of the picture
-            return k
-        if not same_aspect((info.width, info.height), (width, height)):
-            self._reports.remark(
-                "camera_info_of_another_shape",
-                f"camera_info is not used: it is for {info.width}x{info.height}, of another shape than images of "
-                f"{width}x{height}",
-            )
+        try:
+            return fit_intrinsics(info.k, (info.width, info.height), (width, height))
+        except NotRegisteredError as error:
+            self._reports.remark("camera_info_of_another_shape", f"camera_info is not used: {error}")
             return None
-        k[0] *= width / info.width
-        k[1] *= height / info.height
-        return k
 
     def _on_info(self, message: CameraInfo) -> None:
         if not any(message.k):

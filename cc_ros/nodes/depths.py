@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from sensor_msgs.msg import CompressedImage, Image
 
-from cc_ros.nodes.stamps import Order, StampOrder
+from cc_ros.stamps import Order, StampOrder
 
 DepthMessage: TypeAlias = Image | CompressedImage
 SPARE = 10  # kept where no picture waits: the next one may come later than its depth

@@ -22,9 +22,9 @@ from cc_ros.nodes.camera import SENSOR_QOS, CameraContext, CameraSettings, Image
 from cc_ros.nodes.convert import enlarged, image_message, nanoseconds, to_small_bgr, track_message
 from cc_ros.nodes.graph import explain_silence
 from cc_ros.nodes.spin import main_of
-from cc_ros.nodes.stamps import Order, StampOrder
 from cc_ros.nodes.step_node import STEADY, StepNode
 from cc_ros.settings import knob
+from cc_ros.stamps import Order, StampOrder
 from cc_ros.tracking import Tracked, Tracker, TrackStatus
 from cc_ros.tracking.factory import BACKENDS, make_tracker
 from cc_ros.tracking.flow import FlowSettings

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from cc_ros.errors import ImageError
+from cc_ros.sources.picture_header import PictureHeader, read_header
 
 MAX_PIXELS = 100_000_000  # largest compressed picture that is decoded, unless the caller says otherwise
 
@@ -46,6 +47,7 @@ _REDUCED = {
     4: cv2.IMREAD_REDUCED_COLOR_4,
     8: cv2.IMREAD_REDUCED_COLOR_8,
 }
+_VIDEO = ("h264", "h.264", "avc1", "h265", "h.265", "hevc", "av1", "vp8", "vp9", "mpeg4", "ffmpeg")
 
 IMAGE_ENCODINGS = (*_LAYOUTS, *_SIXTEEN_BIT, *_PLANAR)
 DEPTH_ENCODINGS = (*_MILLIMETRES, "32FC1")
@@ -54,8 +56,7 @@ DEPTH_ENCODINGS = (*_MILLIMETRES, "32FC1")
 def decode_image(encoding: str, width: int, height: int, step: int, is_bigendian: bool, data: Any) -> np.ndarray:
     """Return the picture of a ``sensor_msgs/Image`` as HxWx3 uint8 BGR, C-contiguous.
 
-    ``bgr8`` without row padding comes back as a read-only view of ``data``. 16-bit pictures are scaled by 255 / 65535,
-    as cv_bridge does: the same for every frame, so that brightness does not flicker.
+    ``bgr8`` without row padding comes back as a read-only view of ``data``. 16-bit pictures: :func:`eight_bits`.
 
     :param step: bytes from one row to the next; what lies beyond the pixels is ignored.
     :param data: bytes or anything with a buffer of bytes (``array.array``, ``memoryview``, ndarray).
@@ -72,7 +73,7 @@ def decode_image(encoding: str, width: int, height: int, step: int, is_bigendian
         pixels = _rows(encoding, width, height, step, channels, data)
     else:
         wide = _rows(encoding, width, height, step, 2 * channels, data).view(">u2" if is_bigendian else "<u2")
-        pixels = cv2.convertScaleAbs(np.ascontiguousarray(wide, np.uint16), alpha=255 / 65535)
+        pixels = eight_bits(np.ascontiguousarray(wide, np.uint16), grey=encoding == "mono16")
     if channels == 2 and width % 2:
         raise ImageError(f"{encoding} needs an even width, got {width}")
     if channels > 1:
@@ -85,28 +86,62 @@ def decode_image(encoding: str, width: int, height: int, step: int, is_bigendian
 
 
 def compressed_size(format: str, data: Any) -> tuple[int, int]:
-    """Return (width, height) of a JPEG or PNG by its header, which says nothing of an EXIF orientation.
+    """Return (width, height) of a picture by its header, which says nothing of an EXIF orientation.
 
-    :raises ImageError: neither of them, or truncated.
+    :raises ImageError: of another kind, truncated or too large.
     """
-    return _check_header(_bytes(data), format, MAX_PIXELS)
+    header = _check_header(_bytes(data), format, MAX_PIXELS)
+    return header.width, header.height
+
+
+def eight_bits(pixels: np.ndarray, grey: bool) -> np.ndarray:
+    """Return 16-bit pixels as uint8, scaled by what the image holds: dim and thermal cameras use little of the range.
+
+    Images that use more than half of the range, and those of one value, keep the fixed factor of cv_bridge. For others,
+    all but the outermost 0.2 % of the pixels lie in the new range. It depends on them continuously, so that noise and
+    hot pixels do not make the brightness flicker.
+
+    :param pixels: uint16 of any shape.
+    :param grey: whether black may be moved as well; for colours that would change them.
+    """
+    sample = pixels.ravel()[:: max(1, pixels.size // 20_000)]
+    low, high = (float(value) for value in np.percentile(sample, (0.1, 99.9)))
+    if low == high:
+        return cv2.convertScaleAbs(pixels, alpha=255 / 65535)
+    low = low if grey else 0.0
+    margin = max(0.05 * (high - low), 16.0)
+    begin, end = max(low - margin, 0.0) if grey else 0.0, min(high + margin, 65535.0)
+    whole = float(np.clip((high - low) / 65535 * 4 - 1, 0, 1))
+    begin, end = (1 - whole) * begin, (1 - whole) * end + whole * 65535
+    scale = 255 / (end - begin)
+    if not begin:
+        return cv2.convertScaleAbs(pixels, alpha=scale)
+    table = np.clip((np.arange(65536, dtype=np.float32) - begin) * scale, 0, 255).round().astype(np.uint8)
+    return table[pixels]
 
 
 def decode_compressed(format: str, data: Any, *, max_pixels: int = MAX_PIXELS, reduce: int = 1) -> np.ndarray:
-    """Return the picture of a ``sensor_msgs/CompressedImage`` (JPEG or PNG) as HxWx3 uint8 BGR.
+    """Return the picture of a ``sensor_msgs/CompressedImage`` or of a file as HxWx3 uint8 BGR.
 
-    The bytes decide what it is, not ``format``, which drivers fill in freely. The header is read first: neither a
-    picture of more than ``max_pixels`` nor one that ends early is decoded (OpenCV 4 fills the rest with grey).
+    Reads JPEG, PNG, TIFF, WebP and, where OpenCV was built with it, AVIF. The bytes decide what it is, not ``format``,
+    which drivers fill in freely. The header is read first: neither a picture of more than ``max_pixels`` nor one that
+    ends early is decoded (OpenCV 4 fills the rest with grey). 16-bit pictures: :func:`eight_bits`.
 
     :param format: the message's format, such as ``jpeg`` or ``bgr8; jpeg compressed bgr8``.
     :param reduce: 1, 2, 4 or 8: so many times narrower and lower, which a JPEG is decoded to in much less time.
-    :raises ImageError: not JPEG or PNG, truncated, damaged, too large, or a depth image.
+    :raises ImageError: of another kind, truncated, damaged, too large, or a depth image.
     """
     if "compressedDepth" in format:
         raise ImageError(f"compressed format {format!r} holds depth, not a picture: use it as the depth topic")
     raw = _bytes(data)
-    _check_header(raw, format, max_pixels)
-    return _imdecode(raw, _REDUCED[reduce], format)
+    if not _check_header(raw, format, max_pixels).deep:
+        return _imdecode(raw, _REDUCED[reduce], format)
+    image = _imdecode(raw, cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH, format)
+    if image.dtype == np.uint16:
+        image = eight_bits(image, grey=image.ndim == 2)
+    if image.dtype != np.uint8:
+        raise ImageError(f"compressed image ({format!r}) has pixels of {image.dtype}: a picture has 8 or 16 bits")
+    return image if image.ndim == 3 else cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)
 
 
 def decode_depth(encoding: str, width: int, height: int, step: int, is_bigendian: bool, data: Any) -> np.ndarray:
@@ -133,7 +168,10 @@ def decode_compressed_depth(format: str, data: Any, *, max_pixels: int = MAX_PIX
     raw = _bytes(data)
     encoding = format.split(";", maxsplit=1)[0].strip()
     if "rvl" in format.lower():
-        raise ImageError(f"compressed depth format {format!r} is not supported: set the publisher's format to png")
+        raise ImageError(
+            f"compressed depth format {format!r} (RVL) is not supported: set the parameter `.format` of the publisher "
+            "to png, or republish as raw by `ros2 run image_transport republish compressedDepth raw`"
+        )
     header = b""
     if "compressedDepth" in format:
         header, raw = raw[:12], raw[12:]
@@ -213,37 +251,24 @@ def _known(depth: np.ndarray) -> np.ndarray:
     return depth
 
 
-def _check_header(raw: bytes, format: str, max_pixels: int) -> tuple[int, int]:
-    """Refuse what is not JPEG or PNG, what ends early and what declares more than ``max_pixels``; return the size."""
-    if raw.startswith(b"\x89PNG\r\n\x1a\n"):
-        width, height = struct.unpack(">II", raw[16:24]) if len(raw) >= 24 else (0, 0)
-        complete = raw.rfind(b"IEND\xaeB`\x82", 24) > 0  # its CRC never differs
-    elif raw.startswith(b"\xff\xd8"):
-        width, height, scan = _jpeg_header(raw)
-        # Inside the scan 0xFF is always stuffed, so an end marker behind its start is the picture's own (and not that
-        # of a thumbnail in the header).
-        complete = scan > 0 and raw.rfind(b"\xff\xd9", scan) > 0
-    else:
-        raise ImageError(f"compressed image ({format!r}, {len(raw)} bytes) is neither JPEG nor PNG: {raw[:8]!r}")
-    if width * height > max_pixels:
-        raise ImageError(f"compressed image declares {width}x{height} pixels, more than the {max_pixels} allowed")
-    if not complete or not width * height:
+def _check_header(raw: bytes, format: str, max_pixels: int) -> PictureHeader:
+    """Refuse what is no picture, what ends early and what declares more than ``max_pixels``; return its header."""
+    header = read_header(raw)
+    if header is None:
+        video = next((name for name in _VIDEO if name in format.lower()), "")
+        if video or raw.startswith((b"\0\0\0\1", b"\0\0\1")):
+            raise ImageError(
+                f"compressed image ({format!r}, {len(raw)} bytes) is a packet of {video or 'h264 or h265'} video, "
+                "which needs those before it: record raw or jpeg, or republish it first (`ros2 run image_transport "
+                "republish`)"
+            )
+        raise ImageError(
+            f"compressed image ({format!r}, {len(raw)} bytes) is neither JPEG nor PNG, TIFF, WebP or AVIF: {raw[:8]!r}"
+        )
+    if header.width * header.height > max_pixels:
+        raise ImageError(
+            f"compressed image declares {header.width}x{header.height} pixels, more than the {max_pixels} allowed"
+        )
+    if not header.complete or not header.width * header.height:
         raise ImageError(f"compressed image ({format!r}, {len(raw)} bytes) is truncated")
-    return width, height
-
-
-def _jpeg_header(raw: bytes) -> tuple[int, int, int]:
-    """Return width, height and where the first scan begins; zeros for what is missing."""
-    width = height = 0
-    at = 2
-    while at + 9 <= len(raw) and raw[at] == 0xFF:
-        marker = raw[at + 1]
-        if marker == 0xFF:  # fill byte
-            at += 1
-        elif marker == 0xDA:
-            return width, height, at
-        else:
-            if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):  # a frame header, not a table
-                height, width = struct.unpack(">HH", raw[at + 5 : at + 9])
-            at += 2 + int.from_bytes(raw[at + 2 : at + 4], "big")
-    return width, height, 0
+    return header

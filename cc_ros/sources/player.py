@@ -8,15 +8,16 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-from rosbags.interfaces import Connection
+from typing import TYPE_CHECKING, Any
 
 from cc_ros.dds import prepare
 from cc_ros.errors import SourceError
 from cc_ros.settings import knob
-from cc_ros.sources.bag_file import BagFile
-from cc_ros.sources.play_qos import qos_of
+
+if TYPE_CHECKING:  # rosbags is needed to play, not to name the options of it
+    from rosbags.interfaces import Connection
+
+    from cc_ros.sources.bag_file import BagFile
 
 CLOCK_PERIOD = 0.01  # seconds of wall time between messages on /clock
 PROGRESS_PERIOD = 0.2  # seconds of wall time
@@ -71,20 +72,32 @@ def play(
     :param topics: play only these; empty = all.
     :param remap: recorded topic -> the topic to publish on.
     :param progress: called now and then, and once at the end.
-    :raises SourceError: the bag cannot be read, lacks a topic that was asked for, or has none that can be played.
+    :raises SourceError: the bag cannot be read, ends before the start, lacks a topic that was asked for, or has none
+        that can be played.
     """
     import rclpy
     from rclpy.signals import SignalHandlerOptions
 
+    try:
+        from cc_ros.sources.bag_file import BagFile
+    except ImportError as error:
+        raise SourceError(f"{path} cannot be played, rosbags is missing ({error}): pip install rosbags") from error
+
     prepare()
     with BagFile(path) as bag:
+        renamed = {_full(old): _full(new) for old, new in (remap or {}).items()}
+        _check_topics(bag, renamed)
         chosen = _choose(bag, topics)
+        if settings.start > bag.duration * 1e-9:
+            raise SourceError(
+                f"{path} cannot be played from {settings.start:g} s on: it lasts {bag.duration * 1e-9:.1f} s"
+            )
         context = rclpy.Context()
         rclpy.init(context=context, signal_handler_options=SignalHandlerOptions.NO)
         try:
             node = rclpy.create_node("cc_player", context=context, enable_rosout=False, start_parameter_services=False)
             player = _Player(bag, node, settings, stop or threading.Event(), progress)
-            player.advertise(chosen, {_full(old): _full(new) for old, new in (remap or {}).items()})
+            player.advertise(chosen, renamed)
             player.run()
             return player.played
         finally:
@@ -117,6 +130,8 @@ class _Player:
     def advertise(self, connections: list[Connection], remap: Mapping[str, str]) -> None:
         """Create a publisher for each topic whose type is installed."""
         from rclpy.qos import DurabilityPolicy
+
+        from cc_ros.sources.play_qos import qos_of
 
         by_topic: dict[tuple[str, str], list[Connection]] = {}
         for connection in connections:
@@ -218,10 +233,14 @@ class _Player:
 
 def _choose(bag: BagFile, topics: Collection[str]) -> list[Connection]:
     wanted = {_full(topic) for topic in topics}
-    known = {connection.topic for connection in bag.connections}
-    if wanted - known:
-        raise SourceError(f"{bag.path} has no topic {min(wanted - known)}; it has {', '.join(sorted(known))}")
+    _check_topics(bag, wanted)
     return [connection for connection in bag.connections if not wanted or connection.topic in wanted]
+
+
+def _check_topics(bag: BagFile, wanted: Collection[str]) -> None:
+    known = {connection.topic for connection in bag.connections}
+    if not known.issuperset(wanted):
+        raise SourceError(f"{bag.path} has no topic {min(set(wanted) - known)}; it has {', '.join(sorted(known))}")
 
 
 def _full(topic: str) -> str:

@@ -55,6 +55,7 @@ class Report:
     :param answers: questions and answers.
     :param settings: step -> (setting -> value).
     :param skipped: reason -> how often something of the recording was left out.
+    :param reading: how the recording was taken, and what exactly was left out, in sentences.
     :param counters: what the tracker counted by the end of the run, such as frames that SAM 2 skipped.
     :param notes: sentences worth reading first, such as why a backend is degraded.
     :param mark_fill: colour of the marks as drawn (``MarkSettings.fill``).
@@ -69,6 +70,7 @@ class Report:
     answers: Sequence[Answered] = ()
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     skipped: Mapping[str, int] = field(default_factory=dict)
+    reading: Sequence[str] = ()
     counters: Mapping[str, str | int | float] = field(default_factory=dict)
     notes: Sequence[str] = ()
     mark_fill: str = "red"
