@@ -9,7 +9,7 @@ from rclpy.callback_groups import CallbackGroup
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
 
-from cc_ros.sources.static_frames import StaticFrames
+from cc_ros.sources.robot_frames import RobotFrames
 from cc_ros.space.poses import OPTICAL_IN_BODY
 
 STATIC_QOS = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
@@ -24,7 +24,7 @@ class Mounting:
     def __init__(self, node: Node, given: np.ndarray | None, group: CallbackGroup | None = None) -> None:
         self._node = node
         self._given = given
-        self._frames = StaticFrames()
+        self._frames = RobotFrames()
         self._found: dict[tuple[str, str], np.ndarray] = {}
         self._subscription = None
         kind = None if given is not None else _tf_message()
