@@ -111,9 +111,8 @@ class Keyframes:
         together = top_k(sure, k)
 
         def draw(frame: KeptFrame, areas: dict[int, int]) -> MarkedKeyframe:
-            ids = (
-                top_k([areas], k) if kind == SET_OF_MARK else filled(together, areas, min(self.settings.marks_each, k))
-            )
+            own = top_k([areas], k)
+            ids = own if kind == SET_OF_MARK else filled(together, own, areas, min(self.settings.marks_each, k))
             return self._draw_once(frame, tuple(i for i in ids if i in areas), kind, look, request.blur)
 
         with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:  # OpenCV lets go of the GIL
