@@ -108,7 +108,6 @@ setup(
     python_requires=">=3.10,<3.13",
     install_requires=[
         "jinja2>=3.1",
-        "numba>=0.58",
         "numpy>=1.24",
         "anyio>=4",
         "openai>=3",

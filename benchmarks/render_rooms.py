@@ -3,7 +3,7 @@
 
 usage: render_rooms.py OUT_DIR --rooms 201 202 .. --paths pan revisit walk views [--wild] [--prefix room]
 
-Needs ``pip install vtk`` (9.2 or newer; draws off screen through EGL and Mesa) and numba. Writes OUT_DIR/roomN_PATH:
+Needs ``pip install vtk numba`` (vtk 9.2 or newer; draws off screen through EGL and Mesa). Writes OUT_DIR/roomN_PATH:
 rgb.mp4     640x480 frames
 ids.npz     "ids" uint16 [n, H, W]: 1 floor, 2 ceiling, 3-6 walls, 7 rug, 11.. furniture
 frames.json fps, K, and T_world_cam of each frame (OpenCV camera to world, metres, z up), visible_px of each object

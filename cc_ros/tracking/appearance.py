@@ -8,8 +8,6 @@ import cv2
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from cc_ros.tracking.compiled import compiled
-
 Place = tuple[float, float, float]  # x, y and size (square root of the area) of an object, pixels
 
 _BINS = (12, 20, 20)  # L, a, b
@@ -24,9 +22,11 @@ def region_histograms(image: np.ndarray, labels: np.ndarray, count: int) -> csr_
     :param image: HxWx3 uint8 BGR.
     :param labels: HxW int32, 0..count-1.
     """
-    lab = cv2.cvtColor(image, cv2.COLOR_BGR2LAB)
-    pixels, column, start = _histograms(lab, np.ascontiguousarray(labels), count, *_bin_tables())
-    return csr_matrix((pixels, column, start), (count, _BINS[0] * _BINS[1] * _BINS[2]))
+    light, a, b = cv2.split(cv2.cvtColor(image, cv2.COLOR_BGR2LAB))
+    of_light, of_a, of_b = _bin_tables()
+    bins = of_light[light] + of_a[a] + of_b[b]
+    one = np.ones(labels.size, np.float32)
+    return csr_matrix((one, (labels.ravel(), bins.ravel())), (count, _BINS[0] * _BINS[1] * _BINS[2]))
 
 
 @cache
@@ -35,37 +35,6 @@ def _bin_tables() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     levels = np.arange(256, dtype=np.int32)
     a, b = (np.clip((levels - 128) * bins // 128 + bins // 2, 0, bins - 1) for bins in _BINS[1:])
     return levels * _BINS[0] // 256 * (_BINS[1] * _BINS[2]), a * _BINS[2], b
-
-
-@compiled
-def _histograms(
-    lab: np.ndarray, labels: np.ndarray, count: int, light: np.ndarray, a: np.ndarray, b: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return values, columns and starts of the rows of a sparse matrix, the pixels of each region by bin."""
-    height, width = labels.shape
-    begin = np.zeros(count + 1, np.int32)
-    for y in range(height):
-        for x in range(width):
-            begin[labels[y, x] + 1] += 1
-    for region in range(count):
-        begin[region + 1] += begin[region]
-    bins, fill = np.empty(height * width, np.int32), begin[:-1].copy()  # bins by region
-    for y in range(height):
-        for x in range(width):
-            region = labels[y, x]
-            bins[fill[region]] = light[lab[y, x, 0]] + a[lab[y, x, 1]] + b[lab[y, x, 2]]
-            fill[region] += 1
-    values, columns, start = np.empty(len(bins), np.float32), np.empty(len(bins), np.int32), np.zeros_like(begin)
-    entry, used = np.full(_BINS[0] * _BINS[1] * _BINS[2], -1), 0  # of the region that had each bin last
-    for region in range(count):
-        for pixel in range(begin[region], begin[region + 1]):
-            colour = bins[pixel]
-            if entry[colour] < start[region]:
-                entry[colour], values[used], columns[used] = used, 0, colour
-                used += 1
-            values[entry[colour]] += 1
-        start[region + 1] = used
-    return values[:used].copy(), columns[:used].copy(), start
 
 
 class ColourModels:
@@ -107,24 +76,12 @@ class ColourModels:
         return models.reshape(len(models), 2, -1)
 
 
-@compiled
 def _smoothed(histograms: np.ndarray) -> np.ndarray:
     """Spread each bin (bins x m float32) over its neighbours, a quarter to each side of each axis."""
-    lights, reds, yellows = _BINS
-    out = np.zeros_like(histograms)
-    for number in range(len(histograms)):
-        row = histograms[number]
-        if not row.any():
-            continue
-        light, red, yellow = number // (reds * yellows), number // yellows % reds, number % yellows
-        for dl in range(-1, 2):
-            for da in range(-1, 2):
-                for db in range(-1, 2):
-                    share = np.float32(0.125 / (1 + abs(dl)) / (1 + abs(da)) / (1 + abs(db)))
-                    to = ((light + dl) % lights * reds + (red + da) % reds) * yellows + (yellow + db) % yellows
-                    for column in range(len(row)):
-                        out[to, column] += share * row[column]
-    return out
+    cube = histograms.reshape(*_BINS, -1)
+    for axis in range(3):
+        cube = cube / 2 + (np.roll(cube, 1, axis) + np.roll(cube, -1, axis)) / 4
+    return cube.reshape(histograms.shape)
 
 
 class Exemplars:

@@ -8,21 +8,19 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from scipy.ndimage import find_objects
 
 from cc_ros.tracking.appearance import ColourModels, Exemplars, Place
-from cc_ros.tracking.grains import Box, Grains
+from cc_ros.tracking.grains import Box, Grains, grown, hull
 from cc_ros.tracking.matching import supported
 from cc_ros.tracking.object_motion import STRIDE, affine_motions, motion_errors, motion_odds
 from cc_ros.tracking.objects.network import Seen
 from cc_ros.tracking.propagation import sources
-from cc_ros.tracking.region_graph import COUNT, RegionGraph, X, Y
-from cc_ros.tracking.region_sums import add_up, add_where, drawn, gathered, owner_boxes, region_areas, settled
 from cc_ros.tracking.shape_memory import ShapeMemory
+from cc_ros.tracking.shares import drawn, owners, random_walk
 
 _COLOUR, _PLACED_COLOUR, _MOTION, _SEEN = 1.5, 0.5, 2.0, 1.0  # weights of the cues
 _SURE = 3.0  # log odds; what the network sees says no more
-_SMOOTHNESS = 0.1  # weight of neighbours against a region's own evidence
-_SWEEPS = 25  # of the random walk
 _BLUR = 0.1  # sizes of the object: how far the carried outline may be wrong
 _SHAPE = 0.5  # what the remembered shape counts where the carried mask has lost it
 _COLOUR_RATE = 2.5  # a second, how fast the colours of an object follow
@@ -61,9 +59,9 @@ class MaskFollower:
     """
 
     def __init__(self, grains: Grains, index: np.ndarray, count: int) -> None:
-        labels, graph = grains.graph.labels, grains.graph
-        owner = np.zeros(len(graph.regions), np.int32)
-        owner[labels.ravel()] = index.ravel()
+        labels = grains.labels
+        owner = np.zeros(len(grains.area), np.int32)
+        owner[labels] = index
         share = (owner[:, None] == np.arange(1, count + 1)).astype(np.float32)
         self.labels = labels  # HxW int32, the region of each pixel; -1 outside the window
         self._share = np.pad(share, ((0, 1), (0, 0)))  # the last one is for -1
@@ -103,14 +101,12 @@ class MaskFollower:
         return Grains.of(image, None if whole else self._window())
 
     def _window(self) -> Box:
-        height, width = self.labels.shape
-        corners = [c for c in (patch.corners(0.05) for patch in self._memory.patches) if c]
-        if not corners:
-            return np.s_[0:height, 0:width]
-        x0, y0, x1, y1 = np.array(corners).T
-        margin = (_MARGIN * np.sqrt((x1 - x0) * (y1 - y0)) + _SUDDEN).astype(int)
-        low = max(int((y0 - margin).min()), 0), max(int((x0 - margin).min()), 0)
-        return np.s_[low[0] : min(int((y1 + margin).max()), height), low[1] : min(int((x1 + margin).max()), width)]
+        shape = self.labels.shape
+        boxes = [box for box in (patch.box(0.05) for patch in self._memory.patches) if box]
+        if not boxes:
+            return np.s_[0 : shape[0], 0 : shape[1]]
+        sizes = [np.sqrt((rows.stop - rows.start) * (columns.stop - columns.start)) for rows, columns in boxes]
+        return hull([grown(box, int(_MARGIN * n + _SUDDEN), shape) for box, n in zip(boxes, sizes, strict=True)])
 
     def redraw(
         self,
@@ -132,18 +128,18 @@ class MaskFollower:
         """
         rows = self.carried(flow, outside=True)
         motions, grains = affine_motions(flow, rows, self._share), split.result()
-        areas = region_areas(rows, len(self.share)) @ self._share
+        areas = np.bincount(rows.ravel() + 1, minlength=len(self._share))[1:] @ self.share
         steered = self._steered(areas, motions, passed)
         self._memory.move(steered, self.visible < _MOSTLY, passed, rows.shape)
         expected = self._expected(rows, areas, places)
-        window = _union([part.box for part in expected.values()], rows.shape)
-        if window is not None and not _inside(window, grains.window):
-            grains = Grains.of(image, window)
+        boxes = [part.box for part in expected.values()]
+        if hull([*boxes, grains.window]) != grains.window:
+            grains = Grains.of(image, grown(hull(boxes), 2, rows.shape))
         labels = np.full(rows.shape, -1, np.int32)
-        labels[grains.window] = grains.graph.labels
+        labels[grains.window] = grains.labels
         seen = supported(seeing.result(), self.owner(rows), len(areas))
         odds, carried = self._odds(grains, labels, flow, expected, motions, passed, seen)
-        share = _random_walk(grains, odds)
+        share = random_walk(grains.links, grains.area, odds)
         self._judge(grains, share, carried, places)
         self.labels, self._share = labels, np.pad(share, ((0, 1), (0, 0)))
         self._drawn = grains, passed
@@ -156,7 +152,7 @@ class MaskFollower:
         :param size: width and height.
         :param ids: n + 1 uint16, what to draw where nothing is and for each object.
         """
-        return drawn(rows, self._share, self._owner(0.5), ids, *size)
+        return drawn(rows, self._share, ids, size)
 
     def resize(self, rows: np.ndarray, size: tuple[int, int]) -> None:
         """Go on from the regions ``rows`` (HxW int32, of ``carried``) in images of another size (width, height)."""
@@ -186,33 +182,24 @@ class MaskFollower:
 
     def owner(self, rows: np.ndarray) -> np.ndarray:
         """Return the objects (HxW int32 1..n, 0 = none) for regions of ``carried``."""
-        return gathered(rows, self._owner(0.5))
-
-    def _owner(self, above: float) -> np.ndarray:
-        """Return for each region 1..n, the object that has most of it, or 0 if that is not more than ``above``."""
-        return np.where(self._share.max(axis=1) > above, self._share.argmax(axis=1) + 1, 0).astype(np.int32)
+        return owners(self._share)[rows]
 
     def _expected(self, rows: np.ndarray, areas: np.ndarray, places: Mapping[int, np.ndarray]) -> dict[int, _Expected]:
         """Return by object (0..n-1) what is known of it before the image is looked at.
 
         :param areas: n, pixels of each object in ``rows``.
         """
-        shares = np.ascontiguousarray(self._share.T)
-        found = owner_boxes(rows, self._owner(0.3), len(areas)).tolist()
+        found = find_objects(owners(self._share, 0.3)[rows], len(areas))
         expected = {}
-        for k in range(len(areas)):
-            memory = self._memory.patches[k]
-            corners = [memory.corners(0.5)]
-            if k in places:
-                x, y, w, h = cv2.boundingRect(places[k].astype(np.uint8))
-                corners.append((x, y, x + w, y + h))
-            elif found[k][2]:
-                corners.append(tuple(found[k]))
-            area = max(areas[k], places[k].sum() if k in places else 0)
-            blur = max(_BLUR * float(np.sqrt(area)), 1.0)
-            box = _around_box([c for c in corners if c], int(3 * blur) + 1, rows.shape)
-            if box is not None:
-                carried = places[k][box].astype(np.float32) if k in places else gathered(rows[box], shares[k])
+        for k, seen in enumerate(found):
+            memory, place = self._memory.patches[k], places.get(k)
+            now = seen if place is None else next(iter(find_objects(place.view(np.uint8))), None)
+            boxes = [box for box in (memory.box(0.5), now) if box]
+            if boxes:
+                area = max(areas[k], 0 if place is None else place.sum())
+                blur = max(_BLUR * float(np.sqrt(area)), 1.0)
+                box = grown(hull(boxes), int(3 * blur) + 1, rows.shape)
+                carried = self._share[:, k][rows[box]] if place is None else place[box].astype(np.float32)
                 expected[k] = _expect(box, carried, memory.within(box), blur)
         return expected
 
@@ -227,20 +214,20 @@ class MaskFollower:
         seen: Mapping[int, np.ndarray],
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return the log odds of each object for each region, and how much of each was carried there (r x n)."""
-        area, n = grains.graph.regions[:, COUNT], len(motions) - 1
+        area, n = grains.area, len(motions) - 1
         sums = np.zeros((3, n, len(area)))
         for k, part in expected.items():
-            index = labels[part.box]
-            add_where(index, part.odds, part.near, sums[0, k], sums[1, k])
-            add_up(index, part.carried, sums[2, k])
+            odds = part.odds
             if k in seen:
                 whole = cv2.resize(np.clip(seen[k], -_SURE, _SURE), labels.shape[::-1], interpolation=cv2.INTER_LINEAR)
-                add_where(index, np.float32(_SEEN) * whole[part.box], part.near, sums[0, k], np.zeros(len(area)))
+                odds = odds + np.float32(_SEEN) * whole[part.box]
+            for row, values in zip(sums[:, k], (odds * part.near, part.near, part.carried), strict=True):
+                row[:] = _summed(labels[part.box], values, len(area))
         sums /= area
         placed, near, carried = sums
         votes = np.ascontiguousarray(_COLOUR * self._colours.odds(grains.histograms).T)
         self._vote_by_motion(votes, labels, flow, expected, motions, passed)
-        places = _places(grains.graph, (carried * (carried > 0.3)).T)
+        places = _places(grains, (carried * (carried > 0.3)).T)
         for k in expected:
             asked = np.flatnonzero(near[k])
             votes[k, asked] += _PLACED_COLOUR * self._exemplars[k].odds(grains.looks[asked], places[k])
@@ -274,13 +261,13 @@ class MaskFollower:
             odds, trust = motion_odds(sparse[rows, columns], motion, start, others, carried)
             if self.visible[k] >= _MOSTLY:
                 self.moves[k] += (1 - np.exp(-_MOVES_RATE * passed)) * (trust - self.moves[k])
-            sums, seen = np.zeros((2, votes.shape[1]))
-            add_where(labels[part.box][local], odds, np.ones_like(odds), sums, seen)
+            index = labels[part.box][local]
+            sums, seen = (_summed(index, values, votes.shape[1]) for values in (odds, np.ones_like(odds)))
             votes[k] += _MOTION * sums / np.maximum(seen, 1)
 
     def _judge(self, grains: Grains, share: np.ndarray, carried: np.ndarray, places: Mapping[int, np.ndarray]) -> None:
         """Note how well each object was held; drop what is too small, or is not where it was expected back."""
-        count = grains.graph.regions[:, COUNT]
+        count = grains.area
         before, now = carried > 0.5, share > 0.5
         both, either = count @ (before & now), count @ (before | now)
         self.held = both / np.maximum(either, 1)
@@ -295,19 +282,19 @@ class MaskFollower:
         if self._drawn is None:
             return
         (grains, passed), self._drawn = self._drawn, None
-        graph, share = grains.graph, self.share
+        share = self.share
         self._memory.remember(self.labels, self._share)
         present = self.area > 0
         rate = np.where(present, 1 - np.exp(-_COLOUR_RATE * passed), 0)
-        around = _around(graph.labels, share)
+        around = _around(grains.labels, share)
         self._colours.learn(grains.histograms, share, around, rate)
         self._age += passed
         if self._age > _EXEMPLAR_EVERY - 1e-3:
             self._age = 0.0
-            area, places = graph.regions[:, COUNT], _places(graph, share)
+            places = _places(grains, share)
             for k in np.flatnonzero(present & (self.visible >= _MOSTLY)):
                 near = np.flatnonzero(share[:, k] + around[:, k])
-                self._exemplars[k].learn(grains.looks[near], area[near], share[near, k], places[k])
+                self._exemplars[k].learn(grains.looks[near], grains.area[near], share[near, k], places[k])
 
 
 def _expect(box: Box, carried: np.ndarray, remembered: np.ndarray, blur: float) -> _Expected:
@@ -329,56 +316,28 @@ def _expect(box: Box, carried: np.ndarray, remembered: np.ndarray, blur: float) 
     return _Expected(box, known, cv2.resize(odds, full), near)
 
 
-def _around_box(corners: list[tuple[int, int, int, int]], reach: int, shape: tuple[int, ...]) -> Box | None:
-    """Return the box of all corners (x0, y0, x1, y1), wider by ``reach`` pixels, within an image of a shape."""
-    if not corners:
-        return None
-    x0, y0, x1, y1 = zip(*corners, strict=True)
-    low = max(min(y0) - reach, 0), max(min(x0) - reach, 0)
-    high = min(max(y1) + reach, shape[0]), min(max(x1) + reach, shape[1])
-    return np.s_[low[0] : high[0], low[1] : high[1]] if low[0] < high[0] and low[1] < high[1] else None
-
-
-def _union(boxes: list[Box], shape: tuple[int, ...]) -> Box | None:
-    corners = [(b[1].start, b[0].start, b[1].stop, b[0].stop) for b in boxes]
-    return _around_box(corners, 2, shape)
-
-
-def _inside(box: Box, outer: Box) -> bool:
-    return all(o.start <= b.start and b.stop <= o.stop for b, o in zip(box, outer, strict=True))
-
-
-def _random_walk(grains: Grains, odds: np.ndarray) -> np.ndarray:
-    """Return the shares (r x n) that agree with the log odds (r x n) and with those of their neighbours.
-
-    Each region is one object or none; the shares are pushed towards 0 and 1.
-    """
-    claims, graph = np.exp(np.minimum(odds, 30).astype(np.float32)), grains.graph
-    own = share = claims / (1 + claims.sum(axis=1, keepdims=True))
-    if grains.links.nnz:
-        size = np.sqrt(graph.regions[:, COUNT, None]).astype(np.float32)
-        sure = size / _SMOOTHNESS * (0.1 + np.abs(2 * own - 1))
-        pull = 1 / (np.asarray(grains.links.sum(axis=1), np.float32) + sure)
-        share = settled(pull * sure * own, pull, grains.links.indptr, grains.links.indices, grains.links.data, _SWEEPS)
-    return np.asarray(np.clip((share - 0.5) * 3 + 0.5, 0, 1), np.float32)
-
-
-def _places(graph: RegionGraph, share: np.ndarray) -> list[Place]:
+def _places(grains: Grains, share: np.ndarray) -> list[Place]:
     """Return x, y and size (square root of the area, pixels) of each object (share: r x n)."""
     core = share > 0.5
-    area, x, y = graph.regions[:, [COUNT, X, Y]].T @ np.where(core.any(axis=0), core, share)
+    pixels = grains.area[:, None] * np.where(core.any(axis=0), core, share)
+    area, (x, y) = pixels.sum(axis=0), grains.looks[:, 3:].T @ pixels
     size, area = np.maximum(np.sqrt(area), 6.0), np.maximum(area, 1e-9)
     return list(zip((x / area).tolist(), (y / area).tolist(), size.tolist(), strict=True))
 
 
 def _around(labels: np.ndarray, share: np.ndarray) -> np.ndarray:
     """Return how much of each region is background near each object (r x n)."""
-    coarse, count = np.ascontiguousarray(labels[::_COARSE, ::_COARSE]), len(share)
+    coarse, count = labels[::_COARSE, ::_COARSE], len(share)
     pixels = np.maximum(np.bincount(coarse.ravel(), minlength=count), 1).astype(np.float32)
     around = np.zeros(share.shape[::-1], np.float32)
-    owner = np.where(share.max(axis=1) > 0.5, share.argmax(axis=1), -1)[coarse]
-    for k, sums in enumerate(around):
-        core = (owner == k).astype(np.uint8)
+    owner = owners(share)[coarse]
+    for k, row in enumerate(around):
+        core = (owner == k + 1).astype(np.uint8)
         radius = max(int(0.6 * np.sqrt(cv2.countNonZero(core))), 8 // _COARSE)
-        add_up(coarse, cv2.dilate(core, np.ones((2 * radius + 1, 2 * radius + 1), np.uint8)), sums)
+        row[:] = _summed(coarse, cv2.dilate(core, np.ones((2 * radius + 1, 2 * radius + 1), np.uint8)), count)
     return around.T / pixels[:, None] * (1 - share)
+
+
+def _summed(labels: np.ndarray, values: np.ndarray, count: int) -> np.ndarray:
+    """Return the sum of the values (hxw) of each region (hxw int32, 0..count-1)."""
+    return np.bincount(labels.ravel(), values.ravel(), count)

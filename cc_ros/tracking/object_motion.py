@@ -5,8 +5,6 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from cc_ros.tracking.compiled import compiled
-
 STRIDE = 2  # pixels between those whose motion is compared
 _STEP = 6  # pixels between the flow vectors that a motion is fitted to
 _MOST = 200  # vectors that one motion is fitted to
@@ -57,25 +55,17 @@ def _shift(flow: np.ndarray, rows: np.ndarray, share: np.ndarray) -> np.ndarray 
     return motion
 
 
-@compiled
-def _error(flow: np.ndarray, motion: np.ndarray, x: int, y: int) -> float:
-    dx = flow[0] - ((motion[0, 0] - 1) * x + motion[0, 1] * y + motion[0, 2])
-    dy = flow[1] - (motion[1, 0] * x + (motion[1, 1] - 1) * y + motion[1, 2])
-    return min(np.sqrt(dx * dx + dy * dy), np.float32(_FAR))
-
-
-@compiled
-def motion_errors(flow: np.ndarray, motion: np.ndarray) -> np.ndarray:
+def motion_errors(flow: np.ndarray, motion: np.ndarray, start: tuple[int, int] = (0, 0)) -> np.ndarray:
     """Return how far the flow is from one motion (hxw float32, pixels, limited).
 
-    :param flow: hxwx2 float32, every ``STRIDE``th pixel of the flow.
+    :param flow: hxwx2 float32, every ``STRIDE``th pixel of a part of the flow.
     :param motion: 2x3 float32, to the frame before.
+    :param start: column and row of the first of these pixels.
     """
-    errors = np.empty(flow.shape[:2], np.float32)
-    for y in range(flow.shape[0]):
-        for x in range(flow.shape[1]):
-            errors[y, x] = _error(flow[y, x], motion, x * STRIDE, y * STRIDE)
-    return errors
+    x = np.float32(start[0]) + STRIDE * np.arange(flow.shape[1], dtype=np.float32)
+    y = np.float32(start[1]) + STRIDE * np.arange(flow.shape[0], dtype=np.float32)[:, None]
+    (a, b, u), (c, d, v) = motion - np.eye(2, 3, dtype=np.float32)
+    return np.minimum(np.hypot(flow[..., 0] - (a * x + u + b * y), flow[..., 1] - (c * x + v + d * y)), _FAR)
 
 
 def motion_odds(
@@ -89,34 +79,9 @@ def motion_odds(
     :param background: hxw float32, of ``motion_errors`` for the motion of the background.
     :param carried: hxw float32, 0..1, the object as carried into this frame.
     """
-    near = cv2.dilate((carried >= _OUTSIDE).astype(np.uint8), _RING)
-    odds, told = _compared(flow, motion, start, background, carried, near)
-    trust = max(told - _SEPARATION, 0) / (1 - _SEPARATION)
-    odds *= np.float32(trust)
-    return odds, trust
-
-
-@compiled
-def _compared(
-    flow: np.ndarray,
-    motion: np.ndarray,
-    start: tuple[int, int],
-    background: np.ndarray,
-    carried: np.ndarray,
-    near: np.ndarray,
-) -> tuple[np.ndarray, float]:
-    """Return the log odds of a motion, and how much more often they are for the object on it than around it."""
-    odds = np.empty(background.shape, np.float32)
-    inside, ring, inside_for, ring_for = 0, 0, 0, 0
-    for y in range(background.shape[0]):
-        for x in range(background.shape[1]):
-            own = _error(flow[y, x], motion, start[0] + x * STRIDE, start[1] + y * STRIDE)
-            value = min(max((background[y, x] - own) / np.float32(_SCALE), np.float32(-2)), np.float32(2))
-            odds[y, x] = value
-            if carried[y, x] > _INSIDE:
-                inside += 1
-                inside_for += value > 0
-            elif near[y, x] and carried[y, x] < _OUTSIDE:
-                ring += 1
-                ring_for += value > 0
-    return odds, inside_for / inside - ring_for / ring if inside and ring else 0.0
+    odds = np.clip((background - motion_errors(flow, motion, start)) / np.float32(_SCALE), -2, 2)
+    inside, outside = carried > _INSIDE, carried < _OUTSIDE
+    ring = outside & (cv2.dilate((~outside).astype(np.uint8), _RING) > 0)
+    told = (odds[inside] > 0).mean() - (odds[ring] > 0).mean() if inside.any() and ring.any() else 0.0
+    trust = max(float(told) - _SEPARATION, 0) / (1 - _SEPARATION)
+    return odds * np.float32(trust), trust

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import connected_components
 
 from cc_ros.tracking.appearance import ColourModels
 from cc_ros.tracking.grains import Grains
-from cc_ros.tracking.region_graph import COUNT
 
 _RATE = 1.0  # a second, how fast the colours of an object and of everything else follow
 _ALIKE = 1.5  # log odds, averaged over what may be the object
@@ -29,7 +27,7 @@ class ObjectSearch:
 
     def __init__(self, grains: Grains, share: np.ndarray) -> None:
         self._colours = ColourModels(grains.histograms, share, 1 - share)
-        self._area = grains.graph.regions[:, COUNT] @ share
+        self._area = grains.area @ share
         self._doubled = np.zeros(share.shape[1], bool)
 
     def learn(self, grains: Grains, share: np.ndarray, seen: np.ndarray, passed: float) -> None:
@@ -42,7 +40,7 @@ class ObjectSearch:
         """
         rate = 1 - np.exp(-_RATE * passed)
         self._colours.learn(grains.histograms, share, 1 - share, np.where(seen, rate, 0))
-        self._area += np.where(seen, rate, 0) * (grains.graph.regions[:, COUNT] @ share - self._area)
+        self._area += np.where(seen, rate, 0) * (grains.area @ share - self._area)
         self._doubled |= np.array([len(found) > 0 for found in self._places(grains, share, seen)])
 
     def find(self, grains: Grains, owner: np.ndarray, lost: np.ndarray) -> dict[int, np.ndarray]:
@@ -60,7 +58,7 @@ class ObjectSearch:
             score, place = candidates[0]
             rivals = [s for j, other in enumerate(places) if j != k for s, p in other if (p & place).any()]
             if max(rivals, default=0) <= _RIVAL * score:
-                found[k] = place[grains.graph.labels]
+                found[k] = place[grains.labels]
         return found
 
     def _places(self, grains: Grains, share: np.ndarray, wanted: np.ndarray) -> list[list[tuple[float, np.ndarray]]]:
@@ -68,14 +66,12 @@ class ObjectSearch:
         places: list[list[tuple[float, np.ndarray]]] = [[] for _ in wanted]
         if not wanted.any():
             return places
-        graph, odds = grains.graph, self._colours.odds(grains.histograms)
-        area, taken = graph.regions[:, COUNT], share.max(axis=1) > _TAKEN
+        area, odds = grains.area, self._colours.odds(grains.histograms)
+        free = share.max(axis=1) <= _TAKEN
         for k in np.flatnonzero(wanted):
-            alike = (odds[:, k] > 0) & ~taken
-            both = alike[graph.first] & alike[graph.second]
-            ends = graph.first[both], graph.second[both]
-            links = csr_matrix((np.ones(len(ends[0])), ends), (len(area), len(area)))
-            part = np.where(alike, connected_components(links, directed=False)[1] + 1, 0)
+            alike = free & (odds[:, k] > 0)
+            part = np.zeros(len(area), int)
+            part[alike] = connected_components(grains.links[alike][:, alike], directed=False)[1] + 1
             size = np.bincount(part, area)
             evidence = np.bincount(part, area * odds[:, k])
             fits = (size > _SMALLER * self._area[k]) & (size < _LARGER * self._area[k]) & (evidence > _ALIKE * size)
@@ -87,7 +83,6 @@ class ObjectSearch:
 
 def _shares(grains: Grains, owner: np.ndarray, count: int) -> np.ndarray:
     """Return how much each region is each object of a map (regions x count float32)."""
-    pixels = grains.graph.regions[:, COUNT, None]
-    cell = (grains.graph.labels * (count + 1) + owner).ravel()
-    shared = np.bincount(cell, minlength=len(pixels) * (count + 1)).reshape(-1, count + 1)
-    return np.asarray(shared[:, 1:] / pixels, np.float32)
+    cell = (grains.labels * (count + 1) + owner).ravel()
+    shared = np.bincount(cell, minlength=len(grains.area) * (count + 1)).reshape(-1, count + 1)
+    return np.asarray(shared[:, 1:] / grains.area[:, None], np.float32)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Future, ThreadPoolExecutor
-from functools import cache
+from concurrent.futures import ThreadPoolExecutor
 
 import cv2
 import numpy as np
@@ -12,7 +11,7 @@ from cc_ros.tracking.base import MAX_ID
 from cc_ros.tracking.grains import Grains
 from cc_ros.tracking.mask_follower import MaskFollower
 from cc_ros.tracking.object_search import ObjectSearch
-from cc_ros.tracking.objects.network import ObjectNetwork, Seen
+from cc_ros.tracking.objects.network import ObjectNetwork
 from cc_ros.tracking.propagation import Propagator, sources
 from cc_ros.tracking.recovery import Recovery
 from cc_ros.tracking.tracks import TrackBook
@@ -86,7 +85,6 @@ class SeededScene:
         number = np.zeros(MAX_ID + 1, np.int32)
         number[self._ids] = np.arange(len(self._ids))
         index = cv2.resize(number[ids], (image.shape[1], image.shape[0]), interpolation=cv2.INTER_NEAREST)
-        _compile()
         grains = Grains.of(image, index=index)
         self._follower = MaskFollower(grains, index, len(self._tracks))
         self._rows = self._follower.labels
@@ -150,16 +148,3 @@ class SeededScene:
         part = (both >= _STAYED * old) & (new > 0) & (old < _STAYED * new)
         part[1:] |= (self._follower.area == 0) & (new[1:] > 0)
         return {k - 1: (recalled == k) | (carried == k) for k in np.flatnonzero(part).tolist() if k}
-
-
-@cache
-def _compile() -> None:
-    """Follow an object through two small images, so that no loop is compiled in the middle of the stream."""
-    image, index = np.zeros((64, 64, 3), np.uint8), np.zeros((64, 64), np.int32)
-    image[16:48, 16:48], index[16:48, 16:48] = 255, 1
-    follower, split, seeing = MaskFollower(Grains.of(image, index=index), index, 1), Future[Grains](), Future[Seen]()
-    split.set_result(follower.grains(image, whole=False))
-    seeing.set_result(Seen.nothing())
-    rows = follower.redraw(image, np.zeros((64, 64, 2), np.float32), 0.1, split, {}, seeing)
-    follower.owner(rows)
-    follower.drawn(rows, (64, 64), np.zeros(2, np.uint16))

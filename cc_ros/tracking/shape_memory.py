@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from scipy.ndimage import find_objects
 
-from cc_ros.tracking.label_maps import shapes
-from cc_ros.tracking.region_sums import gathered
+from cc_ros.tracking.grains import Box, hull
+from cc_ros.tracking.shares import owners
 
 _FADE, _HIDDEN_FADE = 0.17, 0.7  # what is left of a shape after a second; of one that is mostly hidden
 _FAINT = 0.05  # less is forgotten
@@ -22,7 +23,7 @@ class Patch:
     y: int
     values: np.ndarray
 
-    def within(self, box: tuple[slice, slice]) -> np.ndarray:
+    def within(self, box: Box) -> np.ndarray:
         """Return the values in a box of the map (float32, 0 outside the patch)."""
         rows, columns = box
         out = np.zeros((rows.stop - rows.start, columns.stop - columns.start), np.float32)
@@ -34,10 +35,10 @@ class Patch:
             out[y0 - rows.start : y1 - rows.start, x0 - columns.start : x1 - columns.start] = part
         return out
 
-    def corners(self, at_least: float) -> tuple[int, int, int, int] | None:
-        """Return x0, y0, x1, y1 of what is larger than ``at_least``, or None."""
+    def box(self, at_least: float) -> Box | None:
+        """Return the box of what is larger than ``at_least``, or None."""
         x, y, w, h = cv2.boundingRect((self.values > at_least).astype(np.uint8))
-        return (self.x + x, self.y + y, self.x + x + w, self.y + y + h) if w else None
+        return np.s_[self.y + y : self.y + y + h, self.x + x : self.x + x + w] if w else None
 
 
 _NOTHING = Patch(0, 0, np.zeros((1, 1), np.float32))
@@ -71,19 +72,11 @@ class ShapeMemory:
         :param labels: HxW int32, the region of each pixel.
         :param share: regions x count, 0..1, how much each region is each object.
         """
-        owner = np.where(share.max(axis=1) > _FAINT, share.argmax(axis=1) + 1, 0).astype(np.int32)
-        shares = np.ascontiguousarray(share.T)
-        for label, shape in shapes(gathered(labels, owner)).items():
-            x, y, w, h = shape.box
-            patch = self.patches[label - 1]
-            if patch is _NOTHING:
-                patch = Patch(x, y, patch.values)
-            ph, pw = patch.values.shape
-            box = np.s_[min(y, patch.y) : max(y + h, patch.y + ph), min(x, patch.x) : max(x + w, patch.x + pw)]
-            whole = patch.within(box)
-            part = whole[y - box[0].start :, x - box[1].start :][:h, :w]
-            np.maximum(part, gathered(labels[y : y + h, x : x + w], shares[label - 1]), out=part)
-            self.patches[label - 1] = Patch(box[1].start, box[0].start, whole)
+        for k, place in enumerate(find_objects(owners(share, _FAINT)[labels], len(self.patches))):
+            if place is not None:
+                new, old = Patch(place[1].start, place[0].start, share[:, k][labels[place]]), self.patches[k]
+                box = hull([place, *([known] if (known := old.box(_FAINT)) else [])])
+                self.patches[k] = Patch(box[1].start, box[0].start, np.maximum(new.within(box), old.within(box)))
 
     def resize(self, scale: tuple[float, float]) -> None:
         """Go on in images that are wider and higher by these factors."""
