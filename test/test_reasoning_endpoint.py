@@ -26,21 +26,21 @@ ENVIRON = {"OPENAI_API_KEY": KEY, "GEMINI_API_KEY": "gemini-key", "ANTHROPIC_API
 @pytest.mark.parametrize(
     ("settings", "base_url", "model", "key"),
     [
-        ({}, "https://api.openai.com/v1", "gpt-4o", KEY),
+        ({}, "https://api.openai.com/v1", "gpt-6.1-terra", KEY),
         (
             {"preset": "gemini"},
             "https://generativelanguage.googleapis.com/v1beta/openai",
-            "gemini-2.5-flash",
+            "gemini-flash-latest",
             "gemini-key",
         ),
-        ({"preset": "claude"}, CLAUDE, "claude-sonnet-4-5", "claude-key"),
-        ({"preset": "ollama"}, "http://127.0.0.1:11434/v1", "qwen2.5vl", None),
+        ({"preset": "claude"}, CLAUDE, "claude-sonnet-5-5", "claude-key"),
+        ({"preset": "ollama"}, "http://127.0.0.1:11434/v1", "qwen3-vl", None),
         ({"preset": "vllm", "base_url": "http://box:8000/v1/"}, "http://box:8000/v1", "default", None),
         ({"preset": "vllm", "key_env": "MINE"}, "http://127.0.0.1:8000/v1", "default", "my-key"),
         (
             {"base_url": "https://api.anthropic.com/v1"},
             "https://api.anthropic.com/v1",
-            "claude-sonnet-4-5",
+            "claude-sonnet-5-5",
             "claude-key",
         ),
         ({"base_url": "http://localhost:9/v1"}, "http://localhost:9/v1", "default", KEY),

@@ -9,12 +9,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 
-from cc_ros.errors import CCError, SettingsError
+from cc_ros.errors import SettingsError
 from cc_ros.keyframes.types import MarkedKeyframe
 from cc_ros.reasoning import geometry, validity, wording
 from cc_ros.reasoning.asking import Asking, Flag
 from cc_ros.reasoning.endpoint import how_to_configure, resolve_endpoint
-from cc_ros.reasoning.faults import ModelFault
+from cc_ros.reasoning.faults import answer_to
 from cc_ros.reasoning.model import Model
 from cc_ros.reasoning.prompting import Prompts
 from cc_ros.reasoning.request import (
@@ -69,7 +69,7 @@ class Asker:
         on_progress: Progress | None = None,
         cancel: Flag | None = None,
     ) -> Answer:
-        """Answer a question, or say why there is no answer; returns before the deadline plus a second.
+        """Answer a question, or say why there is no answer; returns before the deadline plus a second. Never raises.
 
         :param keyframes: the pictures, oldest first, or what comes up with them.
         :param on_progress: told in this thread how it gets on.
@@ -78,10 +78,8 @@ class Asker:
         asking = Asking(question, self._settings, keyframes, on_progress, cancel, self._closed)
         try:
             answer = self._answer(asking)
-        except ModelFault as fault:
-            answer = Answer(fault.status, str(fault), usage=fault.usage)
-        except CCError as error:  # from the source of keyframes, or about a picture or a camera matrix
-            answer = Answer(Status.NO_KEYFRAMES, f"the keyframes cannot be used: {error}")
+        except Exception as error:
+            answer = answer_to(error)
         usage = dataclasses.replace(answer.usage, seconds=asking.elapsed())
         with self._lock:
             self._ended[answer.source if answer.ok else answer.status.name.lower()] += 1
@@ -104,7 +102,7 @@ class Asker:
         endpoint = self._model.endpoint
         report.update({"endpoint": endpoint.base_url, "model": endpoint.model, "breaker": self._model.breaker.state()})
         report.update(self._model.budget.spent())
-        degraded = self._model.down() or self._model.budget.refusal()
+        degraded = self._model.unusable or self._model.down() or self._model.budget.refusal()
         if degraded:
             report["degraded"] = degraded
         return report
