@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+MAX_BOXES = 50
 MAX_BROKEN_OBJECTS = 200  # braces tried before a text counts as broken: each may cost a look at all that follows
 
 # A tag is told by the words in its name: <think>, <|begin_of_thought|>, <seed:think>, [THINK], a Kimi ◁think▷, ...
-_TAG = re.compile(r"(?:<|＜|◁|&lt;)([^<>＜＞◁▷\n]{1,80}?)(?:>|＞|▷|&gt;)|\[(\s*/?\s*[A-Za-z][A-Za-z_ ]{2,40})\]")
+_TAG = re.compile(r"(?:<|＜|◁|&lt;)([^<>＜＞◁▷&\n]{1,80}?)(?:>|＞|▷|&gt;)|\[(\s*/?\s*[A-Za-z][A-Za-z_ ]{2,40})\]")
 _ATTRIBUTE = re.compile(r"""[\w-]+\s*=\s*(?:"[^"]*"|'[^']*'|[^\s"'/|]+)""")
 _THOUGHT = re.compile(r"think|thought|reason|reflect|analy[sz]|scratch|ponder|deliberat|monologue|rationale|critique")
 _THOUGHT_WORDS = {"cot", "plan", "planning", "details", "unused94", "unused95", "ctrl94", "ctrl95"}
@@ -37,9 +38,10 @@ _SPOKEN_MARKS = re.compile(
     r"[*_]*\s*[:：][*_]*)",
     re.IGNORECASE | re.MULTILINE,
 )
-_BOXED = re.compile(r"\\(?:boxed|fbox)\s*\{")
+_BOXED = re.compile(r"\\+(?:boxed|fbox)\s*\{")
 _IN_BOX = re.compile(r"\\(?:text|textbf|mathrm|mathbf|texttt)\s*\{([^{}]*)\}")
-_FENCED_THOUGHT = re.compile(r"```[ \t]*(?:think(?:ing)?|thoughts?|reasoning)\b.*?(```|\Z)", re.DOTALL | re.IGNORECASE)
+_FENCED_THOUGHT = re.compile(r"```[ \t]*(?:think(?:ing)?|thoughts?|reasoning)\b", re.IGNORECASE)
+_FENCE = re.compile(r"```[ \t]*(\w?)")
 _BEGUN_TAG = re.compile(r"(?:[<＜◁][^<>＜＞◁▷\n]{0,40}|\[/?[A-Z_ ]{0,20}|\\[a-z]{0,6})\Z")
 
 
@@ -49,7 +51,6 @@ class _Mark(Enum):
     ANSWER = "an answer begins"
     ANSWERED = "an answer ends"
     FINAL = "the words 'final answer'"
-    BOXED = "a box of LaTeX"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +97,8 @@ def spoken(text: str) -> Spoken:
 
     :param text: whole reply.
     """
-    text = _FENCED_THOUGHT.sub(lambda found: "</think>" if found[1] else "<think>", text)
+    text = _unboxed(text)
+    text = _unfenced(text)
     begin, thinking, thought = 0, False, False
     marks: list[tuple[_Mark, int, int]] = []
     objects: list[Piece] = []
@@ -161,7 +163,7 @@ def _scan(text: str, objects: bool = True) -> Iterator[tuple[_Mark | None, int, 
         if mark in (_Mark.OPEN, _Mark.CLOSE):
             thinking = mark is _Mark.OPEN
         yield mark, start, end, None
-        at = max(end if mark is not _Mark.BOXED else end - 1, start + 1)
+        at = end
 
 
 def _marks(text: str) -> Iterator[tuple[_Mark, int, int]]:
@@ -179,8 +181,6 @@ def _marks(text: str) -> Iterator[tuple[_Mark, int, int]]:
         )
     for words in _SPOKEN_MARKS.finditer(text):
         yield {"open": _Mark.OPEN, "close": _Mark.CLOSE, "final": _Mark.FINAL}[str(words.lastgroup)], *words.span()
-    for box in _BOXED.finditer(text):
-        yield _Mark.BOXED, *box.span()
 
 
 def _mark_of(name: str, bracket: bool) -> _Mark | None:
@@ -202,14 +202,13 @@ def _mark_of(name: str, bracket: bool) -> _Mark | None:
 
 
 def _answer(text: str, begin: int, marks: list[tuple[_Mark, int, int]], objects: list[Piece], thought: bool) -> Spoken:
-    blocks, boxed = _blocks(text, marks)
+    blocks = _blocks(text, marks)
     finals = [end for mark, _, end in marks if mark is _Mark.FINAL and _tidy(text[end:])]
     if blocks:
         pieces = []
         for start, end in blocks:
             within = [piece for piece in objects if start <= piece.start and piece.end <= end]
-            words = _IN_BOX.sub(r"\1", text[start:end]) if start in boxed else text[start:end]
-            pieces += within or [Piece(start, end, None, _tidy(words))]
+            pieces += within or [Piece(start, end, None, _tidy(text[start:end]))]
     elif finals:
         pieces = [piece for piece in objects if piece.start >= finals[-1]]
         pieces = pieces or [Piece(finals[-1], len(text), None, _tidy(text[finals[-1] :]))]
@@ -222,10 +221,9 @@ def _answer(text: str, begin: int, marks: list[tuple[_Mark, int, int]], objects:
     return Spoken(tuple(pieces), _tidy(" ".join(around)), _tidy(text[at:]), False, thought, _tidy(text[begin:]))
 
 
-def _blocks(text: str, marks: list[tuple[_Mark, int, int]]) -> tuple[list[tuple[int, int]], set[int]]:
-    """Return what stands in tags of answers and in boxes, innermost ones only, and where the boxes of LaTeX begin."""
+def _blocks(text: str, marks: list[tuple[_Mark, int, int]]) -> list[tuple[int, int]]:
+    """Return what stands in tags of answers, innermost ones only."""
     blocks: list[tuple[int, int]] = []
-    boxed: set[int] = set()
     opened: int | None = None
     for mark, start, end in marks:
         if mark is _Mark.ANSWER:
@@ -233,23 +231,48 @@ def _blocks(text: str, marks: list[tuple[_Mark, int, int]]) -> tuple[list[tuple[
         elif mark is _Mark.ANSWERED and opened is not None:
             blocks.append((opened, start))
             opened = None
-        elif mark is _Mark.BOXED:
-            opened = None
-            closing = _closing_brace(text, end)
-            whole = _object_at(text, end - 1)
-            blocks.append((end - 1, whole[1]) if whole else (end, closing))
-            boxed.add(end)
     if opened is not None:
         blocks.append((opened, len(text)))
-    return [block for block in blocks if _tidy(text[slice(*block)])], boxed
+    return [block for block in blocks if _tidy(text[slice(*block)])]
+
+
+def _unboxed(text: str) -> str:
+    r"""Return a text with tags of an answer for every box of LaTeX: ``\boxed{\text{left}}``."""
+    for _ in range(MAX_BOXES):
+        box = _BOXED.search(text)
+        if box is None:
+            break
+        end = _closing_brace(text, box.end())
+        inside = _IN_BOX.sub(r"\1", text[box.end() : end])
+        if re.match(r'\s*"\w+"\s*:', inside):  # the braces of the box are those of an object as well
+            inside = f"{{{inside}}}"
+        text = f"{text[: box.start()]}<answer>{inside}{'</answer>' if end < len(text) else ''}{text[end + 1 :]}"
+    return text
+
+
+def _unfenced(text: str) -> str:
+    """Return a text with tags of a thought for every block of code that says it is one; blocks within belong to it."""
+    for _ in range(MAX_BOXES):
+        block = _FENCED_THOUGHT.search(text)
+        if block is None:
+            break
+        depth, end = 1, len(text)
+        for fence in _FENCE.finditer(text, block.end()):
+            depth += 1 if fence[1] else -1
+            if not depth:
+                end = fence.start()
+                break
+        closing = "</think>" if end < len(text) else ""
+        text = f"{text[: block.start()]}<think>{text[block.end() : end]}{closing}{text[end + 3 :]}"
+    return text
 
 
 def _closing_brace(text: str, start: int) -> int:
     depth = 1
-    for found in re.finditer(r"[{}]", text[start:]):
+    for found in re.compile(r"[{}]").finditer(text, start):
         depth += 1 if found[0] == "{" else -1
         if not depth:
-            return start + found.start()
+            return found.start()
     return len(text)
 
 
