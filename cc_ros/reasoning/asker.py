@@ -77,13 +77,15 @@ class Asker:
         """
         asking = Asking(question, self._settings, keyframes, on_progress, cancel, self._closed)
         try:
-            answer = self._answer(asking)
+            answer = dataclasses.replace(self._answer(asking), kind=asking.kind_name)
         except Exception as error:
-            answer = answer_to(error)
+            answer = dataclasses.replace(answer_to(error), kind=question.kind)
+            if self._model is not None:
+                answer = dataclasses.replace(answer, message=self._model.endpoint.redact(answer.message))
         usage = dataclasses.replace(answer.usage, seconds=asking.elapsed())
         with self._lock:
             self._ended[answer.source if answer.ok else answer.status.name.lower()] += 1
-        return dataclasses.replace(answer, kind=asking.kind_name, usage=usage)
+        return dataclasses.replace(answer, usage=usage)
 
     def reset(self) -> None:
         """Start a new episode: forget kept answers and the navigation conversation."""

@@ -157,7 +157,7 @@ class Model:
             fault.usage = self._dialogue.usage(task, tally)
             raise
         except Exception as error:
-            failed = ModelFault(Status.SERVER_ERROR, self.endpoint.redact(answer_to(error).message))
+            failed = ModelFault(Status.SERVER_ERROR, answer_to(error).message)
             failed.usage = self._dialogue.usage(task, tally)
             raise failed from error
         return dataclasses.replace(answer, usage=self._dialogue.usage(task, tally))
