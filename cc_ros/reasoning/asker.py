@@ -128,6 +128,10 @@ class Asker:
         if wrong:
             return Answer(Status.BAD_REQUEST, wrong)
         asking.stop()
+        if asking.kind in (Kind.FREE, Kind.WHICH_MARK) and isinstance(
+            wording.read(asking.question.text), wording.AsksGo
+        ):
+            return self._by_marks(asking, Status.CANNOT_TELL, "")  # a model knows no places
         if self._model is None:
             return self._by_marks(asking, Status.NEEDS_MODEL, how_to_configure(self._settings))
         down = self._model.down()
@@ -153,7 +157,7 @@ class Asker:
         if missing and style is not Style.RAW:
             return geometry.unknown_marks(missing, ids)
         answer = model.answer(question, kind, style, seen, asking)
-        return answer if style is Style.SET_OF_MARK else _with_goal(answer, seen)
+        return answer if style is Style.SET_OF_MARK else _with_goal(answer, question, seen)
 
     def _by_marks(self, asking: Asking, otherwise: Status, why: str) -> Answer:
         """Answer from measurements, or end with ``otherwise`` where the question is none about marks."""
@@ -165,28 +169,25 @@ class Asker:
         answer = geometry.answer_from_marks(asking.question, asking.kind, SceneMap.from_keyframes(seen.keyframes))
         if answer is None:
             return Answer(otherwise, f"this question needs a model; {why}")
-        if answer.status is Status.CANNOT_TELL:
+        if answer.status is Status.CANNOT_TELL and why:
             return dataclasses.replace(answer, message=f"{answer.message}; a model might: {why}")
         if answer.ok and why:
             answer = dataclasses.replace(answer, message=f"measured, without a model: {why}")
-        return _with_goal(answer, seen)
+        return _with_goal(answer, asking.question, seen)
 
 
 _NO_KEYFRAMES = Answer(Status.NO_KEYFRAMES, "there are no keyframes yet; is the camera running, and the tracker?")
 
 
-def _with_goal(answer: Answer, seen: Seen) -> Answer:
-    """Add the place of the mark that was asked for, where it is known."""
-    if not answer.ok or answer.kind != Kind.WHICH_MARK or len(answer.mark_ids) != 1:
+def _with_goal(answer: Answer, question: Question, seen: Seen) -> Answer:
+    """Add the place of the mark that was asked for, where it is known, else why it is not."""
+    if not answer.ok:
         return answer
     try:
-        place = SceneMap.from_keyframes(seen.keyframes).places[answer.mark_ids[0]]
-    except GeometryError:  # a camera matrix that cannot be used does not spoil the answer
-        return answer
-    if place.point is None:
-        return answer
-    x, y, z = place.point.xyz.tolist()
-    return dataclasses.replace(answer, goal=(x, y, z))
+        scene = SceneMap.from_keyframes(seen.keyframes)
+        return geometry.with_goal(answer, wording.read(question.text), scene)
+    except (GeometryError, KeyError) as error:  # a camera matrix that cannot be used does not spoil the answer
+        return dataclasses.replace(answer, no_goal=str(error))
 
 
 def _ids(text: str) -> tuple[int, ...]:
