@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cc_ros.commands.answers import ask_all
 from cc_ros.commands.options import add_settings, list_settings, parse_assignments, settings_of
 from cc_ros.commands.signals import stop_on_signals
 from cc_ros.errors import SettingsError, SourceError
@@ -107,7 +108,7 @@ def main(options: argparse.Namespace) -> int:
             marked = keyframes.marked()
             writer.keyframes(marked)
             timing = writer.finish()
-            answers = _ask(options.ask, settings, keyframes)
+            answers = ask_all(options.ask, settings["reasoner"], keyframes)
             _report(options, out, source, settings, tracker, keyframes, history, timing, answers, ended)
     finally:
         tracker.close()
@@ -202,25 +203,6 @@ def _follow(
     for reason, count in source.skipped.items():
         print(f"left out: {reason} ({count})", file=sys.stderr)
     return ""
-
-
-def _ask(questions: list[str], settings: dict[str, Any], keyframes: Keyframes) -> list[Any]:
-    if not questions:
-        return []
-    from cc_ros.commands.answers import answered, describe, source_of
-    from cc_ros.reasoning import Asker, Question
-
-    answers = []
-    asker = Asker(settings["reasoner"])
-    try:
-        for question in questions:
-            answer = asker.ask(Question(question), source_of(keyframes))
-            print(f"\n{question}\n  {describe(answer)}")
-            answers.append(answered(question, answer))
-    finally:
-        asker.close()
-    print()
-    return answers
 
 
 def _report(

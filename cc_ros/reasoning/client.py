@@ -71,8 +71,9 @@ class Completion:
 
     @property
     def text(self) -> str:
-        """The text so far."""
-        return "".join(self.parts)
+        """The text so far; pairs of surrogates may have come in two pieces, and a half of one cannot be passed on."""
+        text = "".join(self.parts)
+        return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
     def add(self, text: str) -> None:
         """Append a piece of text."""
