@@ -41,10 +41,8 @@ class Watch:
         return self._gone
 
     def _on_change(self, info: QoSLivelinessChangedInfo) -> None:
-        if info.alive_count:
-            self._gone = False
-        elif info.alive_count_change < 0 or info.not_alive_count:
-            self._gone = True
+        # Once the dead one has left the graph as well, the graph tells whether there is another.
+        self._gone = info.not_alive_count > 0 and not info.alive_count
 
 
 class Caller:

@@ -13,6 +13,7 @@ from typing import Any
 from geometry_msgs.msg import PoseStamped
 from rclpy.action.server import ActionServer, CancelResponse, GoalResponse, ServerGoalHandle
 from rclpy.callback_groups import ReentrantCallbackGroup
+from rclpy.serialization import serialize_message
 
 from cc_ros.action import SpatialQuery as SpatialQueryAction
 from cc_ros.errors import CCError
@@ -209,7 +210,7 @@ class _Fetched:
             if self._given_up():
                 self._client.remove_pending_request(future)
                 return Seen(())  # the asker looks why
-            if self._alive.gone():
+            if self._alive.gone() or not self._client.service_is_ready():
                 self._client.remove_pending_request(future)
                 raise CCError(f"nobody answers on {self._client.srv_name}: cc_keyframes went away; start it again")
             if time.monotonic() > deadline:
@@ -257,7 +258,10 @@ class _Waiting:
 
 
 def filled(response: Any, answer: Answer, goal: PoseStamped | None = None) -> Any:
-    """Write an answer into an empty response of ``cc/ask`` or result of ``cc/ask_with_feedback`` and return it."""
+    """Write an answer into an empty response of ``cc/ask`` or result of ``cc/ask_with_feedback`` and return it.
+
+    :raises Exception: a value that the message cannot hold, of whatever kind rclpy makes of it.
+    """
     response.status = int(answer.status)
     response.message = sendable(answer.message)
     response.answer = sendable(answer.text)
@@ -283,6 +287,7 @@ def filled(response: Any, answer: Answer, goal: PoseStamped | None = None) -> An
         cost=used.cost,
         model=sendable(answer.model),
     )
+    serialize_message(response)  # what does not fit into it fails here, where something can be done about it
     return response
 
 
