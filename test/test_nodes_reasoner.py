@@ -45,7 +45,7 @@ from cc_ros.nodes.alive import announce
 from cc_ros.srv import GetKeyframes
 prepare()
 rclpy.init()
-node = rclpy.create_node("cc_keyframes")
+node = rclpy.create_node("cc_keyframes", namespace="alone")
 announced = announce(node, "cc/get_keyframes")
 def on_get(request, response):
     print("asked", flush=True)
@@ -67,7 +67,8 @@ def rig(server: ModelServer) -> Iterator[tuple[ReasonerNode, Onlooker]]:
     with isolated():
         prepare()
         context = rclpy.Context()
-        rclpy.init(args=["--ros-args", "-p", f"base_url:={server.base_url}", "-p", "cache_seconds:=0"], context=context)
+        arguments = ["-r", "__ns:=/alone", "-p", f"base_url:={server.base_url}", "-p", "cache_seconds:=0"]
+        rclpy.init(args=["--ros-args", *arguments], context=context)
         node, stop = ReasonerNode(context=context), threading.Event()
         executor = executor_of(node)
         thread = threading.Thread(target=spin, args=(node, executor, stop))
@@ -132,7 +133,7 @@ def test_killing_a_client_ends_its_request(
 ) -> None:
     server.always(Hang())
     count, closed = len(server.received), server.closed_early
-    with Program(["-m", "cc_ros.cli", "ask", "What colour is the lamp?"], short_lived(tmp_path)) as client:
+    with Program(["-m", "cc_ros.cli", "ask", "What colour is the lamp?", "--namespace", "alone"], short_lived(tmp_path)) as client:
         until(lambda: len(server.received) > count or client.process.poll() is not None, START)
         assert client.process.poll() is None, client.text
         client.process.kill()
