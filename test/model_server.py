@@ -66,11 +66,30 @@ class Say:
 class Whole:
     """Answer in one piece though a stream was asked for."""
 
-    text: str
+    text: Any  # or what else the content is
+    finish: str | None = "stop"
+    more: dict[str, Any] = field(default_factory=dict)  # fields beside the content
 
     def run(self, handler: Handler, body: dict[str, Any]) -> None:
-        message = {"role": "assistant", "content": self.text}
-        handler.send_json(200, {"choices": [{"index": 0, "message": message, "finish_reason": "stop"}], "usage": USAGE})
+        message = {"role": "assistant", "content": self.text, **self.more}
+        choice = {"index": 0, "message": message, "finish_reason": self.finish}
+        handler.send_json(200, {"model": "whole-1", "choices": [choice], "usage": USAGE})
+
+
+@dataclass
+class Pieces:
+    """Stream messages piece by piece, as they are."""
+
+    deltas: list[dict[str, Any]]
+    finish: str | None = "stop"
+
+    def run(self, handler: Handler, body: dict[str, Any]) -> None:
+        handler.start_chunks("text/event-stream")
+        for delta in self.deltas:
+            handler.event({"choices": [{"index": 0, "delta": delta, "finish_reason": None}]})
+        handler.event({"choices": [{"index": 0, "delta": {}, "finish_reason": self.finish}]})
+        handler.chunk(b"data: [DONE]\n\n")
+        handler.end_chunks()
 
 
 @dataclass
@@ -89,14 +108,15 @@ class HttpStatus:
 
 @dataclass
 class Raw:
-    """Answer 200 with any bytes."""
+    """Answer 200, or what is wanted, with any bytes."""
 
     data: bytes
     content_type: str = "text/event-stream"
     headers: dict[str, str] = field(default_factory=dict)
+    code: int = 200
 
     def run(self, handler: Handler, body: dict[str, Any]) -> None:
-        handler.send_response(200)
+        handler.send_response(self.code)
         handler.send_header("Content-Type", self.content_type)
         handler.send_header("Content-Length", str(len(self.data)))
         for name, value in self.headers.items():
@@ -281,6 +301,11 @@ class ModelServer:
         """Queue what happens to the next requests."""
         with self._server.lock:
             self._server.steps.extend(steps)
+
+    def script_only(self, *steps: Step) -> None:
+        """Queue what happens to the next requests, and nothing else."""
+        with self._server.lock:
+            self._server.steps[:] = steps
 
     def always(self, step: Step | Script) -> None:
         """Set what happens once the queue is empty."""

@@ -107,6 +107,13 @@ class SlowReasoner:
         return SpatialQuery.Result(status=SpatialQuery.Result.CANCELLED)
 
 
+class FailingReasoner(SlowReasoner):
+    """Takes a question and fails, so that rclpy aborts the goal with an empty result."""
+
+    def _execute(self, handle: ServerGoalHandle) -> SpatialQuery.Result:
+        raise ZeroDivisionError("a defect")
+
+
 def running(look: Onlooker) -> set[str]:
     names = {name for name, space in look.node.get_node_names_and_namespaces() if space == "/robot1"}
     return names if look.node.count_publishers("/robot1/cc/keyframes") else set()
@@ -162,6 +169,18 @@ def test_control_c_while_the_question_is_being_taken_cancels_it(look: Onlooker) 
         assert ask.end(20) == 130, ask.text
     assert "cancel" in ask.text
     assert reasoner.cancelled.is_set()
+
+
+def test_a_question_that_was_given_up_is_no_answer(look: Onlooker) -> None:
+    reasoner = FailingReasoner()
+    reasoner.take.set()
+    with reasoner.running(look.node.context):
+        with cc_ros("ask", "Now?", "--namespace", "slow") as ask:
+            assert ask.end(40) == 1, ask.text
+        assert "gave the question up" in ask.text
+        with cc_ros("ask", "Now?", "--namespace", "slow", "--json") as ask:
+            assert ask.end(40) == 1, ask.text
+        assert json.loads(ask.text)["status"] == SpatialQuery.Result.SERVER_ERROR
 
 
 def test_ask_ends_when_the_reasoner_goes_away(look: Onlooker, server: ModelServer, tmp_path: Path) -> None:

@@ -279,3 +279,26 @@ def test_what_came_before_the_damage_is_kept(tmp_path: Path, monkeypatch: pytest
     assert len(list((tmp_path / "out" / "labels").iterdir())) == 5
     assert json.loads((tmp_path / "out" / "marks.json").read_text())["frames"] == 5
     assert "damaged after frame 4" in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_a_run_leaves_its_report_whatever_asking_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("a defect")
+
+    frames = tmp_path / "frames"
+    frames.mkdir()
+    for i in range(2):
+        cv2.imwrite(str(frames / f"{i:05}.png"), np.full((48, 64, 3), 90 + i, np.uint8))
+    monkeypatch.setenv("https_proxy", "socks5://127.0.0.1:9")
+    breaks = ("cc_ros.reasoning.Asker.ask", "cc_ros.reasoning.Asker.__init__", "cc_ros.commands.answers.describe", "")
+    for number, step in enumerate(breaks):
+        out = tmp_path / str(number)
+        with monkeypatch.context() as patch:
+            if step:
+                patch.setattr(step, fail)
+            arguments = ["--ask", "What is there?", "--ask", "How many?", "--base-url", "https://models.invalid/v1"]
+            assert run(frames, "--out", out, *arguments) == 0
+        report = (out / "report.html").read_text()
+        assert "What is there?" in report and "How many?" in report
+        assert ("a defect" if step else "HTTPS_PROXY") in report
+        assert (out / "marks.json").exists() and (out / "timing.json").exists()

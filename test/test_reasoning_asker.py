@@ -75,7 +75,7 @@ def test_pictures_go_out_in_order_before_the_question_and_the_answer_comes_back(
 def test_an_unknown_server_gets_only_fields_that_every_server_takes(server: ModelServer, make: MakeAsker) -> None:
     """transformers serve refuses a request with response_format or stream_options."""
     assert ask(make()).ok
-    assert set(server.received[0].body) == {"model", "messages", "stream", "max_tokens", "temperature"}
+    assert set(server.received[0].body) == {"model", "messages", "stream", "max_tokens"}
     assert "authorization" not in server.received[0].headers
 
 
@@ -90,10 +90,10 @@ def test_a_server_that_can_is_given_a_schema(server: ModelServer, make: MakeAske
 
 
 def test_openai_quirks(server: ModelServer, make: MakeAsker) -> None:
-    asker = make({"OPENAI_API_KEY": "sk-1"}, preset="openai", image_detail="low", temperature=-1.0)
+    asker = make({"OPENAI_API_KEY": "sk-1"}, preset="openai", image_detail="low")
     assert ask(asker).ok
     sent = server.received[0]
-    assert sent.body["max_completion_tokens"] == 4096 and "max_tokens" not in sent.body
+    assert sent.body["max_completion_tokens"] == 16384 and "max_tokens" not in sent.body
     assert "temperature" not in sent.body
     assert sent.body["messages"][1]["content"][0]["image_url"]["detail"] == "low"
     assert sent.headers["authorization"] == "Bearer sk-1"
@@ -509,8 +509,8 @@ def test_a_listener_that_fails_stops_the_request(server: ModelServer, make: Make
         if stage == "sent":
             raise ZeroDivisionError
 
-    with pytest.raises(ZeroDivisionError):
-        make().ask(Question("What?"), FRAMES, listen)
+    answer = make().ask(Question("What?"), FRAMES, listen)
+    assert answer.status is Status.SERVER_ERROR and "ZeroDivisionError" in answer.message
     assert server.wait_idle(2)
 
 
@@ -528,7 +528,10 @@ def test_closing_ends_every_question_and_every_thread(server: ModelServer, make:
         assert time.monotonic() - start < 2
     assert ask(asker).status is Status.CLOSED
     asker.close()
-    assert not [thread for thread in set(threading.enumerate()) - before if "cc_ros" in thread.name]
+    more = [thread for thread in set(threading.enumerate()) - before if "cc_ros" in thread.name]
+    for thread in more:
+        thread.join(2)  # those that look up names are not waited for
+    assert not [thread for thread in more if thread.is_alive()]
 
 
 def test_the_key_is_sent_and_shown_nowhere(

@@ -26,21 +26,21 @@ ENVIRON = {"OPENAI_API_KEY": KEY, "GEMINI_API_KEY": "gemini-key", "ANTHROPIC_API
 @pytest.mark.parametrize(
     ("settings", "base_url", "model", "key"),
     [
-        ({}, "https://api.openai.com/v1", "gpt-4o", KEY),
+        ({}, "https://api.openai.com/v1", "gpt-6.1-terra", KEY),
         (
             {"preset": "gemini"},
             "https://generativelanguage.googleapis.com/v1beta/openai",
-            "gemini-2.5-flash",
+            "gemini-flash-latest",
             "gemini-key",
         ),
-        ({"preset": "claude"}, CLAUDE, "claude-sonnet-4-5", "claude-key"),
-        ({"preset": "ollama"}, "http://127.0.0.1:11434/v1", "qwen2.5vl", None),
+        ({"preset": "claude"}, CLAUDE, "claude-sonnet-5-5", "claude-key"),
+        ({"preset": "ollama"}, "http://127.0.0.1:11434/v1", "qwen3-vl", None),
         ({"preset": "vllm", "base_url": "http://box:8000/v1/"}, "http://box:8000/v1", "default", None),
         ({"preset": "vllm", "key_env": "MINE"}, "http://127.0.0.1:8000/v1", "default", "my-key"),
         (
             {"base_url": "https://api.anthropic.com/v1"},
             "https://api.anthropic.com/v1",
-            "claude-sonnet-4-5",
+            "claude-sonnet-5-5",
             "claude-key",
         ),
         ({"base_url": "http://localhost:9/v1"}, "http://localhost:9/v1", "default", KEY),
@@ -157,3 +157,25 @@ def test_a_key_is_not_shown_copied_out_or_stored() -> None:
 def test_settings_have_no_place_for_a_key() -> None:
     hints = typing.get_type_hints(ReasonerSettings)
     assert not {name for name in hints if "key" in name} - {"key_env", "key_file"}
+
+
+def test_the_base_url_of_the_environment_is_honoured_where_openai_is_meant() -> None:
+    environ = {"OPENAI_API_KEY": KEY, "GEMINI_API_KEY": "gemini-key", "OPENAI_BASE_URL": "https://gateway.example/v1/"}
+    for preset, base_url in (
+        *[("", "https://gateway.example/v1"), ("openai", "https://gateway.example/v1")],
+        *[("gemini", GEMINI), ("vllm", "http://127.0.0.1:8000/v1")],
+    ):
+        endpoint = resolve_endpoint(ReasonerSettings(preset=preset), environ)
+        assert endpoint is not None and endpoint.base_url == base_url
+        assert ("OPENAI_BASE_URL" in endpoint.origin) == (preset in ("", "openai"))
+    given = resolve_endpoint(ReasonerSettings(base_url="http://127.0.0.1:9/v1"), environ)
+    assert given is not None and given.base_url == "http://127.0.0.1:9/v1"
+    with pytest.raises(SettingsError, match="OPENAI_BASE_URL must be"):
+        resolve_endpoint(ReasonerSettings(), {**environ, "OPENAI_BASE_URL": "gateway.example"})
+
+
+def test_a_key_is_blotted_out_cut_short_and_escaped_as_well() -> None:
+    secret = Secret("sk-proj-a/b+c0123456789")
+    for spelling in ("sk-proj-a/b+c0123456789", "sk-proj-a/b+c0123", "sk-proj-a%2Fb%2Bc0123456789"):
+        assert secret.redact(f"bad {spelling}!") == "bad [key]!"
+    assert secret.redact("sk-proj-other") == "sk-proj-other"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
+
 import pytest
 from reasoning_scene import keyframe, looking, see
 
@@ -70,7 +73,7 @@ def test_a_mark_that_does_not_exist_is_named_with_those_that_do() -> None:
     ("text", "reason"),
     [
         ("is 5 left of 7?", "no picture shows marks 5 and 7 together"),
-        ("which mark is nearest?", "distance of mark 5 is not known"),
+        ("which mark is nearest?", "distance of mark 5 is not known (there is no depth, and no odometry)"),
         ("how far is 5 from 6?", "marks 5, 6 is not known"),
         ("you are standing at mark 5 facing mark 6: is mark 7 on your left?", "place of marks"),
         ("is 5 left of 5?", "both are mark 5"),
@@ -113,3 +116,69 @@ def test_which_mark_brings_its_place_as_a_goal() -> None:
         goal = asker.ask(Question("Which mark is nearest?"), FRAMES).goal
         assert goal is not None and goal == pytest.approx(ROOM[2], abs=0.01)
         assert asker.ask(Question("is 1 left of 3?"), FRAMES).goal is None
+
+
+def near(a: float, b: float) -> object:
+    return pytest.approx((a, b), abs=0.05)
+
+
+@pytest.mark.parametrize("text", ["Go to mark 3", "drive to 3", "turn to mark 3", "where is mark 3?"])
+@pytest.mark.parametrize("settings", [{}, {"base_url": "http://127.0.0.1:9/v1", "retries": 0, "prefer": "geometry"}])
+def test_a_mark_to_go_or_turn_to_is_a_goal_without_a_model(text: str, settings: dict[str, object]) -> None:
+    with Asker(ReasonerSettings(**settings), environ={}) as asker:  # type: ignore[arg-type]
+        answer = asker.ask(Question(text), FRAMES)
+        assert (answer.status, answer.mark_ids, answer.source) == (Status.OK, (3,), "geometry"), answer.message
+        assert answer.goal == pytest.approx(ROOM[3], abs=0.01)
+        assert answer.turn == text.startswith("turn") and not answer.no_goal
+        missing = asker.ask(Question(text.replace("3", "9")), FRAMES)
+        assert missing.status is Status.UNKNOWN_MARK and missing.goal is None
+
+
+def test_what_is_missing_for_a_goal_is_said() -> None:
+    turned = see([looking(0, 0, 10), looking(0, 0, -10)], ROOM)
+    with Asker(ReasonerSettings(), environ={}) as asker:
+        go = asker.ask(Question("go to mark 2"), turned)
+        assert go.status is Status.CANNOT_TELL and go.goal is None
+        assert "the camera only turned" in go.message and "no odometry" not in go.message
+        assert "to the left" in go.message or "straight ahead" in go.message
+        turn = asker.ask(Question("turn to mark 2"), turned)
+        assert turn.ok and turn.turn and turn.goal is not None
+        assert near(*turn.goal[:2]) == (1.0, 0.0)
+        where = asker.ask(Question("where is mark 2?"), turned)
+        assert where.ok and where.goal is None and "only turned" in where.no_goal
+        blind = asker.ask(Question("go to mark 5"), WALL)
+        assert blind.status is Status.CANNOT_TELL and "no odometry" in blind.message
+        depth = asker.ask(Question("go to mark 2"), see([looking(0, 0, 0)], ROOM, depth=True, pose=False))
+        assert depth.status is Status.CANNOT_TELL and "there is depth, but no odometry" in depth.message
+
+
+def test_a_camera_that_only_turned_has_odometry() -> None:
+    turned = see([looking(0, 0, 10), looking(0, 0, -10)], ROOM)
+    for text in ("how far is mark 2?", "how far is 1 from 2?", "which mark is nearest?"):
+        answer = ask(text, turned)
+        assert answer.status is Status.CANNOT_TELL
+        assert "only turned" in answer.message and "no odometry" not in answer.message
+
+
+def test_the_nearest_of_many_is_told_though_one_has_no_distance() -> None:
+    frames = see([looking(0, 0, 0)], ROOM, depth=True)
+    marks = tuple(dataclasses.replace(m, depth=math.nan) if m.id == 4 else m for m in frames[0].marks)
+    frames = [dataclasses.replace(frames[0], marks=marks)]
+    answer = ask("which mark is nearest?", frames)
+    assert (answer.text, answer.confidence) == ("mark 2", 0.7)
+    assert "that of 4 is not" in answer.reason
+    assert ask("which is nearer, 2 or 4?", frames).status is Status.CANNOT_TELL
+    lost = tuple(dataclasses.replace(m, depth=math.nan) if m.id != 2 else m for m in frames[0].marks)
+    assert ask("which mark is nearest?", [dataclasses.replace(frames[0], marks=lost)]).status is Status.CANNOT_TELL
+
+
+def test_a_distance_less_certain_than_itself_is_not_told() -> None:
+    here = looking(0, 0, 0)
+    spread = [0.3, -0.3, 0.35, -0.35]  # an object whose sightings lie far apart
+    frames = []
+    for index, off in enumerate(spread):
+        frames += [dataclasses.replace(see([here], {1: (2.0 + off, 0.4, 1.0), 2: (2.0, -0.2, 1.0)}, depth=True)[0])]
+        frames[-1] = dataclasses.replace(frames[-1], index=index, stamp=float(index))
+    answer = ask("how far is mark 1 from mark 2?", frames)
+    assert answer.status is Status.CANNOT_TELL and "give or take" in answer.message
+    assert ask("how far is mark 2?", frames).text == "2.0 m"

@@ -33,10 +33,9 @@ def server(status: int, body: bytes):
         thread.join(5)
 
 
-def models(*names: str) -> bytes:
-    return json.dumps(
-        {"object": "list", "data": [{"id": n, "object": "model", "created": 0, "owned_by": ""} for n in names]}
-    ).encode()
+def models(*names: str, **more: object) -> bytes:
+    listed = [{"id": name, "object": "model", "created": 0, "owned_by": "", **more} for name in names]
+    return json.dumps({"object": "list", "data": listed}).encode()
 
 
 @pytest.mark.parametrize(
@@ -44,28 +43,75 @@ def models(*names: str) -> bytes:
     [
         (200, models("eyes", "ears"), True, "eyes"),
         (200, models("ears"), False, "it has ears"),
+        (200, models("models/eyes", "ears"), True, "eyes"),
+        (200, models("eyes:latest"), True, "eyes"),
+        (200, models(), True, "eyes"),
+        (200, models("eyes", shutdown_date="2027-01-14"), None, "ends on 2027-01-14"),
+        (200, models("eyes", retires_at="2027-02-01T00:00:00Z", lifecycle="deprecated"), None, "ends on 2027-02-01"),
+        (200, models("eyes", deprecation={"inference": 1800000000}), None, "ends on 2027-01-15"),
+        (200, models("eyes", lifecycle="deprecated"), None, "calls it deprecated"),
+        (200, models("eyes", shutdown_date=None, lifecycle="active"), True, "eyes"),
         (404, b"{}", True, "lists no models"),
+        (500, b"<html><title>502</title><body>gone</body></html>", False, "gone"),
+        (200, b'{"data": "none"}', False, "127.0.0.1"),
+        (200, b"[]", False, "127.0.0.1"),
         (401, b'{"error": {"message": "bad key sk-secret-123"}}', False, "401"),
         (200, b"<html>", False, "127.0.0.1"),
     ],
 )
 def test_what_the_endpoint_says_decides(status, body, reachable, said):
     with server(status, body) as url:
-        outcome, text = probe(ReasonerSettings(base_url=url, model="eyes"), {"OPENAI_API_KEY": "sk-secret-123"})
-    assert outcome is reachable
-    assert said in text
-    assert "secret" not in text
+        probed = probe(ReasonerSettings(base_url=url, model="eyes"), {"OPENAI_API_KEY": "sk-secret-123"})
+    assert probed.usable is reachable
+    assert said in probed.text
+    assert "secret" not in probed.text
 
 
 def test_nobody_at_the_address():
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # bound, not listening: connections are refused
-        outcome, text = probe(ReasonerSettings(base_url=f"http://127.0.0.1:{taken.getsockname()[1]}/v1", model="m"), {})
-    assert outcome is False
-    assert "127.0.0.1" in text
+        probed = probe(ReasonerSettings(base_url=f"http://127.0.0.1:{taken.getsockname()[1]}/v1", model="m"), {})
+    assert probed.usable is False
+    assert "127.0.0.1" in probed.text
 
 
 def test_no_model_is_no_failure():
-    outcome, text = probe(ReasonerSettings(), {})
-    assert outcome is None
-    assert "OPENAI_API_KEY" in text
+    probed = probe(ReasonerSettings(), {})
+    assert probed.usable is None
+    assert "OPENAI_API_KEY" in probed.text
+
+
+def test_where_pictures_would_go_is_said(monkeypatch):
+    monkeypatch.setenv("https_proxy", "http://me:hidden@127.0.0.1:9")
+    probed = probe(ReasonerSettings(), {"OPENAI_BASE_URL": "https://gateway.invalid/v1", "OPENAI_API_KEY": "sk-1"})
+    assert probed.usable is False
+    assert "https://gateway.invalid/v1 (told by the environment variable OPENAI_BASE_URL)" in probed.where
+    assert "through the proxy http://127.0.0.1:9" in probed.where and "hidden" not in probed.where
+    local = probe(ReasonerSettings(base_url="http://127.0.0.1:9/v1"), {"OPENAI_BASE_URL": "https://gateway.invalid/v1"})
+    assert local.where == "pictures would go to http://127.0.0.1:9/v1 (told by the parameter base_url), not encrypted"
+
+
+@pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:9", "what is this", "http://[::1"])
+def test_a_proxy_that_cannot_be_used_is_a_finding(monkeypatch, capsys, proxy):
+    from cc_ros.cli import main
+
+    monkeypatch.setenv("https_proxy", proxy)
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-1")
+    assert main(["doctor", "--no-graph"]) == 1
+    assert "FAIL  model: the environment variable HTTPS_PROXY" in capsys.readouterr().out
+
+
+def test_one_check_that_fails_does_not_end_the_others(monkeypatch, capsys):
+    from cc_ros.cli import main
+
+    def fail(*_):
+        raise ZeroDivisionError("a defect")
+
+    monkeypatch.setattr("cc_ros.commands.doctor.need_ros", fail)
+    monkeypatch.setattr("cc_ros.reasoning.probe._list_models", fail)
+    assert main(["doctor", "--no-graph", "--base-url", "http://127.0.0.1:9/v1"]) == 1
+    out = capsys.readouterr().out
+    assert "FAIL  ROS 2: ZeroDivisionError: a defect" in out
+    assert "FAIL  model: 127.0.0.1:9 cannot be reached or understood: a defect" in out
+    assert main(["doctor", "--no-graph", "--preset", "magic"]) == 1
+    assert "FAIL  model: preset must be one of" in capsys.readouterr().out

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cc_ros.reasoning import Kind, Move, Status, Style
-from cc_ros.reasoning.check import Invented, Unusable, check
-from cc_ros.reasoning.reply import NotAReply, Reply, fields, in_words, read_reply, response_format, text_so_far
+from cc_ros.reasoning.check import check
+from cc_ros.reasoning.problems import Invented, NotAReply, Unusable
+from cc_ros.reasoning.reply import Reply, fields, in_words, read_reply, response_format, text_so_far
 
 CHOICES = ("a chair", "two sofas", "B12")
 
@@ -55,7 +56,8 @@ def test_what_cannot_be_read_is_no_reply(text: str) -> None:
     [(0.7, 0.7), ("85%", 0.85), (85, 0.85), ("high", 0), (None, 0), (-1, 0), (math.nan, 0), (1e9, 0)],
 )
 def test_confidence_is_between_0_and_1(said: object, confidence: float) -> None:
-    assert read_reply(json.dumps({"answer": "x", "confidence": said})).confidence == pytest.approx(confidence)
+    reply = read_reply(json.dumps({"answer": "x", "confidence": said})).replies[0]
+    assert reply.confidence == pytest.approx(confidence)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from cc_ros.reasoning.wording import (
     AsksCount,
     AsksDistance,
     AsksFurther,
+    AsksGo,
     AsksNearest,
     AsksSide,
     AsksWhere,
@@ -53,6 +54,25 @@ from cc_ros.reasoning.wording import (
         ("how far is mark 2 from mark 3?", AsksDistance(2, 3)),
         ("what is the distance between marks 2 and 3?", AsksDistance(2, 3)),
         ("how far away is #3", AsksDistance(3, None)),
+        *[
+            (text, AsksGo(3))
+            for text in (
+                *(
+                    "Go to mark 3",
+                    "drive to 3",
+                    "Please go to object 3!",
+                    "navigate to #3",
+                    "approach mark 3",
+                    "goto 3",
+                ),
+                *("Robot, drive over to mark 3, please.", "can you go to 3?", "go back to marker 3", "take me to 3"),
+                *("move towards mark 3", "Come to the mark 3", "I want you to go to mark 3", "go up to mark number 3"),
+            )
+        ],
+        *[
+            (text, AsksGo(3, turn=True))
+            for text in ("turn to mark 3", "Turn towards 3", "face mark 3", "look at mark 3", "Rotate to face #3")
+        ],
     ],
 )
 def test_questions_about_marks_are_understood(text: str, asked: Asked) -> None:
@@ -76,6 +96,13 @@ def test_questions_about_marks_are_understood(text: str, asked: Asked) -> None:
         "you are sitting on mark 2: is mark 7 to your left?",
         "how far is 3 m from 4?",
         "what is mark 2?",
+        "go to the sofa",
+        "go to mark 3 and then to mark 4",
+        "do not go to mark 3",
+        "go 3",
+        "go to 3 metres",
+        "turn left to mark 3",
+        "drive 3 m to 4",
         "",
     ],
 )

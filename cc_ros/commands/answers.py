@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
+
+from cc_ros.commands.signals import stop_on_signals
 
 if TYPE_CHECKING:
     from cc_ros.keyframes import Keyframes
-    from cc_ros.reasoning import Answer, KeyframeSource
+    from cc_ros.reasoning import Answer, KeyframeSource, ReasonerSettings
     from cc_ros.sources.report import Answered
 
 
@@ -27,7 +31,8 @@ def describe(answer: Answer) -> str:
     if not answer.ok:
         return answer.message
     marks = f", marks {', '.join(map(str, answer.mark_ids))}" if answer.mark_ids else ""
-    return f"{answer.text}\n  (by {answer.source}{marks}, {answer.usage.seconds:.2f} s)"
+    model = f" {answer.model}" if answer.source == "model" and answer.model else ""
+    return f"{answer.text}\n  (by {answer.source}{model}{marks}, {answer.usage.seconds:.2f} s)"
 
 
 def answered(question: str, answer: Answer) -> Answered:
@@ -36,8 +41,36 @@ def answered(question: str, answer: Answer) -> Answered:
 
     if not answer.ok:
         return Answered(question, error=answer.message)
-    usage = {"seconds": round(answer.usage.seconds, 2), "images": answer.usage.images}
+    usage = _shown(answer.usage, answer.model)
     return Answered(question, answer.text, answer.source, answer.mark_ids, answer.confidence or None, usage)
+
+
+def ask_all(questions: Sequence[str], settings: ReasonerSettings, keyframes: Keyframes) -> list[Answered]:
+    """Ask about what was tracked and print the answers; whatever goes wrong stands in their place. Ctrl-C ends it."""
+    if not questions:
+        return []
+    from cc_ros.reasoning import Asker, Question
+    from cc_ros.reasoning.faults import answer_to
+    from cc_ros.sources.report import Answered
+
+    answers: list[Answered] = []
+    try:
+        with stop_on_signals() as stop, Asker(settings) as asker:
+            for question in questions:
+                answer = asker.ask(Question(question), source_of(keyframes), cancel=stop)
+                print(f"\n{question}\n  {describe(answer)}")
+                answers.append(answered(question, answer))
+    except Exception as error:  # settings that cannot be used: the run is done, and its report is still to be written
+        failed = answer_to(error)
+        print(f"\nnot asked: {failed.message}", file=sys.stderr)
+        answers += [Answered(question, error=failed.message) for question in questions[len(answers) :]]
+    print()
+    return answers
+
+
+def _shown(usage: Any, model: str) -> dict[str, Any]:
+    shown = {"seconds": round(usage.seconds, 2), "images": usage.images}
+    return {**shown, "model": model} if model else shown
 
 
 def from_response(question: str, response: Any) -> Answered:
@@ -45,7 +78,7 @@ def from_response(question: str, response: Any) -> Answered:
     from cc_ros.sources.report import Answered
 
     if response.status != response.OK:
-        return Answered(question, error=response.message)
-    usage = {"seconds": round(response.usage.seconds, 2), "images": response.usage.images}
+        return Answered(question, error=response.message or f"no answer (status {response.status})")
+    usage = _shown(response.usage, response.usage.model)
     marks = list(response.mark_ids)
     return Answered(question, response.answer, response.source, marks, response.confidence or None, usage)

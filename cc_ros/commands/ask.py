@@ -71,12 +71,14 @@ class _Asking:
         from rclpy.executors import SingleThreadedExecutor
 
         from cc_ros.action import SpatialQuery
+        from cc_ros.nodes.alive import Watch
 
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(node)
         self._node = node
         self._options = options
         self._client: Any = ActionClient(node, SpatialQuery, "cc/ask_with_feedback")
+        self._alive = Watch(node, "cc/ask")
         self._shown = ""
         self._stage = ""
 
@@ -99,7 +101,7 @@ class _Asking:
                 raise CCError("cc_reasoner did not take the question: is it active?")
             result = handle.get_result_async()
             while not stop.is_set() and not self._done(result, 1.0, stop):
-                if not self._client.server_is_ready():
+                if self._alive.gone() or not self._client.server_is_ready():
                     raise CCError("cc_reasoner went away before it answered; `cc-ros doctor` shows what is running")
             if not result.done():
                 print("\ncancelling ...", file=sys.stderr)
@@ -108,8 +110,7 @@ class _Asking:
                     raise KeyboardInterrupt
         if self._shown:
             print(flush=True)
-        answer: Any = result.result()
-        return answer.result
+        return _checked(result.result())
 
     def _done(self, future: Any, seconds: float, stop: threading.Event | None = None) -> bool:
         """Return whether a future is done; wait for it so long, or until ``stop`` is set."""
@@ -146,12 +147,24 @@ class _Asking:
         self._stage = feedback.stage
 
 
+def _checked(answer: Any) -> Any:
+    """Return the result of a goal; one that did not succeed is no answer, whatever an empty result reads."""
+    from action_msgs.msg import GoalStatus
+
+    result = answer.result
+    if result.status == result.OK and answer.status != GoalStatus.STATUS_SUCCEEDED:
+        result.status = result.SERVER_ERROR
+        result.message = result.message or "cc_reasoner gave the question up and did not say why; see its log"
+    return result
+
+
 def _print(result: Any) -> None:
     if result.status != result.OK:
-        print(result.message, file=sys.stderr)
+        print(result.message or f"no answer (status {result.status})", file=sys.stderr)
         return
     print(result.answer)
-    details = [f"by {result.source}"]
+    model = f" {result.usage.model}" if result.source == "model" and result.usage.model else ""
+    details = [f"by {result.source}{model}"]
     if result.mark_ids:
         details.append("marks " + ", ".join(map(str, result.mark_ids)))
     if result.confidence:

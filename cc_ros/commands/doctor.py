@@ -58,18 +58,27 @@ def main(options: argparse.Namespace) -> int:
 
 
 def _findings(options: argparse.Namespace) -> Iterator[Finding]:
-    yield from _installation()
-    yield from _ros()
-    yield from _weights()
-    yield from _endpoint(options)
+    yield from _checked("the installation", _installation())
+    yield from _checked("ROS 2", _ros())
+    yield from _checked("the weights", _weights())
+    yield from _checked("model", _endpoint(options))
     if not options.no_graph and importlib.util.find_spec("rclpy"):
-        yield from _graph(options)
+        yield from _checked("topics and nodes", _graph(options))
+
+
+def _checked(what: str, findings: Iterator[Finding]) -> Iterator[Finding]:
+    """Pass on what a check finds; one that fails itself is a finding as well, and the others still run."""
+    try:
+        yield from findings
+    except Exception as error:
+        kind = "" if isinstance(error, CCError) else f"{type(error).__name__}: "
+        yield Finding("FAIL", f"{what}: {kind}{error}")
 
 
 def _installation() -> Iterator[Finding]:
     version = platform.python_version()
-    if not (3, 10) <= sys.version_info[:2] <= (3, 12):
-        yield Finding("FAIL", f"Python {version}", "ROS 2 and its wheels need Python 3.10 to 3.12")
+    if not (3, 10) <= sys.version_info[:2] <= (3, 14):
+        yield Finding("FAIL", f"Python {version}", "ROS 2 and its wheels need Python 3.10 to 3.14")
     else:
         yield Finding("ok", f"Python {version} on {platform.platform(terse=True)}, {os.cpu_count()} cores")
     missing = [name for name in PACKAGES if importlib.util.find_spec(MODULES.get(name, name)) is None]
@@ -136,9 +145,9 @@ def _endpoint(options: argparse.Namespace) -> Iterator[Finding]:
     settings = checked(
         ReasonerSettings, {"base_url": options.base_url, "model": options.model, "preset": options.preset}
     )
-    reachable, text = probe(settings, os.environ)
-    level = {True: "ok", False: "FAIL", None: "note"}[reachable]
-    yield Finding(level, f"model: {text}")
+    probed = probe(settings, os.environ)
+    level = {True: "ok", False: "FAIL", None: "note"}[probed.usable]
+    yield Finding(level, f"model: {probed.text}", probed.where)
 
 
 def _graph(options: argparse.Namespace) -> Iterator[Finding]:

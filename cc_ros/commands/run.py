@@ -19,6 +19,7 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cc_ros.commands.answers import ask_all
 from cc_ros.commands.options import add_settings, list_settings, parse_assignments, settings_of
 from cc_ros.commands.signals import stop_on_signals
 from cc_ros.errors import CCError, SettingsError, SourceError
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from cc_ros.frame import Frame
     from cc_ros.keyframes import Keyframes
     from cc_ros.sources.base import Source
-    from cc_ros.sources.report import Answered
     from cc_ros.sources.run_files import RunWriter
     from cc_ros.sources.track_history import TrackHistory
     from cc_ros.tracking import Tracker
@@ -118,8 +118,7 @@ def main(options: argparse.Namespace) -> int:
             marked = keyframes.marked()
             writer.keyframes(marked)
             timing = writer.finish()
-            answers, asked = _ask(options.ask, settings, keyframes)
-            ended = ended or asked
+            answers = ask_all(options.ask, settings["reasoner"], keyframes)
             _report(options, out, source, settings, tracker, keyframes, history, timing, answers, ended)
     finally:
         tracker.close()
@@ -255,54 +254,6 @@ class _Step:
         )
         self._writer.frame(index, tracked.labels, time.perf_counter() - begun)
         self._history.add(frame.stamp, [track.id for track in tracked.tracks if track.area])
-
-
-def _ask(questions: list[str], settings: dict[str, Any], keyframes: Keyframes) -> tuple[list[Answered], str]:
-    """Ask, and return an answer or a reason for each question and :data:`INTERRUPTED` after Ctrl-C; raise nothing.
-
-    The report of a run is worth more than the last question.
-    """
-    answers: list[Answered] = []
-    if not questions:
-        return answers, ""
-    from cc_ros.sources.report import Answered
-
-    ended = why = ""
-    try:
-        _ask_each(questions, settings, keyframes, answers)
-    except KeyboardInterrupt:
-        ended = why = INTERRUPTED
-    except Exception as error:  # whatever a proxy, a server or a file in the environment led to
-        why = _reason(error)
-    for question in questions[len(answers) :]:
-        print(f"\n{question}\n  {why}")
-        answers.append(Answered(question, error=why))
-    print()
-    return answers, ended
-
-
-def _ask_each(questions: list[str], settings: dict[str, Any], keyframes: Keyframes, answers: list[Answered]) -> None:
-    from cc_ros.commands.answers import answered, describe, source_of
-    from cc_ros.reasoning import Asker, Question
-    from cc_ros.sources.report import Answered
-
-    asker = Asker(settings["reasoner"])
-    try:
-        for question in questions:
-            try:
-                answer = asker.ask(Question(question), source_of(keyframes))
-                text, result = describe(answer), answered(question, answer)
-            except Exception as error:  # the next question may have an answer
-                text = _reason(error)
-                result = Answered(question, error=text)
-            print(f"\n{question}\n  {text}")
-            answers.append(result)
-    finally:
-        asker.close()
-
-
-def _reason(error: Exception) -> str:
-    return str(error) if isinstance(error, CCError) else f"asking failed: {error!r}"
 
 
 def _report(

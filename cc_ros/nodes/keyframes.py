@@ -15,6 +15,7 @@ from std_msgs.msg import Header
 from cc_ros.errors import CCError, ImageError, SettingsError
 from cc_ros.keyframes import Candidate, KeyframeRequest, Keyframes, KeyframeSettings, MarkSettings
 from cc_ros.msg import MarkedKeyframes, MarkStyle, TrackedMasks
+from cc_ros.nodes.alive import announce
 from cc_ros.nodes.camera import CameraContext, CameraSettings, ImageInput, ImageMessage
 from cc_ros.nodes.convert import (
     MessagePicture,
@@ -56,6 +57,7 @@ class KeyframesNode(StepNode):
         super().__init__(**node_options)
         self._published = self.create_publisher(MarkedKeyframes, "cc/keyframes", LATCHED)
         self._newest_marked = self.create_publisher(CompressedImage, "cc/marked_image/compressed", QoSProfile(depth=1))
+        self._announced = announce(self, "cc/get_keyframes")
         self.serve(GetKeyframes, "cc/get_keyframes", self._on_get, MutuallyExclusiveCallbackGroup())
 
     def start(self) -> None:

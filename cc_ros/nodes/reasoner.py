@@ -5,27 +5,32 @@ from __future__ import annotations
 import math
 import threading
 import time
+import traceback
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from geometry_msgs.msg import PoseStamped
 from rclpy.action.server import ActionServer, CancelResponse, GoalResponse, ServerGoalHandle
 from rclpy.callback_groups import ReentrantCallbackGroup
+from rclpy.serialization import serialize_message
 
 from cc_ros.action import SpatialQuery as SpatialQueryAction
 from cc_ros.errors import CCError
 from cc_ros.keyframes import MarkSettings
 from cc_ros.msg import MarkedKeyframes, MarkStyle, Usage
+from cc_ros.nodes.alive import Caller, Watch, announce
 from cc_ros.nodes.convert import to_keyframe
 from cc_ros.nodes.spin import main_of
 from cc_ros.nodes.step_node import StepNode
 from cc_ros.reasoning import Answer, Asker, Question, ReasonerSettings, Seen, Status, Wanted
+from cc_ros.reasoning.faults import answer_to
 from cc_ros.settings import knob
 from cc_ros.space.approach import approach
 from cc_ros.srv import GetKeyframes, SpatialQuery
 
 FEEDBACK_PERIOD = 0.05  # seconds between two texts on their way
+MOST_TOKENS = 2**32 - 1  # that a message can hold
 LOOK_PERIOD = 0.05  # seconds between two looks whether a question was given up
 SPARE_THREADS = 6  # to refuse questions at once while all others are being answered
 
@@ -52,6 +57,8 @@ class ReasonerNode(StepNode):
         group = ReentrantCallbackGroup()
         self._goals = self.create_publisher(PoseStamped, "cc/goal", 1)
         self._keyframes: Any = self.create_client(GetKeyframes, "cc/get_keyframes", callback_group=group)
+        self._keyframes_alive = Watch(self, "cc/get_keyframes", group)
+        self._announced = announce(self, "cc/ask")
         self.create_service(SpatialQuery, "cc/ask", self._on_ask, callback_group=group)
         self._action: Any = ActionServer(
             self,
@@ -92,33 +99,46 @@ class ReasonerNode(StepNode):
         trouble = str(status.get("degraded", "")) if "endpoint" in status else ""
         return trouble, status
 
-    def _on_ask(self, request: SpatialQuery.Request, response: SpatialQuery.Response) -> SpatialQuery.Response:
-        return self._answer(request, response, None)
+    def _on_ask(self, request: SpatialQuery.Request, _: SpatialQuery.Response) -> SpatialQuery.Response:
+        return self._respond(SpatialQuery.Response, request, _Waiting(self, "cc/ask"))
 
     def _on_goal(self, handle: ServerGoalHandle[Any, Any, Any]) -> Any:
-        result = self._answer(handle.request, SpatialQueryAction.Result(), _Feedback(handle))
-        if result.status == Status.OK:
-            handle.succeed()
-        elif result.status == Status.CANCELLED and handle.is_cancel_requested:
-            handle.canceled()
-        else:
-            handle.abort()
+        waiting = _Waiting(self, "cc/ask_with_feedback/_action/send_goal", handle)
+        result = self._respond(SpatialQueryAction.Result, handle.request, waiting)
+        try:
+            if result.status == Status.OK:
+                handle.succeed()
+            elif result.status == Status.CANCELLED and handle.is_cancel_requested:
+                handle.canceled()
+            else:
+                handle.abort()
+        except Exception as error:  # rclpy's own kinds are private; the result goes out in any case
+            self.fault("errors", f"a goal could not be ended: {error}")
         return result
 
-    def _answer(self, request: Any, response: Any, feedback: _Feedback | None) -> Any:
-        if not self.active:
-            response.status, response.message = int(Status.CLOSED), "cc_reasoner is not active"
-            return response
+    def _respond(self, make: Callable[[], Any], request: Any, waiting: _Waiting) -> Any:
+        """Return the response to a question; the only place that makes one, and there is none without an answer.
+
+        :param make: makes an empty one, whose status reads OK.
+        """
         self.count("questions")
-        if not self._places.acquire(blocking=False):
-            response.status, response.message = int(Status.QUEUE_FULL), "too many questions at once; ask again later"
-            return response
         try:
-            return self._answered(request, response, feedback)
+            return filled(make(), *self._answer(request, waiting))
+        except Exception as error:
+            self.fault("errors", f"a question failed: {error!r}\n{traceback.format_exc()}")
+            return filled(make(), answer_to(error))
+
+    def _answer(self, request: Any, waiting: _Waiting) -> tuple[Answer, PoseStamped | None]:
+        if not self.active:
+            return Answer(Status.CLOSED, "cc_reasoner is not active"), None
+        if not self._places.acquire(blocking=False):
+            return Answer(Status.QUEUE_FULL, "too many questions at once; ask again later"), None
+        try:
+            return self._asked(request, waiting)
         finally:
             self._places.release()
 
-    def _answered(self, request: Any, response: Any, feedback: _Feedback | None) -> Any:
+    def _asked(self, request: Any, waiting: _Waiting) -> tuple[Answer, PoseStamped | None]:
         question = Question(
             text=request.question,
             kind=request.kind,
@@ -129,43 +149,44 @@ class ReasonerNode(StepNode):
             timeout=request.timeout,
             style=request.style,
         )
-        fetched = _Fetched(self._keyframes, lambda: not self.active or (feedback is not None and feedback.is_set()))
-        answer = self._asker.ask(question, fetched, feedback, feedback)
-        fill(response, answer)
-        self._add_goal(response, answer, fetched.message)
-        for remark in fetched.message.remarks if fetched.message and response.has_goal else ():
-            response.message = (response.message + "; " if response.message else "") + remark
-        if request.send_goal and response.has_goal:
-            self._goals.publish(response.goal)
+        fetched = _Fetched(self._keyframes, self._keyframes_alive, lambda: not self.active or waiting.is_set())
+        answer = self._asker.ask(question, fetched, waiting, waiting)
+        goal = self._goal(answer, fetched.message)
+        if goal is not None and fetched.message is not None:
+            answer = replace(answer, message="; ".join(filter(None, (answer.message, *fetched.message.remarks))))
+        if request.send_goal and goal is not None:
+            self._goals.publish(goal)
         elif request.send_goal and answer.ok:
-            response.message = (response.message + "; " if response.message else "") + (
-                "no goal was sent: the place of the object is not known (it takes depth or odometry)"
-            )
-        return response
+            why = answer.no_goal or ("there is no odometry" if answer.goal else "the answer names no one mark to go to")
+            remark = f"no goal was sent: {why}"
+            answer = replace(answer, message="; ".join(filter(None, (answer.message, remark))))
+        return answer, goal
 
-    def _add_goal(self, response: Any, answer: Answer, message: MarkedKeyframes | None) -> None:
+    def _goal(self, answer: Answer, message: MarkedKeyframes | None) -> PoseStamped | None:
         posed = [keyframe for keyframe in message.keyframes if keyframe.has_pose] if message else []
-        if answer.goal is None or not posed:
-            return
+        if not answer.ok or answer.goal is None or not posed:
+            return None
         camera = to_keyframe(posed[-1]).pose
         assert camera is not None  # has_pose
-        x, y, yaw = approach(answer.goal, camera, self._goal_distance)
-        goal = response.goal
+        x, y, yaw = approach(answer.goal, camera, math.inf if answer.turn else self._goal_distance)
+        goal = PoseStamped()
         goal.header.stamp = self.get_clock().now().to_msg()
         goal.header.frame_id = posed[-1].world_frame
         goal.pose.position.x, goal.pose.position.y = x, y
         goal.pose.orientation.z, goal.pose.orientation.w = math.sin(yaw / 2), math.cos(yaw / 2)
-        response.has_goal = True
+        return goal
 
 
 class _Fetched:
     """Gets the keyframes of one question from ``cc/get_keyframes``.
 
+    :param alive: notices that cc_keyframes was killed.
     :param given_up: tells that nobody waits for the answer any more.
     """
 
-    def __init__(self, client: Any, given_up: Callable[[], bool]) -> None:
+    def __init__(self, client: Any, alive: Watch, given_up: Callable[[], bool]) -> None:
         self._client = client
+        self._alive = alive
         self._given_up = given_up
         self.message: MarkedKeyframes | None = None
 
@@ -174,7 +195,7 @@ class _Fetched:
 
         :raises CCError: no such service, no answer in time, or no keyframes.
         """
-        if not self._client.service_is_ready():
+        if self._alive.gone() or not self._client.service_is_ready():
             raise CCError(f"{self._client.srv_name} is not there: is cc_keyframes running?")
         request = GetKeyframes.Request(
             frames=wanted.frames,
@@ -191,6 +212,9 @@ class _Fetched:
             if self._given_up():
                 self._client.remove_pending_request(future)
                 return Seen(())  # the asker looks why
+            if self._alive.gone() or not self._client.service_is_ready():
+                self._client.remove_pending_request(future)
+                raise CCError(f"nobody answers on {self._client.srv_name}: cc_keyframes went away; start it again")
             if time.monotonic() > deadline:
                 self._client.remove_pending_request(future)
                 raise CCError(f"{self._client.srv_name} did not answer within {wanted.timeout:.1f} s")
@@ -208,10 +232,15 @@ class _Fetched:
         return Seen(tuple(to_keyframe(keyframe) for keyframe in message.keyframes), look)
 
 
-class _Feedback:
-    """Tells the action's client how its question gets on, and the asker whether it was cancelled."""
+class _Waiting:
+    """Whoever waits for an answer: told how the question gets on (by an action), and whether they still want it.
 
-    def __init__(self, handle: ServerGoalHandle[Any, Any, Any]) -> None:
+    :param service: that was called.
+    :param handle: of the goal, None for a plain service.
+    """
+
+    def __init__(self, node: ReasonerNode, service: str, handle: ServerGoalHandle[Any, Any, Any] | None = None) -> None:
+        self._caller = Caller(node, service)
         self._handle = handle
         self._begun = time.monotonic()
         self._told = 0.0
@@ -219,41 +248,54 @@ class _Feedback:
 
     def __call__(self, stage: str, text: str) -> None:
         now = time.monotonic()
-        if stage == self._stage and now - self._told < FEEDBACK_PERIOD:
+        if self._handle is None or (stage == self._stage and now - self._told < FEEDBACK_PERIOD):
             return
         self._stage, self._told = stage, now
-        message = SpatialQueryAction.Feedback(stage=stage, text=text, seconds=now - self._begun)
+        message = SpatialQueryAction.Feedback(stage=stage, text=sendable(text), seconds=now - self._begun)
         self._handle.publish_feedback(message)
 
     def is_set(self) -> bool:
-        """Whether the client wants the question cancelled."""
-        return bool(self._handle.is_cancel_requested)
+        """Whether the question was cancelled, or nobody is there any more to hear the answer."""
+        return bool(self._handle is not None and self._handle.is_cancel_requested) or self._caller.left()
 
 
-def fill(response: Any, answer: Answer) -> None:
-    """Write an answer into the response of ``cc/ask`` or the result of ``cc/ask_with_feedback``."""
+def filled(response: Any, answer: Answer, goal: PoseStamped | None = None) -> Any:
+    """Write an answer into an empty response of ``cc/ask`` or result of ``cc/ask_with_feedback`` and return it.
+
+    :raises Exception: a value that the message cannot hold, of whatever kind rclpy makes of it.
+    """
     response.status = int(answer.status)
-    response.message = answer.message
-    response.answer = answer.text
+    response.message = sendable(answer.message)
+    response.answer = sendable(answer.text)
     response.choice = answer.choice
     response.mark_ids = list(answer.mark_ids)
     response.confidence = float(answer.confidence)
     response.source = answer.source
-    response.reason = answer.reason
-    response.kind = answer.kind
+    response.reason = sendable(answer.reason)
+    response.kind = sendable(answer.kind)
     if answer.action is not None:
         response.action, response.action_value = answer.action.move.value, float(answer.action.value)
+    if goal is not None:
+        response.has_goal, response.goal = True, goal
     used = answer.usage
     response.usage = Usage(
         requests=used.requests,
         images=used.images,
         bytes=used.bytes,
         estimated_tokens=used.estimated_tokens,
-        prompt_tokens=used.prompt_tokens,
-        answer_tokens=used.answer_tokens,
+        prompt_tokens=min(used.prompt_tokens, MOST_TOKENS),
+        answer_tokens=min(used.answer_tokens, MOST_TOKENS),
         seconds=used.seconds,
         cost=used.cost,
+        model=sendable(answer.model),
     )
+    serialize_message(response)  # what does not fit into it fails here, where something can be done about it
+    return response
+
+
+def sendable(text: str) -> str:
+    """Return text that a message can hold: without half surrogate pairs and NUL."""
+    return text.encode("utf-8", "replace").decode("utf-8").replace("\0", " ")
 
 
 def main(args: Sequence[str] | None = None) -> int:

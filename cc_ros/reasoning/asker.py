@@ -9,12 +9,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 
-from cc_ros.errors import CCError, SettingsError
+from cc_ros.errors import SettingsError
 from cc_ros.keyframes.types import MarkedKeyframe
 from cc_ros.reasoning import geometry, validity, wording
 from cc_ros.reasoning.asking import Asking, Flag
 from cc_ros.reasoning.endpoint import how_to_configure, resolve_endpoint
-from cc_ros.reasoning.faults import ModelFault
+from cc_ros.reasoning.faults import answer_to
 from cc_ros.reasoning.model import Model
 from cc_ros.reasoning.prompting import Prompts
 from cc_ros.reasoning.request import (
@@ -69,7 +69,7 @@ class Asker:
         on_progress: Progress | None = None,
         cancel: Flag | None = None,
     ) -> Answer:
-        """Answer a question, or say why there is no answer; returns before the deadline plus a second.
+        """Answer a question, or say why there is no answer; returns before the deadline plus a second. Never raises.
 
         :param keyframes: the pictures, oldest first, or what comes up with them.
         :param on_progress: told in this thread how it gets on.
@@ -77,15 +77,15 @@ class Asker:
         """
         asking = Asking(question, self._settings, keyframes, on_progress, cancel, self._closed)
         try:
-            answer = self._answer(asking)
-        except ModelFault as fault:
-            answer = Answer(fault.status, str(fault), usage=fault.usage)
-        except CCError as error:  # from the source of keyframes, or about a picture or a camera matrix
-            answer = Answer(Status.NO_KEYFRAMES, f"the keyframes cannot be used: {error}")
+            answer = dataclasses.replace(self._answer(asking), kind=asking.kind_name)
+        except Exception as error:
+            answer = dataclasses.replace(answer_to(error), kind=question.kind)
+            if self._model is not None:
+                answer = dataclasses.replace(answer, message=self._model.endpoint.redact(answer.message))
         usage = dataclasses.replace(answer.usage, seconds=asking.elapsed())
         with self._lock:
             self._ended[answer.source if answer.ok else answer.status.name.lower()] += 1
-        return dataclasses.replace(answer, kind=asking.kind_name, usage=usage)
+        return dataclasses.replace(answer, usage=usage)
 
     def reset(self) -> None:
         """Start a new episode: forget kept answers and the navigation conversation."""
@@ -104,7 +104,7 @@ class Asker:
         endpoint = self._model.endpoint
         report.update({"endpoint": endpoint.base_url, "model": endpoint.model, "breaker": self._model.breaker.state()})
         report.update(self._model.budget.spent())
-        degraded = self._model.down() or self._model.budget.refusal()
+        degraded = self._model.unusable or self._model.down() or self._model.budget.refusal()
         if degraded:
             report["degraded"] = degraded
         return report
@@ -128,6 +128,10 @@ class Asker:
         if wrong:
             return Answer(Status.BAD_REQUEST, wrong)
         asking.stop()
+        if asking.kind in (Kind.FREE, Kind.WHICH_MARK) and isinstance(
+            wording.read(asking.question.text), wording.AsksGo
+        ):
+            return self._by_marks(asking, Status.CANNOT_TELL, "")  # a model knows no places
         if self._model is None:
             return self._by_marks(asking, Status.NEEDS_MODEL, how_to_configure(self._settings))
         down = self._model.down()
@@ -153,7 +157,7 @@ class Asker:
         if missing and style is not Style.RAW:
             return geometry.unknown_marks(missing, ids)
         answer = model.answer(question, kind, style, seen, asking)
-        return answer if style is Style.SET_OF_MARK else _with_goal(answer, seen)
+        return answer if style is Style.SET_OF_MARK else _with_goal(answer, question, seen)
 
     def _by_marks(self, asking: Asking, otherwise: Status, why: str) -> Answer:
         """Answer from measurements, or end with ``otherwise`` where the question is none about marks."""
@@ -165,28 +169,25 @@ class Asker:
         answer = geometry.answer_from_marks(asking.question, asking.kind, SceneMap.from_keyframes(seen.keyframes))
         if answer is None:
             return Answer(otherwise, f"this question needs a model; {why}")
-        if answer.status is Status.CANNOT_TELL:
+        if answer.status is Status.CANNOT_TELL and why:
             return dataclasses.replace(answer, message=f"{answer.message}; a model might: {why}")
         if answer.ok and why:
             answer = dataclasses.replace(answer, message=f"measured, without a model: {why}")
-        return _with_goal(answer, seen)
+        return _with_goal(answer, asking.question, seen)
 
 
 _NO_KEYFRAMES = Answer(Status.NO_KEYFRAMES, "there are no keyframes yet; is the camera running, and the tracker?")
 
 
-def _with_goal(answer: Answer, seen: Seen) -> Answer:
-    """Add the place of the mark that was asked for, where it is known."""
-    if not answer.ok or answer.kind != Kind.WHICH_MARK or len(answer.mark_ids) != 1:
+def _with_goal(answer: Answer, question: Question, seen: Seen) -> Answer:
+    """Add the place of the mark that was asked for, where it is known, else why it is not."""
+    if not answer.ok:
         return answer
     try:
-        place = SceneMap.from_keyframes(seen.keyframes).places[answer.mark_ids[0]]
-    except GeometryError:  # a camera matrix that cannot be used does not spoil the answer
-        return answer
-    if place.point is None:
-        return answer
-    x, y, z = place.point.xyz.tolist()
-    return dataclasses.replace(answer, goal=(x, y, z))
+        scene = SceneMap.from_keyframes(seen.keyframes)
+        return geometry.with_goal(answer, wording.read(question.text), scene)
+    except (GeometryError, KeyError) as error:  # a camera matrix that cannot be used does not spoil the answer
+        return dataclasses.replace(answer, no_goal=str(error))
 
 
 def _ids(text: str) -> tuple[int, ...]:

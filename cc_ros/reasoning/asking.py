@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from typing import Protocol
 
+from cc_ros.errors import CCError
 from cc_ros.keyframes.types import MarkedKeyframe
 from cc_ros.reasoning import wording
 from cc_ros.reasoning.faults import ModelFault
@@ -87,7 +88,7 @@ class Asking:
 
         :param marked_as: "marks", "raw" or "set_of_mark".
         :param blur: ids of objects to be made unrecognisable.
-        :raises CCError: what the source of keyframes raises.
+        :raises ModelFault: NO_KEYFRAMES with what the source of keyframes raises, or they are not wanted any more.
         """
         if not callable(self._keyframes):
             return Seen(tuple(self._keyframes))
@@ -97,6 +98,12 @@ class Asking:
         frames = 1 if self.kind is Kind.NAVIGATE else question.frames or settings.frames
         left = max(0.0, self.deadline - time.monotonic())
         wanted = Wanted(frames, question.marks or settings.marks, marked_as, question.last_seconds, blur, left)
-        self._seen[marked_as] = self._keyframes(wanted)
+        try:
+            seen = self._keyframes(wanted)
+        except ModelFault:
+            raise
+        except CCError as error:
+            raise ModelFault(Status.NO_KEYFRAMES, f"the keyframes cannot be used: {error}") from error
+        self._seen[marked_as] = seen
         self.stop()
         return self._seen[marked_as]

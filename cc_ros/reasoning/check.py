@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Collection, Sequence
 
-from cc_ros.reasoning.reply import Reply
-from cc_ros.reasoning.request import Action, Answer, Kind, Move, Status, Style
+from cc_ros.reasoning.moves import read_move
+from cc_ros.reasoning.problems import Invented, Unusable
+from cc_ros.reasoning.reply import Reply, Said
+from cc_ros.reasoning.request import Answer, Kind, Status, Style
 from cc_ros.reasoning.wording import lettered, named_marks
 
 _NUMBER_WORDS = (
@@ -19,45 +20,51 @@ _UNKNOWN = re.compile(
     r"\b(?:unknown|unclear|cannot (?:tell|determine)|can't (?:tell|determine)|not (?:visible|sure))\b"
 )
 _NOT = re.compile(r"\b(?:not|never|neither|nor|cannot|without)\b|n't\b", re.IGNORECASE)
-# A robot moves by this: a move alone, in any spelling, or one written as a command among other words.
-_VERB = r"FORWARD|TURN[ _-]?LEFT|TURN[ _-]?RIGHT|STOP"
-_MOVE_ALONE = re.compile(
-    rf"({_VERB})(?:\s*[(:]?\s*(-?\d+(?:\.\d+)?)\s*(?:m|metres?|meters?|degrees?|°)?\s*\)?)?(?:\(\))?\s*\.?",
-    re.IGNORECASE,
-)
-_COMMAND = re.compile(rf"\b({_VERB})\(\s*(-?\d+(?:\.\d+)?)?\s*(?:m|metres?|meters?|degrees?|°)?\s*\)")
-MAX_TURN = 180.0
-
-
-class Unusable(ValueError):
-    """A reply that is no answer to the question; its text says why, and is shown to the model."""
-
-
-class Invented(ValueError):
-    """A reply that names marks which no picture shows.
-
-    :param ids: those marks.
-    """
-
-    def __init__(self, ids: Sequence[int]) -> None:
-        super().__init__(f"it names mark {', '.join(map(str, ids))}")
-        self.ids = tuple(ids)
 
 
 def check(
-    reply: Reply, kind: Kind, style: Style, choices: Sequence[str], ids: Collection[int], max_forward: float
+    said: Said, kind: Kind, style: Style, choices: Sequence[str], ids: Collection[int], max_forward: float
 ) -> Answer:
-    """Return the answer that a reply gives: OK, or CANNOT_TELL where the model says so.
+    """Return the answer that a model's text gives: OK, or CANNOT_TELL where the model says so.
+
+    Where it holds several, the last one that can be used is meant, and the others have to agree; for a move all of it
+    has to.
 
     :param ids: the marks in the pictures.
     :param max_forward: longest move in metres.
     :raises Invented: it names marks that are not among ``ids``.
-    :raises Unusable: it does not answer this kind of question.
+    :raises Unusable: it does not answer this kind of question, or answers it twice and differently.
     """
+    answers: list[Answer] = []
+    problem: Unusable | Invented | None = None
+    for reply in said.replies:
+        try:
+            answers.append(_check_one(said, reply, kind, style, choices, ids, max_forward))
+            problem = None
+        except (Unusable, Invented) as error:
+            if kind is Kind.NAVIGATE:
+                raise
+            problem = error
+    if problem is not None and (not answers or isinstance(problem, Invented)):
+        raise problem
+    if len({(a.status, a.text.casefold().strip(" ."), a.choice, a.action) for a in answers}) > 1:
+        raise Unusable("it gives different answers and does not say which is final; give one")
+    return answers[-1]
+
+
+def _check_one(
+    said: Said,
+    reply: Reply,
+    kind: Kind,
+    style: Style,
+    choices: Sequence[str],
+    ids: Collection[int],
+    max_forward: float,
+) -> Answer:
     marks = _marks(reply, style, ids)
     action, choice, text = None, -1, reply.answer
     if kind is Kind.NAVIGATE:
-        action = _action(reply, max_forward)
+        action = read_move(said, reply, max_forward)
         text = str(action)
     elif kind is Kind.CHOICE:
         choice = _choice(reply, choices)
@@ -147,20 +154,3 @@ def _which(text: str, marks: tuple[int, ...], ids: Collection[int]) -> tuple[int
     if len(meant) != 1 or _NOT.search(text):
         raise Unusable("the answer must be exactly one mark")
     return meant
-
-
-def _action(reply: Reply, max_forward: float) -> Action:
-    said = (reply.action or reply.answer).strip()
-    alone = _MOVE_ALONE.fullmatch(said)
-    found = {alone.groups()} if alone else set(_COMMAND.findall(said))
-    if len(found) != 1 or _NOT.search(said):
-        raise Unusable("it must name exactly one move: FORWARD, TURN_LEFT, TURN_RIGHT or STOP")
-    verb, digits = found.pop()
-    move = next(move for move in Move if move.value.replace("_", "") == re.sub("[ _-]", "", verb).upper())
-    if move is Move.STOP:
-        return Action(move)
-    value = float(digits) if digits else reply.value
-    limit, unit = (max_forward, "metres") if move is Move.FORWARD else (MAX_TURN, "degrees")
-    if not (math.isfinite(value) and 0 < value <= limit):
-        raise Unusable(f"{move.value} needs a number of {unit} above 0 and at most {limit:g}")
-    return Action(move, value)

@@ -10,20 +10,23 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cc_ros.reasoning import reply as replies
-from cc_ros.reasoning.check import Invented, Unusable, check
+from cc_ros.reasoning.check import check
 from cc_ros.reasoning.conversation import Message, Size, Writer, assistant, text_part
 from cc_ros.reasoning.faults import ModelFault
+from cc_ros.reasoning.problems import Invented, NotAReply, Unusable
 from cc_ros.reasoning.prompting import Prompts
 from cc_ros.reasoning.request import Answer, Kind, Status, Style, Usage
 from cc_ros.reasoning.settings import ReasonerSettings
 from cc_ros.reasoning.spending import Budget
 from cc_ros.reasoning.tally import Tally
+from cc_ros.reasoning.thoughts import spoken
 
 if TYPE_CHECKING:
     from cc_ros.reasoning.attempts import Attempts
     from cc_ros.reasoning.client import Completion
 
 _CUT_OFF = "the reply was cut off at max_answer_tokens"
+_ALL_THOUGHT = "the model's thoughts used up max_answer_tokens before it said anything; set it higher"
 # Half a sentence may still tell something; half of a reply that should have been one word is rambling.
 _MAY_END_EARLY = (Kind.FREE, Kind.VIEWPOINT)
 
@@ -87,20 +90,26 @@ class Dialogue:
             done = await attempts.complete(request, task.size.tokens, deadline, tally, show)
             try:
                 return self._read(task, done)
-            except (Invented, Unusable, replies.NotAReply) as problem:
+            except (Invented, Unusable) as problem:
                 if last:
                     raise self._hopeless(problem, done) from None
                 again = self._again(problem, task.ids)
             progress("asking_again", "")
-            messages = [*messages, assistant(done.text), {"role": "user", "content": [text_part(again)]}]
+            messages = _asked_again(messages, done.text, again)
         raise AssertionError("unreachable")
 
     def _read(self, task: Task, done: Completion) -> Answer:
         cut_off = done.finish == "length"
+        said = spoken(done.text)
+        if not said.text and (cut_off or done.thoughts or said.thinking):
+            raise NotAReply(_ALL_THOUGHT if cut_off else "it holds nothing but thoughts")
         if cut_off and task.kind not in _MAY_END_EARLY:
             raise Unusable("it goes on and on")
-        said = replies.read_reply(done.text)
-        answer = check(said, task.kind, task.style, task.choices, task.ids, self._settings.max_forward)
+        reply = replies.read_reply(done.text)
+        if task.kind is Kind.NAVIGATE and not done.finish and not reply.structured:
+            raise Unusable("its end is missing")
+        answer = check(reply, task.kind, task.style, task.choices, task.ids, self._settings.max_forward)
+        answer = dataclasses.replace(answer, model=done.model)
         return dataclasses.replace(answer, message=_CUT_OFF) if cut_off else answer
 
     def usage(self, task: Task, tally: Tally) -> Usage:
@@ -128,8 +137,20 @@ class Dialogue:
     def _hopeless(self, problem: Exception, done: Completion) -> ModelFault:
         if isinstance(problem, Invented):
             return ModelFault(Status.INVENTED_MARK, f"the model invents marks, also when asked again: {problem}")
-        cut = f"; {_CUT_OFF}" if done.finish == "length" else ""
+        cut = f"; {_CUT_OFF}" if done.finish == "length" and _ALL_THOUGHT not in str(problem) else ""
         return ModelFault(Status.BAD_REPLY, f"the model's reply cannot be used, also when asked again: {problem}{cut}")
+
+
+def _asked_again(messages: Sequence[Message], text: str, again: str) -> list[Message]:
+    """Return the messages for another try: what the model said, without its thoughts, and what is wrong with it.
+
+    Servers refuse an empty turn, and templates two turns of the user in a row.
+    """
+    said = spoken(text).text
+    if said:
+        return [*messages, assistant(said), {"role": "user", "content": [text_part(again)]}]
+    last = messages[-1]
+    return [*messages[:-1], {**last, "content": [*last["content"], text_part(again)]}]
 
 
 class _Shown:

@@ -24,6 +24,7 @@ class Endpoint:
     :param structured: "json_schema", "json_object" or "told".
     :param max_side: longest side of pictures sent, pixels.
     :param answer_tokens: longest answer.
+    :param origin: for people: what names this server.
     """
 
     base_url: str
@@ -33,6 +34,7 @@ class Endpoint:
     structured: str
     max_side: int
     answer_tokens: int
+    origin: str = ""
 
     @property
     def host(self) -> str:
@@ -53,16 +55,22 @@ class Endpoint:
         return text if self.key is None else self.key.redact_growing(text)
 
 
+BASE_URL_VARIABLE = "OPENAI_BASE_URL"
+
+
 def resolve_endpoint(settings: ReasonerSettings, environ: Mapping[str, str]) -> Endpoint | None:
     """Return the server to ask, or None where the key that it needs is not there.
 
     :param environ: the environment to read the key from.
     :raises SettingsError: a setting that cannot be used.
     """
-    host = _checked_host(settings.base_url) if settings.base_url else ""
+    given, origin = settings.base_url, "the parameter base_url"
+    if not given and settings.preset in ("", "openai"):
+        given, origin = environ.get(BASE_URL_VARIABLE, "").strip(), f"the environment variable {BASE_URL_VARIABLE}"
+    host = _checked_host(given, origin.split()[-1]) if given else ""
     name = settings.preset or (preset_for_host(host) if host else "openai")
     preset = PRESETS[name]
-    base_url = (settings.base_url or preset.base_url).rstrip("/")
+    base_url = (given or preset.base_url).rstrip("/")
     if not base_url:
         raise SettingsError(f"preset {name!r} needs base_url, the address of the server")
     key = _key(settings, preset, base_url, environ)
@@ -76,6 +84,7 @@ def resolve_endpoint(settings: ReasonerSettings, environ: Mapping[str, str]) -> 
         preset.structured if settings.structured == "auto" else settings.structured,
         min(settings.max_image_side, preset.max_side),
         settings.max_answer_tokens or preset.answer_tokens,
+        origin if given else f"the preset {name}",
     )
 
 
@@ -100,16 +109,16 @@ def _key(settings: ReasonerSettings, preset: Preset, base_url: str, environ: Map
     return key_from_environment(preset.key_env, environ)
 
 
-def _checked_host(base_url: str) -> str:
+def _checked_host(base_url: str, name: str = "base_url") -> str:
     try:
         parts = urlsplit(base_url)
         host, _ = parts.hostname, parts.port
     except ValueError:
-        raise SettingsError("base_url is not a URL; give one such as http://127.0.0.1:8000/v1") from None
+        raise SettingsError(f"{name} is not a URL; give one such as http://127.0.0.1:8000/v1") from None
     if parts.username or parts.password or parts.query:  # not repeated in the message: it may be a key
-        raise SettingsError("base_url must not hold a user, password or query; keys come from the environment")
+        raise SettingsError(f"{name} must not hold a user, password or query; keys come from the environment")
     if parts.scheme not in ("http", "https") or not host:
-        raise SettingsError(f"base_url must be an http or https URL with a host, got {base_url!r}")
+        raise SettingsError(f"{name} must be an http or https URL with a host, got {base_url!r}")
     return host
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from cc_ros.errors import ModelError
-from cc_ros.reasoning.request import Status, Usage
+from cc_ros.errors import CCError, ModelError, SettingsError
+from cc_ros.reasoning.request import Answer, Status, Usage
 
 
 class ModelFault(ModelError):
@@ -34,3 +34,15 @@ class ModelFault(ModelError):
         self.sick = sick
         self.may_have_cost = may_have_cost
         self.usage = Usage()  # filled in by who knows the whole question
+
+
+def answer_to(error: BaseException) -> Answer:
+    """Return what a question ends with where asking raised ``error``: whatever it is, a status and a message."""
+    if isinstance(error, ModelFault):
+        return Answer(error.status, str(error), usage=error.usage)
+    if isinstance(error, SettingsError | ImportError):
+        return Answer(Status.MISCONFIGURED, str(error))
+    if isinstance(error, CCError):  # from the source of keyframes, or about a picture or a camera matrix
+        return Answer(Status.NO_KEYFRAMES, f"the keyframes cannot be used: {error}")
+    words = " ".join(str(error).split())[:300]
+    return Answer(Status.SERVER_ERROR, f"asking failed, please report it: {type(error).__name__}: {words}")

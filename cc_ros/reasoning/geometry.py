@@ -24,7 +24,9 @@ _FITTING: dict[type, set[Kind]] = {
     wording.AsksNearest: {Kind.WHICH_MARK, Kind.FREE, Kind.CHOICE},
     wording.AsksWhere: {Kind.FREE, Kind.WHICH_MARK},
     wording.AsksDistance: {Kind.FREE},
+    wording.AsksGo: {Kind.FREE, Kind.WHICH_MARK},
 }
+_TELLING = 0.5  # of a distance: what is less certain than this is not told as a number
 _AHEAD = math.radians(8)
 
 
@@ -52,7 +54,7 @@ def unknown_marks(missing: Sequence[int], known: Sequence[int]) -> Answer:
     return Answer(Status.UNKNOWN_MARK, message)
 
 
-def _answer(asked: wording.Asked, scene: SceneMap) -> Answer:
+def _answer(asked: wording.Asked, scene: SceneMap) -> Answer:  # noqa: PLR0911
     match asked:
         case wording.AsksSide():
             return _side(asked, scene)
@@ -66,6 +68,8 @@ def _answer(asked: wording.Asked, scene: SceneMap) -> Answer:
             return _where(id, scene)
         case wording.AsksDistance(a, b):
             return _distance(a, b, scene)
+        case wording.AsksGo(id, turn):
+            return _go(id, turn, scene)
 
 
 def _side(asked: wording.AsksSide, scene: SceneMap) -> Answer:
@@ -104,12 +108,11 @@ def _nearest(asked: wording.AsksNearest, scene: SceneMap) -> Answer:
     ids = [id for id in (asked.among or scene.ids) if id != asked.to]
     if not ids:
         return _unknown(Unknown("there is no other mark"))
-    gaps: dict[int, Measured] = {}
-    for id in ids:
-        gap = _gap(scene, id, asked.to)
-        if isinstance(gap, Unknown):
-            return _unknown(gap)
-        gaps[id] = gap
+    measured = {id: _gap(scene, id, asked.to) for id in ids}
+    gaps = {id: gap for id, gap in measured.items() if isinstance(gap, Measured)}
+    unknown = {id: gap for id, gap in measured.items() if isinstance(gap, Unknown)}
+    if unknown and (asked.among or len(gaps) < max(2, len(unknown))):
+        return _unknown(next(iter(unknown.values())))
     order = sorted(gaps, key=lambda id: gaps[id].value, reverse=asked.furthest)
     best = gaps[order[0]]
     for id in order[1:]:
@@ -119,11 +122,13 @@ def _nearest(asked: wording.AsksNearest, scene: SceneMap) -> Answer:
     word = "furthest from" if asked.furthest else "nearest to"
     whom = "the robot" if asked.to is None else f"mark {asked.to}"
     reason = f"mark {order[0]} is {word} {whom}, at {best.value:.1f} m, measured from {best.basis}"
-    return _measured(f"mark {order[0]}", [order[0]], 0.95, reason)
+    if unknown:
+        reason += f"; of those whose distance is known, which that of {_list(sorted(unknown))} is not"
+    return _measured(f"mark {order[0]}", [order[0]], 0.7 if unknown else 0.95, reason)
 
 
 def _distance(a: int, b: int | None, scene: SceneMap) -> Answer:
-    gap = _gap(scene, a, b)
+    gap = _told(_gap(scene, a, b))
     if isinstance(gap, Unknown):
         return _unknown(gap)
     ids = [a] if b is None else [a, b]
@@ -134,8 +139,51 @@ def _gap(scene: SceneMap, a: int, b: int | None) -> Measured | Unknown:
     return relations.distance_from_robot(scene, a) if b is None else relations.distance(scene, a, b)
 
 
+def _told(gap: Measured | Unknown) -> Measured | Unknown:
+    """Return a distance that is certain enough to be told."""
+    if isinstance(gap, Measured) and not 2 * gap.sigma <= _TELLING * gap.value:  # so written, NaN is unknown as well
+        return Unknown(f"the distance is about {gap.value:.1f} m, give or take {2 * gap.sigma:.1f} m")
+    return gap
+
+
+def _go(id: int, turn: bool, scene: SceneMap) -> Answer:
+    """Tell where a mark is that somebody wants to go or turn to, or what is missing for that."""
+    place, side = scene.places[id].point, relations.direction(scene, id)
+    if turn and isinstance(side, Measured):
+        return _measured(f"mark {id}, {_direction(side.value)}", [id], 0.95, f"measured from {side.basis}")
+    if place is None or scene.here is None:
+        at_least = f"; it is {_direction(side.value)}" if isinstance(side, Measured) else ""
+        return _unknown(Unknown(f"the place of mark {id} is not known ({_missing(scene, id)}){at_least}"))
+    where = _where(id, scene)
+    return dataclasses.replace(where, text=f"mark {id}, {where.text}")
+
+
+def with_goal(answer: Answer, asked: wording.Asked | None, scene: SceneMap) -> Answer:
+    """Add the place of the mark that a question wants to know, go or turn to, or why there is none."""
+    if isinstance(asked, wording.AsksWhere | wording.AsksGo):
+        id = asked.id
+    elif answer.kind == Kind.WHICH_MARK and len(answer.mark_ids) == 1:
+        id = answer.mark_ids[0]
+    else:
+        return answer
+    turn = isinstance(asked, wording.AsksGo) and asked.turn
+    point = scene.places[id].point
+    if point is not None:
+        x, y, z = point.xyz.tolist()
+        return dataclasses.replace(answer, goal=(x, y, z), turn=turn)
+    azimuth = scene.azimuth(id, scene.here[:3, 3]) if turn and scene.here is not None else None
+    if azimuth is None or scene.here is None:
+        return dataclasses.replace(answer, no_goal=f"the place of mark {id} is not known ({_missing(scene, id)})")
+    x, y, z = scene.here[:3, 3].tolist()
+    return dataclasses.replace(answer, goal=(x + math.cos(azimuth.angle), y + math.sin(azimuth.angle), z), turn=True)
+
+
+def _missing(scene: SceneMap, id: int) -> str:
+    return scene.why_no_place(id) if scene.places[id].point is None else "the newest picture has no odometry"
+
+
 def _where(id: int, scene: SceneMap) -> Answer:
-    side, gap = relations.direction(scene, id), relations.distance_from_robot(scene, id)
+    side, gap = relations.direction(scene, id), _told(relations.distance_from_robot(scene, id))
     parts = [] if isinstance(gap, Unknown) else [f"{gap.value:.1f} m away"]
     if isinstance(side, Measured):
         parts.append(_direction(side.value))
@@ -146,7 +194,8 @@ def _where(id: int, scene: SceneMap) -> Answer:
     frame = scene.keyframes[last.picture]
     third = ("left", "middle", "right")[min(2, int(3 * last.mark.x / frame.width))]
     text = f"in the {third} of picture {last.picture + 1} of {len(scene.keyframes)}, the last that shows it"
-    return _measured(text, [id], 0.95, "its direction from the robot is not known without odometry")
+    why = side.reason if isinstance(side, Unknown) else ""
+    return _measured(text, [id], 0.95, f"its direction from the robot is not known: {why}")
 
 
 def _direction(angle: float) -> str:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import re
 import stat
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import quote
 
 from cc_ros.errors import SettingsError
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 MAX_KEY_BYTES = 4096
+TELLING = 12  # characters of a key's begin that are no longer the same for every key of a service
 
 
 class Secret:
@@ -26,14 +29,26 @@ class Secret:
         return self._value
 
     def redact(self, text: str) -> str:
-        """Return ``text`` with the key blotted out: servers echo keys in their errors."""
-        return text.replace(self._value, "[key]")
+        """Return ``text`` with the key blotted out, whole, escaped or cut short: servers echo keys in their errors."""
+        text = self._without(text)
+        begin, told = self._value[:TELLING], -1
+        while len(begin) == TELLING and (told := text.find(begin, told + 1)) >= 0:
+            end = told + TELLING
+            while end < len(text) and text[end] == self._value[end - told]:
+                end += 1
+            text = f"{text[:told]}[key]{text[end:]}"
+        return text
 
     def redact_growing(self, text: str) -> str:
         """Return unfinished ``text`` without the key, nor an end that may become it."""
-        text = self.redact(text)
+        text = self._without(text)
         begun = (n for n in range(min(len(text), len(self._value) - 1), 0, -1) if text.endswith(self._value[:n]))
         return text[: len(text) - next(begun, 0)]
+
+    def _without(self, text: str) -> str:
+        for spelling in (self._value, quote(self._value, safe=""), json.dumps(self._value)[1:-1]):
+            text = text.replace(spelling, "[key]")
+        return text
 
     def __repr__(self) -> str:
         return "Secret(***)"

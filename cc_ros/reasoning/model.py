@@ -9,13 +9,14 @@ from collections.abc import Callable, Hashable
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
+from cc_ros.errors import CCError
 from cc_ros.reasoning.asking import Asking
 from cc_ros.reasoning.breaker import Breaker
 from cc_ros.reasoning.cache import AnswerCache
 from cc_ros.reasoning.conversation import Episode, Writer
 from cc_ros.reasoning.dialogue import Dialogue, Task
 from cc_ros.reasoning.endpoint import Endpoint
-from cc_ros.reasoning.faults import ModelFault
+from cc_ros.reasoning.faults import ModelFault, answer_to
 from cc_ros.reasoning.images import PictureStore
 from cc_ros.reasoning.prompting import Prompts
 from cc_ros.reasoning.request import Answer, Kind, Question, Seen, Status, Style, Usage
@@ -41,6 +42,7 @@ class Model:
         self.endpoint = endpoint
         self.budget = Budget(settings)
         self.breaker = Breaker(settings.breaker_failures, settings.breaker_seconds)
+        self.unusable = ""  # why it cannot be asked at all, for people
         self._settings = settings
         self._prompts = prompts
         self._pictures = PictureStore(endpoint.max_side, settings.jpeg_quality)
@@ -154,6 +156,10 @@ class Model:
         except ModelFault as fault:
             fault.usage = self._dialogue.usage(task, tally)
             raise
+        except Exception as error:
+            failed = ModelFault(Status.SERVER_ERROR, answer_to(error).message)
+            failed.usage = self._dialogue.usage(task, tally)
+            raise failed from error
         return dataclasses.replace(answer, usage=self._dialogue.usage(task, tally))
 
     async def _open(self) -> Attempts:
@@ -164,7 +170,12 @@ class Model:
             raise ModelFault(
                 Status.MISCONFIGURED, f"the package openai cannot be imported ({error}); pip install 'openai>=3'"
             ) from None
-        return Attempts(ChatClient(self.endpoint), self._settings, self.breaker, self.budget)
+        try:
+            return Attempts(ChatClient(self.endpoint), self._settings, self.breaker, self.budget)
+        except Exception as error:  # a proxy, certificates, or what else the environment gives the HTTP client
+            words = error if isinstance(error, CCError) else f"no HTTP client can be made: {error}"
+            self.unusable = self.endpoint.redact(str(words))
+            raise ModelFault(Status.MISCONFIGURED, self.unusable) from None
 
     async def _close_client(self) -> None:
         if self._attempts.done() and not self._attempts.cancelled() and self._attempts.exception() is None:

@@ -1,10 +1,16 @@
-"""What is known of each kind of OpenAI-compatible server: address, key, image limits and quirks. Just data."""
+"""What is known of each kind of OpenAI-compatible server: address, key, image limits and quirks. Just data.
+
+The models were current in November 2026 (``CHECKED``). Names that the service itself keeps up to date are preferred;
+where a service has none, ``cc-ros doctor`` tells when a model is to end.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+
+CHECKED = "2026-11"  # when the presets were last compared with what the services list
 
 
 def _tiles_of_512(width: int, height: int) -> int:
@@ -57,7 +63,7 @@ class Preset:
     detail: bool = False
     system_role: bool = True
     token_field: str = "max_tokens"
-    answer_tokens: int = 1024
+    answer_tokens: int = 4096
     counts_in_stream: bool = False
     image_tokens: Callable[[int, int], int] = _patches_of_28
 
@@ -65,41 +71,41 @@ class Preset:
 PRESETS: dict[str, Preset] = {
     "openai": Preset(
         "https://api.openai.com/v1",
-        "gpt-4o",
+        "gpt-6.1-terra",
         "OPENAI_API_KEY",
         key_needed=True,
         structured="json_schema",
         max_side=2048,
         detail=True,
         token_field="max_completion_tokens",
-        answer_tokens=4096,
+        answer_tokens=16384,
         counts_in_stream=True,
         image_tokens=_tiles_of_512,
     ),
     "gemini": Preset(
         "https://generativelanguage.googleapis.com/v1beta/openai",
-        "gemini-2.5-flash",
+        "gemini-flash-latest",
         "GEMINI_API_KEY",
         key_needed=True,
         structured="json_schema",
         max_side=3072,
-        answer_tokens=4096,
+        answer_tokens=16384,
         counts_in_stream=True,
         image_tokens=_tiles_of_768,
     ),
     "claude": Preset(
         "https://api.anthropic.com/v1",
-        "claude-sonnet-4-5",
+        "claude-sonnet-5-5",
         "ANTHROPIC_API_KEY",
         key_needed=True,
         max_side=1568,
-        answer_tokens=4096,
+        answer_tokens=16384,
         counts_in_stream=True,
         image_tokens=_area_over_750,
     ),
     "vllm": Preset("http://127.0.0.1:8000/v1", structured="json_schema", counts_in_stream=True),
     "ollama": Preset(
-        "http://127.0.0.1:11434/v1", "qwen2.5vl", structured="json_schema", max_side=1024, counts_in_stream=True
+        "http://127.0.0.1:11434/v1", "qwen3-vl", structured="json_schema", max_side=1024, counts_in_stream=True
     ),
     "llama_cpp": Preset("http://127.0.0.1:8080/v1", structured="json_schema", max_side=1024, counts_in_stream=True),
     "lm_studio": Preset("http://127.0.0.1:1234/v1", structured="json_schema", max_side=1024, counts_in_stream=True),

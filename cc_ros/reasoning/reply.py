@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pydantic_core
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from cc_ros.reasoning.problems import NotAReply
 from cc_ros.reasoning.request import Kind, Move, Style
+from cc_ros.reasoning.thoughts import Piece, plain, spoken, without_begun_tag
 
 MAX_FIELD = 16_000
-_FENCE = re.compile(r"```(?:json)?\s*(.*?)```", re.DOTALL)
-_THOUGHTS = re.compile(r"<think>.*?(?:</think>|\Z)", re.DOTALL)
+_BROKEN = re.compile(r"[{,]\s*\\?\"\w+\\?\"\s*:|\"\s*\}\s*\Z")  # what is left of JSON that cannot be read
 
 
 class Reply(BaseModel):
@@ -51,7 +53,9 @@ class Reply(BaseModel):
         if isinstance(value, bool):
             return "yes" if value else "no"
         if isinstance(value, (int, float, str)):
-            return str(value).strip()[:MAX_FIELD]
+            # Half a surrogate pair and NUL are valid JSON, but no text that can be sent on.
+            text = str(value).encode("utf-8", "replace").decode("utf-8").replace("\0", " ")
+            return text.strip()[:MAX_FIELD]
         raise ValueError("not a text")
 
     @field_validator("marks", mode="before")
@@ -80,9 +84,28 @@ class Reply(BaseModel):
             number /= 100
         return number if 0 <= number <= 1 else 0.0
 
+    @property
+    def says_something(self) -> bool:
+        """Whether it holds an answer of any kind."""
+        return bool(self.answer or self.choice or self.action or self.marks)
 
-class NotAReply(ValueError):
-    """A text that is meant to be JSON but cannot be read as a reply; its text says why."""
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a text may mean.
+
+    :param replies: each possible answer, in order; the last one is meant where they agree.
+    :param before: the words before the last of them, other possible answers included.
+    :param after: the words after it.
+    :param structured: whether the last one is a JSON object.
+    :param problem: why another possible answer cannot be read, None where all can.
+    """
+
+    replies: tuple[Reply, ...]
+    before: str = ""
+    after: str = ""
+    structured: bool = False
+    problem: NotAReply | None = None
 
 
 def fields(kind: Kind, style: Style, choices: Sequence[str], ids: Sequence[int]) -> dict[str, dict[str, Any]]:
@@ -134,52 +157,83 @@ def in_words(parts: dict[str, dict[str, Any]]) -> str:
     return "{\n" + ",\n".join(lines) + "\n}"
 
 
-def read_reply(text: str) -> Reply:
-    """Return a model's reply from its text: JSON, JSON among other words, or plain words, which become the answer.
+def read_reply(text: str) -> Said:
+    """Return what a model's text may mean: JSON, JSON among other words, or plain words, which become the answer.
 
-    :raises NotAReply: nothing but space, broken JSON, or JSON with a field of the wrong type.
+    Thoughts do not count, whatever they hold.
+
+    :raises NotAReply: nothing but space or thoughts, broken JSON, or JSON with a field of the wrong type.
     """
-    text = _THOUGHTS.sub("", text).strip()
-    fenced = _FENCE.search(text)
-    body = fenced[1].strip() if fenced else text
-    if not body:
-        raise NotAReply("it is empty")
-    found = _first_object(body)
-    if found is None:
-        if body.startswith(("{", "[")):
-            raise NotAReply("it is not valid JSON")
-        return Reply.model_validate({"answer": body})
+    said = spoken(_unquoted(text))
+    if said.thinking:
+        raise NotAReply("it ends within its thoughts, before any answer")
+    if not said.text:
+        raise NotAReply("it holds nothing but thoughts" if said.thought else "it is empty")
+    replies: list[Reply] = []
+    problem: NotAReply | None = None
+    for piece in said.pieces:
+        try:
+            replies.append(_reply_of(piece))
+        except NotAReply as error:
+            problem = error
+    replies = [reply for reply in replies if reply.says_something] or replies[-1:]
+    if not replies:
+        raise problem or NotAReply("it holds no answer")
+    last = said.pieces[-1]
+    return Said(tuple(replies), said.before, said.after, last.fields is not None, problem)
+
+
+def complete(text: str) -> bool:
+    """Whether a text that came without a word on why it ends is a whole reply."""
     try:
-        return Reply.model_validate(found)
+        said = read_reply(text)
+    except NotAReply:
+        return False
+    return said.problem is None
+
+
+def _unquoted(text: str) -> str:
+    """Return the text within a JSON string: some servers encode the reply twice."""
+    if text.strip().startswith('"'):
+        try:
+            inner = json.loads(text)
+        except (ValueError, RecursionError):
+            return text
+        return inner if isinstance(inner, str) else text
+    return text
+
+
+def _reply_of(piece: Piece) -> Reply:
+    if piece.fields is None:
+        if piece.words.startswith(("{", "[")) or _BROKEN.search(piece.words):
+            raise NotAReply("it is not valid JSON")
+        return Reply.model_validate({"answer": piece.words})
+    fields = {}
+    for name, value in piece.fields.items():
+        fields[name], even = plain(value) if isinstance(value, str) else (value, True)
+        if not even:
+            raise NotAReply(f"the field {name!r} holds a part of its thoughts")
+    try:
+        return Reply.model_validate(fields)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         raise NotAReply(f"the field {first['loc'][0]!r} has a wrong value") from None
 
 
-def _first_object(text: str) -> dict[str, Any] | None:
-    decoder = json.JSONDecoder()
-    start = text.find("{")
-    for _ in range(8):
-        if start < 0:
-            return None
-        try:
-            value, _end = decoder.raw_decode(text, start)
-        except (ValueError, RecursionError):
-            start = text.find("{", start + 1)
-            continue
-        return value if isinstance(value, dict) else None
-    return None
-
-
 def text_so_far(raw: str) -> str:
-    """Return what to show of an unfinished reply: its reason and answer without the JSON around them."""
-    text = _THOUGHTS.sub("", raw)
+    """Return what to show of an unfinished reply: its reason and answer without the JSON and the thoughts."""
+    said = spoken(without_begun_tag(raw))
+    text = said.text
+    if not said.thinking and said.pieces and said.pieces[-1].fields is None and said.before:
+        text = said.pieces[-1].words  # in the tags of an answer
     start = text.find("{")
-    if start < 0 or (text[:start].strip() and "```" not in text[:start]):
-        return text.strip().removeprefix("```json").removeprefix("```")
+    if start < 0 or text[:start].strip():
+        return text
     try:
-        partial = pydantic_core.from_json(text[start:].encode(), allow_partial="trailing-strings")
+        partial = pydantic_core.from_json(text[start:].encode("utf-8", "replace"), allow_partial="trailing-strings")
     except ValueError:
         return ""
+    if not isinstance(partial, dict):
+        return ""
     shown = [value for name, value in partial.items() if name in ("answer", "choice", "reason", "action")]
-    return "\n".join(str(value) for value in shown)
+    return "\n".join(plain(str(value))[0] for value in shown)

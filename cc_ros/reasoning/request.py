@@ -192,6 +192,9 @@ class Answer:
     :param reason: why, in a sentence or two.
     :param action: the next move, for navigation only.
     :param goal: (x, y, z) metres in the world frame of the poses: the place of the mark that was asked for.
+    :param turn: whether the goal is only to be faced, from where the robot is.
+    :param no_goal: for people: why there is no goal though a place was asked for.
+    :param model: that answered, as the server names it.
     :param kind: the kind that the question was taken for.
     :param usage: what it took.
     """
@@ -206,6 +209,9 @@ class Answer:
     reason: str = ""
     action: Action | None = None
     goal: tuple[float, float, float] | None = None
+    turn: bool = False
+    no_goal: str = ""
+    model: str = ""
     kind: str = ""
     usage: Usage = field(default_factory=Usage)
 

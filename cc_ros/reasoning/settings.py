@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cc_ros.reasoning.request import Style
+from cc_ros.reasoning.validity import MAX_FRAMES
 from cc_ros.settings import a_file, a_folder, knob
 
 PRESET_NAMES = ("openai", "gemini", "claude", "vllm", "ollama", "llama_cpp", "lm_studio", "transformers", "compatible")
@@ -17,7 +18,7 @@ class ReasonerSettings:
     The key is no setting: it is read from an environment variable or a file.
     """
 
-    base_url: str = knob("", "chat endpoint, e.g. http://127.0.0.1:8000/v1; empty = the preset's")
+    base_url: str = knob("", "chat endpoint, e.g. http://127.0.0.1:8000/v1; empty = OPENAI_BASE_URL, else the preset's")
     preset: str = knob("", "kind of server; empty = told from base_url, else openai", choices=("", *PRESET_NAMES))
     model: str = knob("", "model name as the server knows it; empty = the preset's")
     key_env: str = knob("", "name of the environment variable that holds the key; empty = the preset's")
@@ -33,7 +34,7 @@ class ReasonerSettings:
         choices=("model", "geometry"),
     )
     style: str = knob(Style.MARKS.value, "marking and prompting style", choices=tuple(s.value for s in Style))
-    frames: int = knob(0, "keyframes a question; 0 = as the keyframe step is configured", ge=0, le=64)
+    frames: int = knob(0, "keyframes a question; 0 = as the keyframe step is configured", ge=0, le=MAX_FRAMES)
     marks: int = knob(0, "marks a question (K); 0 = as the keyframe step is configured", ge=0, le=200)
     blur_marks: str = knob("", "ids of marked objects to blur before pictures leave the machine, e.g. 3,7")
     prompts_dir: str = knob("", "folder whose text files replace the prompts of the same name", valid=a_folder)
@@ -42,8 +43,10 @@ class ReasonerSettings:
         3, "how often a request is sent again after a fault of the server or the connection", ge=0, le=20
     )
     backoff: float = knob(0.5, "seconds before the first retry; doubles with each, with jitter", ge=0.0, le=60)
-    temperature: float = knob(0.0, "randomness of the model; negative = leave it to the server", ge=-1, le=2)
-    max_answer_tokens: int = knob(0, "longest answer in tokens; 0 = as the preset says", ge=0, le=65536)
+    temperature: float = knob(
+        -1.0, "randomness of the model; negative = leave it to the server, as many models want", ge=-1, le=2
+    )
+    max_answer_tokens: int = knob(0, "longest answer in tokens, with thoughts; 0 = as the preset says", ge=0, le=65536)
     max_image_side: int = knob(1280, "pictures are scaled down to this many pixels on the longer side", ge=64, le=8192)
     jpeg_quality: int = knob(85, "JPEG quality of pictures that are scaled down", ge=10, le=100)
     image_detail: str = knob("auto", "detail level, where the server has them", choices=("auto", "low", "high"))

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
-from urllib.request import getproxies, proxy_bypass
 
 import httpx2
 from openai import AsyncOpenAI, Omit
 
 from cc_ros.reasoning.faults import ModelFault
 from cc_ros.reasoning.presets import PRESETS
+from cc_ros.reasoning.proxies import proxy_of
 from cc_ros.reasoning.request import Status
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 MAX_REPLY_BYTES = 4 * 1024 * 1024
 CONNECT_SECONDS = 10.0
+_BODY = "cc_ros_body"
+_DONE = re.compile(rb"[\r\n]data: ?\[DONE\]")
 NO_KEY = "none"  # the openai package insists on one; the header that it would go into is left out
 
 
@@ -26,11 +29,15 @@ class _BoundedBody(httpx2.AsyncByteStream):
 
     def __init__(self, body: httpx2.AsyncByteStream) -> None:
         self._body = body
+        self._end = b"\n"
+        self.said_done = False  # the last event of a stream, which the openai package keeps to itself
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         seen = 0
         async for chunk in self._body:
             seen += len(chunk)
+            self.said_done = self.said_done or bool(_DONE.search(self._end + chunk))
+            self._end = (self._end + chunk)[-32:]
             if seen > MAX_REPLY_BYTES:
                 await self.aclose()  # who reads the body of an error does not close it
                 raise ModelFault(
@@ -50,7 +57,7 @@ class _BoundedTransport(httpx2.AsyncHTTPTransport):
         request.headers["Accept-Encoding"] = "identity"
         response = await super().handle_async_request(request)
         assert isinstance(response.stream, httpx2.AsyncByteStream)
-        response.stream = _BoundedBody(response.stream)
+        response.stream = response.extensions[_BODY] = _BoundedBody(response.stream)
         # Unasked compression: a few bytes of it may unfold to any size.
         if response.headers.get("content-encoding", "identity").lower() not in ("identity", ""):
             await response.aclose()
@@ -61,14 +68,13 @@ class _BoundedTransport(httpx2.AsyncHTTPTransport):
 def open_client(endpoint: Endpoint) -> AsyncOpenAI:
     """Return the client for one endpoint; it keeps connections and belongs to the running event loop.
 
-    Deadlines and retries are the caller's. Redirects are not followed, and unencrypted requests use no proxy: pictures
-    go to the configured endpoint or nowhere.
+    Deadlines and retries are the caller's. Redirects are not followed: pictures go to the configured endpoint or
+    nowhere.
+
+    :raises SettingsError: the environment names a proxy that cannot be used.
     """
-    proxy = None
-    if endpoint.encrypted and not proxy_bypass(endpoint.host):
-        proxy = getproxies().get("https")
     http = httpx2.AsyncClient(
-        transport=_BoundedTransport(proxy=proxy),
+        transport=_BoundedTransport(proxy=proxy_of(endpoint)),
         timeout=httpx2.Timeout(None, connect=CONNECT_SECONDS),
         follow_redirects=False,
         trust_env=False,
@@ -79,6 +85,12 @@ def open_client(endpoint: Endpoint) -> AsyncOpenAI:
         max_retries=0,
         http_client=http,
     )
+
+
+def said_done(response: httpx2.Response) -> bool:
+    """Whether a stream that was read to its end told so by ``[DONE]``."""
+    body = response.extensions.get(_BODY)
+    return isinstance(body, _BoundedBody) and body.said_done
 
 
 def headers_left_out(endpoint: Endpoint) -> dict[str, Omit]:

@@ -8,6 +8,7 @@ from cc_ros.reasoning.request import Kind, Question, Style
 
 MAX_QUESTION = 4000
 MAX_CHOICES = 26
+MAX_FRAMES = 64
 MAX_TIMEOUT = 3600.0
 
 
@@ -28,6 +29,7 @@ def problem(question: Question, style: str) -> str:
             f"there is no style {style[:40]!r}; it is one of {', '.join(known.value for known in Style)}",
         ),
         (question.frames < 0 or question.marks < 0, "frames and marks cannot be negative"),
+        (question.frames > MAX_FRAMES, f"frames can be at most {MAX_FRAMES}, got {question.frames}"),
         (not 0 <= question.last_seconds < math.inf, f"last_seconds must be 0 or more, got {question.last_seconds}"),
         (not 0 <= question.timeout <= MAX_TIMEOUT, f"timeout must be 0 to {MAX_TIMEOUT:g} s, got {question.timeout}"),
         (

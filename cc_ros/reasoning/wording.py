@@ -28,7 +28,10 @@ _FROM_HERE = re.compile(
     rf"\s*,?\s*\b(?:(?:as )?seen )?from (?:here|{_OWN_PLACE}|where (?:i|you) (?:am|are|stand)|the robot|the camera)\b"
     r"\s*,?\s*"
 )
-_POLITE = re.compile(r"^(?:please|can you tell me|could you tell me|tell me)\b[,:]?\s*|\s*,?\s*\bplease$")
+_POLITE = re.compile(
+    r"^(?:(?:please|now|ok|okay|hey|robot|(?:(?:can|could|would|will) you|i want you to)(?: please)?(?: tell me)?"
+    r"|tell me)\b[,:]?\s*)+|\s*,?\s*\b(?:please|now)$"
+)
 
 _A, _B = r"<(?P<a>\d+)>", r"<(?P<b>\d+)>"
 _ROBOT = r"(?:me|you|here|us|the robot|the camera)"
@@ -65,6 +68,14 @@ _NEARER = re.compile(
     rf"(?: (?:to|from) {_ROBOT})?\s*[,:]?\s*{_A} or {_B}"
 )
 _WHERE = re.compile(rf"where is {_A}")
+_TOWARDS = (
+    r"(?:back |over |straight |on |up )?(?:to|towards?|near|next to|up to|close to|in front of)(?: the place of)?"
+)
+_GO = re.compile(
+    r"(?:(?:go|drive|move|navigate|walk|head|come|travel|proceed|return|get|(?:take|bring|lead|drive) (?:me|us)) "
+    rf"{_TOWARDS}|goto|approach) {_A}"
+)
+_TURN = re.compile(rf"(?:(?:turn|rotate|look|point)(?: around)? (?:to(?: face)?|towards?|at)|face) {_A}")
 _DISTANCE = r"(?:what is |what's )?(?:the )?distance"
 _DISTANCES = tuple(
     map(
@@ -146,7 +157,15 @@ class AsksDistance:
     b: int | None
 
 
-Asked = AsksSide | AsksFurther | AsksCount | AsksNearest | AsksWhere | AsksDistance
+@dataclass(frozen=True, slots=True)
+class AsksGo:
+    """Go to the mark, or only turn to it."""
+
+    id: int
+    turn: bool = False
+
+
+Asked = AsksSide | AsksFurther | AsksCount | AsksNearest | AsksWhere | AsksDistance | AsksGo
 
 
 def named_marks(text: str) -> tuple[int, ...]:
@@ -206,6 +225,10 @@ def _read_place(sentence: str) -> Asked | None:
         asked = AsksNearest(None, match["how"] in ("further", "farther"), (int(match["a"]), int(match["b"])))
     elif match := _WHERE.fullmatch(sentence):
         asked = AsksWhere(int(match["a"]))
+    elif match := _GO.fullmatch(sentence):
+        asked = AsksGo(int(match["a"]))
+    elif match := _TURN.fullmatch(sentence):
+        asked = AsksGo(int(match["a"]), turn=True)
     else:
         for pattern in _DISTANCES:
             if match := pattern.fullmatch(sentence):
@@ -221,7 +244,7 @@ def ids_in(asked: Asked) -> tuple[int, ...]:
     match asked:
         case AsksSide(a, b) | AsksFurther(a, b) | AsksDistance(a, b):
             ids = [a, b]
-        case AsksWhere(id):
+        case AsksWhere(id) | AsksGo(id):
             ids = [id]
         case AsksNearest(to, _, among):
             ids = [to, *among]

@@ -74,7 +74,8 @@ def direction(scene: SceneMap, a: int) -> Measured | Unknown:
     newest = len(scene.keyframes) - 1
     if scene.places[a].sightings[-1].picture == newest:
         return Measured(view_angles(scene.keyframes[newest])[a], MARK_NOISE, "its column in the newest picture")
-    return Unknown(f"the newest picture does not show mark {a}, and the robot's place is not known")
+    why = "there is no odometry" if scene.here is None else "its place is not known from where it was seen"
+    return Unknown(f"the newest picture does not show mark {a}, and {why}")
 
 
 def side_from(scene: SceneMap, a: int, b: int | None, at: int, facing: int) -> Measured | Unknown:
@@ -85,7 +86,7 @@ def side_from(scene: SceneMap, a: int, b: int | None, at: int, facing: int) -> M
     ids = [a, at, facing] if b is None else [a, b, at, facing]
     lost = [id for id in dict.fromkeys(ids) if scene.places[id].point is None]
     if lost:
-        return Unknown(f"the place of {_marks(lost)} is not known (no depth, and too little parallax)")
+        return _placeless(scene, lost)
     if at in (a, b, facing):
         return Unknown(f"mark {at} is where the observer is")
     origin = scene.places[at].point
@@ -109,7 +110,7 @@ def distance(scene: SceneMap, a: int, b: int) -> Measured | Unknown:
     first, second = scene.places[a].point, scene.places[b].point
     if first is None or second is None:
         lost = [id for id in (a, b) if scene.places[id].point is None]
-        return Unknown(f"the place of {_marks(lost)} is not known (no depth, and too little parallax)")
+        return _placeless(scene, lost)
     gap = float(np.linalg.norm(first.xyz - second.xyz))
     return Measured(gap, math.hypot(first.sigma, second.sigma), "their places in the world")
 
@@ -124,7 +125,11 @@ def distance_from_robot(scene: SceneMap, id: int) -> Measured | Unknown:
     if newest.picture == len(scene.keyframes) - 1 and newest.mark.depth > 0 and newest.ray is not None:
         gap = newest.mark.depth / float(newest.ray[2])
         return Measured(gap, max(0.05, 0.03 * gap), "its depth in the newest picture")
-    return Unknown(f"the distance of mark {id} is not known (no depth in the newest picture, and no odometry)")
+    return Unknown(f"the distance of mark {id} is not known ({scene.why_no_place(id)})")
+
+
+def _placeless(scene: SceneMap, ids: list[int]) -> Unknown:
+    return Unknown(f"the place of {_marks(ids)} is not known ({scene.why_no_place(ids[0])})")
 
 
 def _azimuth_from(scene: SceneMap, id: int, origin: Point) -> tuple[float, float] | None:

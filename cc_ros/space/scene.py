@@ -132,6 +132,22 @@ class SceneMap:
         spread = np.angle(np.exp(1j * (angles - mean)))
         return Azimuth(mean, max(MARK_NOISE, float(np.sqrt(np.average(spread**2, weights=weights)))))
 
+    def why_no_place(self, id: int) -> str:
+        """Return, for people, what is missing for the place of a mark."""
+        sightings = self.places[id].sightings
+        if sum(s.point is not None for s in sightings) > 1:
+            return "its depths contradict each other: it moved, or its number jumped to another object"
+        depth = any(s.mark.depth > 0 for s in sightings)
+        first = "there is depth" if depth else "there is no depth"
+        if all(s.origin is None for s in sightings):
+            return f"{first}, but no odometry" if depth else f"{first}, and no odometry"
+        if all(s.direction is None for s in sightings):
+            return f"{first}, but no camera_info" if depth else f"{first}, and no camera_info"
+        origins = np.array([s.origin for s in sightings if s.origin is not None])
+        if float(np.ptp(origins, axis=0).max()) <= SAME_PLACE:
+            return f"{first}, and the camera only turned while it saw it: it takes a step aside"
+        return f"{first}, and it was seen from places that do not fix one: it takes a longer step aside"
+
     def pictures_with(self, *ids: int) -> list[int]:
         """Return the positions of the keyframes that show all of ``ids``, oldest first."""
         sets = [{s.picture for s in self.places[id].sightings} for id in ids]
