@@ -297,7 +297,7 @@ def test_a_run_leaves_its_report_whatever_asking_does(tmp_path: Path, monkeypatc
             if step:
                 patch.setattr(step, fail)
             arguments = ["--ask", "What is there?", "--ask", "How many?", "--base-url", "https://models.invalid/v1"]
-            assert run(frames, "--out", out, *arguments) == 0
+            assert run(frames, "--out", out, *arguments) == 1
         report = (out / "report.html").read_text()
         assert "What is there?" in report and "How many?" in report
         assert ("a defect" if step else "HTTPS_PROXY") in report

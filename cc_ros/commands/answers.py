@@ -45,27 +45,44 @@ def answered(question: str, answer: Answer) -> Answered:
     return Answered(question, answer.text, answer.source, answer.mark_ids, answer.confidence or None, usage)
 
 
-def ask_all(questions: Sequence[str], settings: ReasonerSettings, keyframes: Keyframes) -> list[Answered]:
-    """Ask about what was tracked and print the answers; whatever goes wrong stands in their place. Ctrl-C ends it."""
+def ask_all(
+    questions: Sequence[str], settings: ReasonerSettings, keyframes: Keyframes
+) -> tuple[list[Answered], bool]:
+    """Ask about what was tracked and print the answers; whatever goes wrong stands in their place.
+
+    :return: an answer or a reason for each question, and whether Ctrl-C ended it.
+    """
+    answers: list[Answered] = []
     if not questions:
-        return []
+        return answers, False
     from cc_ros.reasoning import Asker, Question
     from cc_ros.reasoning.faults import answer_to
     from cc_ros.sources.report import Answered
 
-    answers: list[Answered] = []
+    why, interrupted = "interrupted", False
     try:
         with stop_on_signals() as stop, Asker(settings) as asker:
             for question in questions:
-                answer = asker.ask(Question(question), source_of(keyframes), cancel=stop)
-                print(f"\n{question}\n  {describe(answer)}")
-                answers.append(answered(question, answer))
+                try:
+                    answer = asker.ask(Question(question), source_of(keyframes), cancel=stop)
+                    text, result = describe(answer), answered(question, answer)
+                except Exception as error:  # the next question may have an answer
+                    text = answer_to(error).message
+                    result = Answered(question, error=text)
+                print(f"\n{question}\n  {text}")
+                answers.append(result)
+                interrupted = stop.is_set()
+                if interrupted:
+                    break
+    except KeyboardInterrupt:
+        interrupted = True
     except Exception as error:  # settings that cannot be used: the run is done, and its report is still to be written
-        failed = answer_to(error)
-        print(f"\nnot asked: {failed.message}", file=sys.stderr)
-        answers += [Answered(question, error=failed.message) for question in questions[len(answers) :]]
+        why = answer_to(error).message
+    for question in questions[len(answers) :]:
+        print(f"\n{question}\n  {why}")
+        answers.append(Answered(question, error=why))
     print()
-    return answers
+    return answers, interrupted
 
 
 def _shown(usage: Any, model: str) -> dict[str, Any]:

@@ -118,7 +118,8 @@ def main(options: argparse.Namespace) -> int:
             marked = keyframes.marked()
             writer.keyframes(marked)
             timing = writer.finish()
-            answers = ask_all(options.ask, settings["reasoner"], keyframes)
+            answers, interrupted = ask_all(options.ask, settings["reasoner"], keyframes)
+            ended = ended or (INTERRUPTED if interrupted else "")
             _report(options, out, source, settings, tracker, keyframes, history, timing, answers, ended)
     finally:
         tracker.close()
