@@ -317,7 +317,7 @@ def test_every_fault_is_a_status_with_a_message(
 ) -> None:
     server.always(HttpStatus(400, "one request too many"))
     server.script(*steps)
-    answer = ask(make(retries=2))
+    answer = ask(make(retries=2, max_answer_tokens=1024))
     assert (answer.status, answer.text, answer.source, answer.confidence) == (status, "", "", 0.0)
     assert answer.message and "too many" not in answer.message
     assert answer.usage.requests == len(server.received)

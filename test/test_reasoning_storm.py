@@ -85,7 +85,14 @@ def test_a_storm_of_faults_ends_every_question_in_time_and_leaks_nothing(caplog:
             return misbehave(rng, body)
 
     settings = ReasonerSettings(
-        retries=2, backoff=0.01, max_parallel=8, max_queue=4, breaker_failures=40, breaker_seconds=0.2, cache_seconds=0
+        retries=2,
+        backoff=0.01,
+        max_parallel=8,
+        max_queue=4,
+        breaker_failures=40,
+        breaker_seconds=0.2,
+        cache_seconds=0,
+        max_answer_tokens=1024,
     )
     with ModelServer() as server:
         server.always(choose)

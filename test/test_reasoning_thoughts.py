@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 
 import pytest
@@ -261,3 +262,18 @@ def test_any_text_is_read_in_the_end(text: str) -> None:
         judged(text)
     except Unusable:
         return
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize(
+    "piece",
+    [
+        *["<", "{", "[", "\n", "\\", " ", "<think>", "</think>", "<answer>"],
+        *['{"a":', '{"a": [1, ', "\\boxed{", "```thinking "],
+    ],
+)
+def test_no_text_takes_long_to_read(piece: str) -> None:
+    text = piece * (50_000 // len(piece))
+    text_so_far(text)
+    with contextlib.suppress(Unusable):
+        judged(text)

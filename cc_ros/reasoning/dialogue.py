@@ -157,6 +157,7 @@ class _Shown:
     """Passes on how a reply grows, no more often than people can follow."""
 
     INTERVAL = 0.05
+    SHARE = 20  # at most one part of so many of the time goes into it
 
     def __init__(self, progress: Callable[[str, str], None]) -> None:
         self._progress = progress
@@ -172,5 +173,7 @@ class _Shown:
         if self._started and now < self._next:
             return
         stage = "answering" if self._started else "first_token"
-        self._started, self._next = True, now + self.INTERVAL
+        self._started = True
         self._progress(stage, replies.text_so_far(so_far.text))
+        took = time.monotonic() - now
+        self._next = now + max(self.INTERVAL, self.SHARE * took)  # a long text must not keep other questions waiting

@@ -11,6 +11,7 @@ from typing import Any
 from cc_ros.reasoning.endpoint import Endpoint
 
 MAX_WORDS = 300
+MAX_READ = 20_000  # characters of an error that are looked at
 _HIDDEN = re.compile(r"<(script|style|head)\b.*?</\1\s*>|<!--.*?-->", re.DOTALL | re.IGNORECASE)
 _TITLE = re.compile(r"<title[^>]*>(.*?)</title", re.DOTALL | re.IGNORECASE)
 _HTML_TAG = re.compile(r"<[^<>]*>")
@@ -107,7 +108,7 @@ def _from_mapping(said: Mapping[Any, Any], depth: int) -> str:
 
 
 def _from_text(said: str, depth: int) -> str:
-    text = said.strip()
+    text = said.strip()[:MAX_READ]
     if text.startswith(("{", "[")):
         try:
             return _text(json.loads(text), depth + 1) or text

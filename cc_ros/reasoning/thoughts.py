@@ -34,11 +34,11 @@ _CHANNEL = re.compile(r"<(\|?)\s*channel\s*(\|?)>\s*(\w*)", re.IGNORECASE)
 _SPOKEN_MARKS = re.compile(
     r"(?P<open>here(?:'s| is) my thought process\s*:|\A\s*analysis(?=[A-Z]))"
     r"|(?P<close>here(?:'s| is) my response\s*:|assistantfinal)"
-    r"|(?P<final>^[\s*#>_]*(?:(?:so|thus|therefore),?\s+)?(?:my |the )?final (?:answer|response|reply)(?: is)?"
+    r"|(?P<final>^[ \t*#>_]*(?:(?:so|thus|therefore),?\s+)?(?:my |the )?final (?:answer|response|reply)(?: is)?"
     r"[*_]*\s*[:：][*_]*)",
     re.IGNORECASE | re.MULTILINE,
 )
-_BOXED = re.compile(r"\\+(?:boxed|fbox)\s*\{")
+_BOXED = re.compile(r"\\{1,4}(?:boxed|fbox)\s*\{")
 _IN_BOX = re.compile(r"\\(?:text|textbf|mathrm|mathbf|texttt)\s*\{([^{}]*)\}")
 _FENCED_THOUGHT = re.compile(r"```[ \t]*(?:think(?:ing)?|thoughts?|reasoning)\b", re.IGNORECASE)
 _FENCE = re.compile(r"```[ \t]*(\w?)")
