@@ -85,7 +85,9 @@ class KeyframesNode(StepNode):
     def health(self) -> tuple[str, Mapping[str, object]]:
         """Return figures on what is kept."""
         with self._lock:
-            return "", {"episode_frames": self._keyframes.store.frames_seen, "images_waiting": len(self._images)}
+            frames, images = self._keyframes.store.frames_seen, len(self._images)
+        figures = {"episode_frames": frames, "images_waiting": images, "publishers": self._input.publishers()}
+        return "", figures
 
     # -- the stream
 

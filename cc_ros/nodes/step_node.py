@@ -20,6 +20,7 @@ from cc_ros.nodes.parameters import NodeParameters
 from cc_ros.settings import knob
 
 WARN_EVERY = 5.0  # seconds between two warnings of one kind
+INACTIVE = "inactive"  # what a node says on /diagnostics while it does nothing
 STEADY = Clock(clock_type=ClockType.STEADY_TIME)
 
 
@@ -161,7 +162,7 @@ class StepNode(LifecycleNode):
         # Aggregators tell statuses apart by name, so it has to hold the namespace.
         status = DiagnosticStatus(name=self.get_fully_qualified_name().lstrip("/"))
         status.level = DiagnosticStatus.WARN if trouble else DiagnosticStatus.OK
-        status.message = trouble or ("running" if self.active else "inactive")
+        status.message = trouble or ("running" if self.active else INACTIVE)
         with self._count_lock:
             pairs: dict[str, object] = {**figures, **self.counters}
         status.values = [KeyValue(key=key, value=str(value)) for key, value in pairs.items()]

@@ -66,7 +66,7 @@ class TrackerNode(StepNode):
         self._tracker = make_tracker(self._settings.backend, flow, sam2)
         self._inbox: deque[ImageMessage] = deque()
         self._wake = threading.Condition()
-        self._stopping = self._restart = False
+        self._stopping = self._restart = self._busy = False
         self._order = StampOrder()
         self._new_episode()
         self._buffer = array.array("B")
@@ -109,7 +109,10 @@ class TrackerNode(StepNode):
         if silent > self._settings.silence:
             trouble = f"no images for {silent:.0f} s"
         spent = sorted(self._durations)
+        with self._wake:
+            waiting = len(self._inbox) + self._busy
         figures: dict[str, object] = {"backend": self._settings.backend, **tracker, "episode_frames": self._index}
+        figures |= {"publishers": self._images.publishers(), "waiting": waiting}
         if spent:
             figures["ms_median"] = f"{1e3 * spent[len(spent) // 2]:.1f}"
             figures["ms_p95"] = f"{1e3 * spent[int(len(spent) * 0.95)]:.1f}"
@@ -147,11 +150,13 @@ class TrackerNode(StepNode):
     def _work(self) -> None:
         while True:
             with self._wake:
+                self._busy = False
                 self._wake.wait_for(lambda: self._inbox or self._stopping)
                 if self._stopping:
                     return
                 message = self._inbox.popleft()
                 restart, self._restart = self._restart, False
+                self._busy = True
             try:
                 if restart:
                     self._new_episode()

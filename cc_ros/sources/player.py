@@ -20,6 +20,7 @@ from cc_ros.sources.play_qos import qos_of
 
 CLOCK_PERIOD = 0.01  # seconds of wall time between messages on /clock
 PROGRESS_PERIOD = 0.2  # seconds of wall time
+HOLD_PERIOD = 0.005  # seconds between two questions whether a message is still held back
 SETTLE = 1.0  # seconds without a new subscriber after which waiting for more ends
 
 
@@ -63,6 +64,7 @@ def play(
     remap: Mapping[str, str] | None = None,
     stop: threading.Event | None = None,
     progress: Callable[[Played], None] | None = None,
+    hold: Callable[[str, bytes], bool] | None = None,
 ) -> Played:
     """Publish the messages of a bag at the pace of their recording, until its end or until ``stop`` is set.
 
@@ -71,6 +73,8 @@ def play(
     :param topics: play only these; empty = all.
     :param remap: recorded topic -> the topic to publish on.
     :param progress: called now and then, and once at the end.
+    :param hold: asked with the recorded topic and the message in CDR before each is published; while it says True, the
+        bag's time stands still.
     :raises SourceError: the bag cannot be read, lacks a topic that was asked for, or has none that can be played.
     """
     import rclpy
@@ -83,7 +87,7 @@ def play(
         rclpy.init(context=context, signal_handler_options=SignalHandlerOptions.NO)
         try:
             node = rclpy.create_node("cc_player", context=context, enable_rosout=False, start_parameter_services=False)
-            player = _Player(bag, node, settings, stop or threading.Event(), progress)
+            player = _Player(bag, node, settings, stop or threading.Event(), progress, hold)
             player.advertise(chosen, {_full(old): _full(new) for old, new in (remap or {}).items()})
             player.run()
             return player.played
@@ -101,12 +105,14 @@ class _Player:
         settings: PlaySettings,
         stop: threading.Event,
         progress: Callable[[Played], None] | None,
+        hold: Callable[[str, bytes], bool] | None,
     ) -> None:
         self._bag = bag
         self._node = node
         self._settings = settings
         self._stop = stop
         self._progress = progress
+        self._hold = hold
         self._publishers: dict[int, Any] = {}
         self._connections: list[Connection] = []
         self._latched: list[Connection] = []
@@ -167,10 +173,22 @@ class _Player:
             due = origin + (stamp - begin) * 1e-9 / self._settings.rate
             if not self._sleep_until(due, stamp):
                 return
+            origin += self._held(connection.topic, raw)
+            if self._stop.is_set():
+                return
+            due = origin + (stamp - begin) * 1e-9 / self._settings.rate
             self.played.worst_delay = max(self.played.worst_delay, time.monotonic() - due)
             self._publish(connection, raw)
             self.played.position = (stamp - self._bag.start) * 1e-9
         self.played.passes += 1
+
+    def _held(self, topic: str, raw: bytes) -> float:
+        """Wait while whoever plays wants this message held back; return for how many seconds of wall time."""
+        begun = time.monotonic()
+        while self._hold is not None and self._hold(topic, raw) and not self._stop.wait(HOLD_PERIOD):
+            if time.monotonic() >= self._next_progress:
+                self._tell()
+        return time.monotonic() - begun
 
     def _publish(self, connection: Connection, raw: bytes) -> None:
         self._publishers[connection.id].publish(bytes(raw))
