@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 BAG = Path(__file__).resolve().parents[1] / "data" / "room102_pan"
 NODES = ("cc_tracker", "cc_keyframes", "cc_reasoner")
 BAG_REMAPS = ("image:=/camera/image_raw", "camera_info:=/camera/camera_info", "odom:=/odom")
-HEARTBEAT = 120.0  # seconds: the nodes speak every second, so after this silence they hang
+HEARTBEAT = 300.0  # seconds: the nodes speak every second, so after this silence they hang
 BAR = "{desc}: {percentage:3.0f}%|{bar}| {n:.1f}/{total:.1f} s{postfix}"
 
 
