@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
 import threading
 from collections.abc import Iterator
@@ -226,7 +225,7 @@ def test_the_demo_goes_the_whole_way(tmp_path: Path, server: ModelServer) -> Non
     with cc_ros("demo", "--out", str(out)) as demo:
         assert demo.end(100) == 0, demo.text
     assert demo.text.count("geometry") >= 2
-    assert re.search(r"\n(8\d|90) frames tracked", demo.text), demo.text
+    assert "\n90 of 90 frames tracked" in demo.text, demo.text
     assert "No model was asked" in demo.text
     report = (out / "report.html").read_text()
     assert report.count("data:image/jpeg;base64,") >= 4

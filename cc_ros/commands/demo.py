@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from cc_ros.commands.pacing import AHEAD, Pace
 from cc_ros.commands.ros import need_ros
+from cc_ros.commands.signals import stop_on_signals
 from cc_ros.errors import CCError
 
 if TYPE_CHECKING:
@@ -62,11 +63,15 @@ def main(options: argparse.Namespace) -> int:
     from cc_ros.sources.run_files import RunWriter
 
     remaps = options.remap or (list(BAG_REMAPS) if options.bag == BAG else [])
-    pace = Pace(_image_topics(options.bag, remaps), ("cc_tracker", "cc_keyframes"))
+    pace = Pace(_image_topics(options.bag, remaps), "cc_tracker", "cc_keyframes")
     rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
     try:
-        with RunWriter(options.out, options.bag.name) as writer, _nodes(options, remaps) as nodes:
-            return _Demo(options, writer, nodes, pace).run()
+        with (
+            stop_on_signals() as stop,
+            RunWriter(options.out, options.bag.name) as writer,
+            _nodes(options, remaps) as nodes,
+        ):
+            return _Demo(options, writer, nodes, pace, stop).run()
     finally:
         rclpy.try_shutdown()
 
@@ -115,7 +120,9 @@ def _image_topics(bag: Path, remaps: list[str]) -> set[str]:
 class _Demo:
     """What listens to the nodes, asks them and writes the report."""
 
-    def __init__(self, options: argparse.Namespace, writer: Any, nodes: subprocess.Popen, pace: Pace) -> None:
+    def __init__(
+        self, options: argparse.Namespace, writer: Any, nodes: subprocess.Popen, pace: Pace, stop: threading.Event
+    ) -> None:
         import rclpy
         from diagnostic_msgs.msg import DiagnosticArray
         from rclpy.executors import SingleThreadedExecutor
@@ -129,6 +136,7 @@ class _Demo:
         self._writer = writer
         self._nodes = nodes
         self._pace = pace
+        self._stop = stop
         self._history = TrackHistory()
         self._begun = self._heard_at = time.monotonic()
         self._said: dict[str, str] = {}
@@ -152,7 +160,6 @@ class _Demo:
         print(f"active after {time.monotonic() - self._begun:.1f} s")
         with tqdm(total=1.0, desc="playing", bar_format=BAR) as bar:
             self._play(bar)
-        self._until(self._pace.done)
         if not self._frames:
             raise CCError(self._failed(f"none of {self._pace.played} images was tracked"))
         keyframes = self._keyframes()
@@ -174,7 +181,7 @@ class _Demo:
         def run() -> None:
             try:
                 settings = PlaySettings(rate=self._options.rate)
-                play(self._options.bag, settings, stop=stop, progress=show, hold=self._pace.hold)
+                play(self._options.bag, settings, stop=stop, progress=show, pace=self._pace)
             except CCError as error:
                 failed.append(error)
 
@@ -283,6 +290,8 @@ class _Demo:
         """Wait until the condition holds, for as long as the nodes live: a slow machine is slow, not wrong."""
         while not condition():
             self._executor.spin_once(timeout_sec=0.05)
+            if self._stop.is_set():
+                raise KeyboardInterrupt
             if self._nodes.poll() is not None:
                 raise CCError(self._failed(f"the nodes ended with status {self._nodes.returncode}"))
             if time.monotonic() - self._heard_at > HEARTBEAT:

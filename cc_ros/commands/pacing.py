@@ -17,12 +17,14 @@ class Pace:
     was tracked, or when the tracker says twice on /diagnostics that nothing waits and no more images came.
 
     :param topics: those with the camera's images, as recorded.
-    :param listeners: names of the nodes that must have found the player before anything is played.
+    :param tracker: name of its node.
+    :param others: names of other nodes that must have found the player before anything is played.
     """
 
-    def __init__(self, topics: Collection[str], listeners: Collection[str]) -> None:
+    def __init__(self, topics: Collection[str], tracker: str, *others: str) -> None:
         self._topics = frozenset(topics)
-        self._deaf = set(listeners)
+        self._tracker = tracker
+        self._deaf = {tracker, *others}
         self._lock = threading.Lock()
         self._under_way: deque[int] = deque()
         self._idle: tuple[str, int] | None = None
@@ -55,9 +57,9 @@ class Pace:
         with self._lock:
             if figures.get("publishers", "0") != "0":
                 self._deaf.discard(node)
-            if "waiting" not in figures:
+            if node != self._tracker:
                 return
-            idle = (figures.get("images", "0"), self.played) if figures["waiting"] == "0" else None
+            idle = (figures.get("images", "0"), self.played) if figures.get("waiting") == "0" else None
             if idle is not None and idle == self._idle:
                 self._under_way.clear()
             self._idle = idle

@@ -7,8 +7,9 @@ import threading
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from rosbags.interfaces import Connection
 
@@ -20,7 +21,7 @@ from cc_ros.sources.play_qos import qos_of
 
 CLOCK_PERIOD = 0.01  # seconds of wall time between messages on /clock
 PROGRESS_PERIOD = 0.2  # seconds of wall time
-HOLD_PERIOD = 0.005  # seconds between two questions whether a message is still held back
+PACE_PERIOD = 0.005  # seconds between two questions whether to wait any longer
 SETTLE = 1.0  # seconds without a new subscriber after which waiting for more ends
 
 
@@ -34,6 +35,16 @@ class PlaySettings:
     start: float = knob(0.0, "seconds of the bag to leave out at its beginning", ge=0)
     duration: float = knob(0.0, "seconds of the bag to play; 0 = to its end", ge=0)
     wait: float = knob(0.0, "at most so many seconds to wait for subscribers first; 0 = begin at once", ge=0)
+
+
+class Pace(Protocol):
+    """Lets a listener hold the recording back, so that it gets every message however slow it is."""
+
+    def hold(self, topic: str, raw: bytes) -> bool:
+        """Return whether a message in CDR, by its recorded topic, has to wait; the bag's time stands still then."""
+
+    def done(self) -> bool:
+        """Return whether all that was played has arrived; what is sent last is lost when its publisher goes at once."""
 
 
 @dataclass
@@ -64,7 +75,7 @@ def play(
     remap: Mapping[str, str] | None = None,
     stop: threading.Event | None = None,
     progress: Callable[[Played], None] | None = None,
-    hold: Callable[[str, bytes], bool] | None = None,
+    pace: Pace | None = None,
 ) -> Played:
     """Publish the messages of a bag at the pace of their recording, until its end or until ``stop`` is set.
 
@@ -73,8 +84,7 @@ def play(
     :param topics: play only these; empty = all.
     :param remap: recorded topic -> the topic to publish on.
     :param progress: called now and then, and once at the end.
-    :param hold: asked with the recorded topic and the message in CDR before each is published; while it says True, the
-        bag's time stands still.
+    :param pace: whom to wait for, before each message and at the end.
     :raises SourceError: the bag cannot be read, lacks a topic that was asked for, or has none that can be played.
     """
     import rclpy
@@ -87,7 +97,7 @@ def play(
         rclpy.init(context=context, signal_handler_options=SignalHandlerOptions.NO)
         try:
             node = rclpy.create_node("cc_player", context=context, enable_rosout=False, start_parameter_services=False)
-            player = _Player(bag, node, settings, stop or threading.Event(), progress, hold)
+            player = _Player(bag, node, settings, stop or threading.Event(), progress, pace)
             player.advertise(chosen, {_full(old): _full(new) for old, new in (remap or {}).items()})
             player.run()
             return player.played
@@ -105,14 +115,14 @@ class _Player:
         settings: PlaySettings,
         stop: threading.Event,
         progress: Callable[[Played], None] | None,
-        hold: Callable[[str, bytes], bool] | None,
+        pace: Pace | None,
     ) -> None:
         self._bag = bag
         self._node = node
         self._settings = settings
         self._stop = stop
         self._progress = progress
-        self._hold = hold
+        self._pace = pace
         self._publishers: dict[int, Any] = {}
         self._connections: list[Connection] = []
         self._latched: list[Connection] = []
@@ -162,6 +172,9 @@ class _Player:
             self._one_pass(begin, end)
             if not self._settings.loop or self.played.messages == before:
                 break
+        if self._pace is not None:
+            pace = self._pace
+            self._wait_while(lambda: not pace.done())
         for publisher in set(self._publishers.values()):
             if not self._stop.is_set():
                 publisher.wait_for_all_acked(Duration(seconds=1))
@@ -173,19 +186,21 @@ class _Player:
             due = origin + (stamp - begin) * 1e-9 / self._settings.rate
             if not self._sleep_until(due, stamp):
                 return
-            origin += self._held(connection.topic, raw)
-            if self._stop.is_set():
-                return
+            if self._pace is not None:
+                hold = partial(self._pace.hold, connection.topic, raw)
+                origin += self._wait_while(hold)
+                if self._stop.is_set():
+                    return
             due = origin + (stamp - begin) * 1e-9 / self._settings.rate
             self.played.worst_delay = max(self.played.worst_delay, time.monotonic() - due)
             self._publish(connection, raw)
             self.played.position = (stamp - self._bag.start) * 1e-9
         self.played.passes += 1
 
-    def _held(self, topic: str, raw: bytes) -> float:
-        """Wait while whoever plays wants this message held back; return for how many seconds of wall time."""
+    def _wait_while(self, condition: Callable[[], bool]) -> float:
+        """Wait, unless stopped, and return for how many seconds of wall time."""
         begun = time.monotonic()
-        while self._hold is not None and self._hold(topic, raw) and not self._stop.wait(HOLD_PERIOD):
+        while condition() and not self._stop.wait(PACE_PERIOD):
             if time.monotonic() >= self._next_progress:
                 self._tell()
         return time.monotonic() - begun
