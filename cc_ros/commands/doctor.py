@@ -68,8 +68,8 @@ def _findings(options: argparse.Namespace) -> Iterator[Finding]:
 
 def _installation() -> Iterator[Finding]:
     version = platform.python_version()
-    if not (3, 10) <= sys.version_info[:2] <= (3, 12):
-        yield Finding("FAIL", f"Python {version}", "ROS 2 and its wheels need Python 3.10 to 3.12")
+    if not (3, 10) <= sys.version_info[:2] <= (3, 14):
+        yield Finding("FAIL", f"Python {version}", "ROS 2 and its wheels need Python 3.10 to 3.14")
     else:
         yield Finding("ok", f"Python {version} on {platform.platform(terse=True)}, {os.cpu_count()} cores")
     missing = [name for name in PACKAGES if importlib.util.find_spec(MODULES.get(name, name)) is None]

@@ -5,10 +5,12 @@ from __future__ import annotations
 import signal
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable, Sequence
 from types import FrameType
 
+import psutil
 import rclpy
 from rclpy.exceptions import InvalidHandle
 from rclpy.executors import Executor, ExternalShutdownException, MultiThreadedExecutor, SingleThreadedExecutor
@@ -46,6 +48,9 @@ def main_of(kinds: Sequence[Callable[[], StepNode]], args: Sequence[str] | None 
             thread.start()
         if sum(node.autostart() for node, _, _ in running) < len(running):
             return 1
+        if all(node.active for node, _, _ in running):
+            spent = time.time() - psutil.Process().create_time()
+            running[0][0].get_logger().info(f"all active {spent:.1f} s after the start of the program")
         while not stop.wait(0.2) and rclpy.ok():
             pass
     except CCError as error:
