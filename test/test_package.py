@@ -39,8 +39,17 @@ def test_package_xml_and_the_changelog_are_read_by_catkin_pkg() -> None:
     assert package.version == __version__
     assert {url.type for url in package.urls} == {"repository", "bugtracker"}
     pytest.importorskip("docutils")
-    changelog = pytest.importorskip("catkin_pkg.changelog").get_changelog_from_path(str(ROOT))
-    assert [entry for _, _, entry in changelog.foreach_version()]
+    catkin = pytest.importorskip("catkin_pkg.changelog")
+    # what catkin_prepare_release makes of it
+    text = (
+        (ROOT / "CHANGELOG.rst")
+        .read_text()
+        .replace("Forthcoming\n-----------", "0.2.0 (2026-01-01)\n------------------")
+    )
+    changelog = catkin.populate_changelog_from_rst(catkin.Changelog("cc_ros"), text)
+    (version, _, content), *_ = changelog.foreach_version()
+    assert version == "0.2.0"
+    assert len(list(content[0])) > 5
 
 
 def test_the_dockerfiles_install_what_setup_requires() -> None:
