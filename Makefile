@@ -1,10 +1,13 @@
-# Set up and run on a machine without ROS: Debian or Ubuntu, Python 3.10 to 3.12, a C++ compiler.
-#   make demo    the whole way, from a bag to answers and a report
-#   make test    the tests
-# Each sets up what it needs in .venv, once.
+# Set up and run on a machine without ROS: Debian or Ubuntu, Python 3.10 to 3.14, a C++ compiler.
+#   make demo         the whole way, from a bag to answers and a report
+#   make test         the tests
+#   make test-lowest  the fast tests with the lowest versions that setup.py allows, on Python 3.10 to 3.12
+# Each sets up what it needs in .venv (the last in .venv-lowest), once.
 
-PYTHON ?= $(shell for p in python3.12 python3.11 python3.10 python3; do \
-  $$p -c 'import sys; raise SystemExit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null && echo $$p && break; done)
+# whether an interpreter is of Python 3.10 to 3.$(1)
+SUITS = -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, $(1)))'
+CHOOSE = $(shell for p in $(2) python3; do $$p $(SUITS) 2>/dev/null && echo $$p && break; done)
+PYTHON ?= $(call CHOOSE,14,python3.12 python3.13 python3.14 python3.11 python3.10)
 VENV ?= .venv
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip --disable-pip-version-check -q
@@ -14,7 +17,7 @@ TORCH = torch==2.13.0
 EXTRA = $(BIN)/python -c "import importlib.metadata as m, sys; print('\n'.join(r.split(';')[0] for r in \
   m.requires('cc_ros') if sys.argv[1] in r.split(';')[-1]))"
 
-.PHONY: demo test lint colcon clean help
+.PHONY: demo test test-lowest lint colcon clean help
 .DELETE_ON_ERROR:
 
 help:
@@ -26,33 +29,47 @@ demo: $(VENV)/.installed
 test: $(VENV)/.testable
 	$(BIN)/python -m pytest
 
+# The constraints reach the isolated environment that compiles the interfaces as well, hence PIP_CONSTRAINT.
+test-lowest: export PIP_CONSTRAINT = $(abspath test/lowest.txt)
+test-lowest:
+	$(MAKE) VENV=.venv-lowest PYTHON=$(call CHOOSE,12,python3.12 python3.11 python3.10) .venv-lowest/.pytest
+	.venv-lowest/bin/python -m pytest $(wildcard $(addprefix test/test_,$(addsuffix *.py,keyframes nodes_convert sources space tracking)))
+
 lint: $(VENV)/.lintable
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# The other way to install, as on a robot: colcon, here against the ROS 2 wheels, plain and with symlinks.
+# The other way to install, as on a robot: colcon, here against the ROS 2 wheels, plain and with symlinks. `colcon test`
+# is tried with one file of the tests, since `make test` runs them all.
+COLCON = PATH="$(abspath $(BIN)):$$PATH" AMENT_PREFIX_PATH=$(abspath $(VENV)) CMAKE_PREFIX_PATH=$(abspath $(VENV)) \
+  PYTEST_ADDOPTS="--ignore-glob=*/test_[!l]*.py" $(BIN)/colcon --log-base build/colcon/log
 colcon: $(VENV)/.colcon
 	@rm -rf build/colcon
 	@for how in "" --symlink-install; do \
 	  rm -rf build/colcon/build/cc_ros/ament_cmake_python; : a build folder cannot change over with it; \
-	  PATH="$(abspath $(BIN)):$$PATH" AMENT_PREFIX_PATH=$(abspath $(VENV)) CMAKE_PREFIX_PATH=$(abspath $(VENV)) \
-	    $(BIN)/colcon --log-base build/colcon/log build --paths . --build-base build/colcon/build \
-	    --install-base build/colcon/install$$how $$how --cmake-args -G Ninja -DBUILD_TESTING=OFF \
-	    -DPython3_EXECUTABLE=$(abspath $(BIN))/python \
+	  $(COLCON) build --paths . --build-base build/colcon/build --install-base build/colcon/install$$how $$how \
+	    --cmake-args -G Ninja -DPython3_EXECUTABLE=$(abspath $(BIN))/python \
 	    -DCMAKE_PROJECT_INCLUDE=$(abspath cmake/ros_wheels.cmake) && \
 	  $(BIN)/python test/check_colcon.py build/colcon/install$$how/cc_ros || exit 1; \
 	done
+	@$(COLCON) test --paths . --build-base build/colcon/build --install-base build/colcon/install--symlink-install \
+	  --event-handlers console_direct+ && $(BIN)/colcon test-result --test-result-base build/colcon/build
 
 clean:
-	rm -rf build demo $(VENV) *.egg-info
+	rm -rf build demo $(VENV) .venv-lowest *.egg-info
 
 $(VENV)/.made:
-	@test -n "$(PYTHON)" || { echo "cc_ros needs Python 3.10, 3.11 or 3.12, and none was found: apt install python3," \
-	  "or name one: make PYTHON=/path/to/python3.11"; exit 1; }
-	@command -v c++ >/dev/null || { echo "a C++ compiler is needed to compile the interfaces: apt install g++"; exit 1; }
+	@test -n "$(PYTHON)" || { echo "cc_ros needs Python 3.10 to 3.14, and none was found: apt install python3," \
+	  "or name one: make PYTHON=/path/to/python3.12"; exit 1; }
+	@$(PYTHON) $(call SUITS,14) || { echo "$(PYTHON) does not run or is not Python 3.10 to 3.14"; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
 	  echo "$(PYTHON) lacks venv: apt install python3-venv"; exit 1; }
+	@command -v c++ >/dev/null || { echo "a C++ compiler is needed to compile the interfaces: apt install g++"; exit 1; }
+	@$(PYTHON) -c 'import pathlib, sys, sysconfig as s; sys.exit(not pathlib.Path(s.get_path("include"), "Python.h").exists())' \
+	  || { echo "$(PYTHON) lacks its headers: apt install python3-dev"; exit 1; }
+	@test "$$(uname -m)" = x86_64 || { echo "the ROS 2 wheels are made for x86_64, this is $$(uname -m):" \
+	  "install ROS 2 from apt and build with colcon, see README.md"; exit 1; }
 	@echo "== making $(VENV) with $$($(PYTHON) --version)"
 	@$(PYTHON) -m venv $(VENV)
 	@touch $@
@@ -78,5 +95,6 @@ $(VENV)/.colcon: $(VENV)/.installed
 	@echo "== installing colcon and the build tools of ROS 2"
 	@$(BIN)/python -c "from pip._vendor import tomli; print('\n'.join(tomli.load(open('pyproject.toml', 'rb'))['build-system']['requires']))" \
 	  > $(VENV)/build-requires.txt
-	@$(PIP) install -r $(VENV)/build-requires.txt colcon-common-extensions
+	@$(PIP) install -r $(VENV)/build-requires.txt colcon-common-extensions \
+	  ros-kilted-ament-cmake-pytest pytest pytest-timeout hypothesis
 	@touch $@

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -21,6 +22,7 @@ from cc_ros.action import SpatialQuery
 from cc_ros.srv import GetKeyframes
 from model_server import Hang, ModelServer, reply
 from nodes_rig import BAG, START, Onlooker, Program, cc_ros, isolated, until
+from rclpy.action import get_action_server_names_and_types_by_node
 from rclpy.action.server import ActionServer, CancelResponse, GoalResponse, ServerGoalHandle
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.executors import MultiThreadedExecutor
@@ -123,6 +125,29 @@ def test_ask_before_there_are_nodes_says_how_to_start_them(look: Onlooker) -> No
     with cc_ros("ask", "Is 1 left of 2?", "--wait", "0.5") as program:
         assert program.end() == 1
     assert program.text.startswith("cc-ros ask: no cc_reasoner answers on /cc/ask_with_feedback")
+
+
+def test_the_security_policies_allow_each_node_what_it_uses(look: Onlooker, nodes: Program) -> None:
+    """SROS 2 itself cannot be had as a wheel: the policies are held against the graph."""
+    policies = ElementTree.parse(BAG.parents[2] / "config" / "sros2" / "policies.xml")
+    calls = {
+        ("topics", "publish"): look.node.get_publisher_names_and_types_by_node,
+        ("topics", "subscribe"): look.node.get_subscriber_names_and_types_by_node,
+        ("services", "reply"): look.node.get_service_names_and_types_by_node,
+        ("services", "request"): look.node.get_client_names_and_types_by_node,
+        ("actions", "execute"): partial(get_action_server_names_and_types_by_node, look.node),
+    }
+    for name in ("cc_tracker", "cc_keyframes", "cc_reasoner"):
+        profile = policies.find(f".//profile[@node='{name}']")
+        assert profile is not None
+        for (kind, how), used in calls.items():
+            allowed = {rule.text or "" for group in profile.iterfind(f"{kind}[@{how}='ALLOW']") for rule in group}
+            full = {
+                rule.replace("~", f"/robot1/{name}", 1) if rule[0] in "~/" else f"/robot1/{rule}" for rule in allowed
+            }
+            full |= {rule.replace("/robot1/image", "/camera/image_raw") for rule in full}  # as remapped here
+            of_actions = {topic for topic, _ in used(name, "/robot1") if "/_action/" in topic}
+            assert {topic for topic, _ in used(name, "/robot1")} - of_actions <= full, (name, kind, how)
 
 
 def test_a_bag_is_played_into_the_nodes_and_asked_about(look: Onlooker, nodes: Program, server: ModelServer) -> None:
@@ -240,12 +265,13 @@ def test_up_refuses_what_it_cannot_use(arguments: list[str], told: str) -> None:
     assert "Traceback" not in up.text
 
 
+@pytest.mark.timeout(400)  # however slow the machine: the demo itself says when its nodes hang
 def test_the_demo_goes_the_whole_way(tmp_path: Path, server: ModelServer) -> None:
     out = tmp_path / "demo"
     with cc_ros("demo", "--out", str(out)) as demo:
-        assert demo.end(100) == 0, demo.text
+        assert demo.end(390) == 0, demo.text
     assert demo.text.count("geometry") >= 2
-    assert re.search(r"\n(8\d|90) frames tracked", demo.text), demo.text
+    assert "\n90 of 90 frames tracked" in demo.text, demo.text
     assert "No model was asked" in demo.text
     report = (out / "report.html").read_text()
     assert report.count("data:image/jpeg;base64,") >= 4

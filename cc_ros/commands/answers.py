@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -45,9 +44,7 @@ def answered(question: str, answer: Answer) -> Answered:
     return Answered(question, answer.text, answer.source, answer.mark_ids, answer.confidence or None, usage)
 
 
-def ask_all(
-    questions: Sequence[str], settings: ReasonerSettings, keyframes: Keyframes
-) -> tuple[list[Answered], bool]:
+def ask_all(questions: Sequence[str], settings: ReasonerSettings, keyframes: Keyframes) -> tuple[list[Answered], bool]:
     """Ask about what was tracked and print the answers; whatever goes wrong stands in their place.
 
     :return: an answer or a reason for each question, and whether Ctrl-C ended it.

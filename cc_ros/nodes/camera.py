@@ -81,22 +81,26 @@ class ImageInput:
         self, node: Node, transport: str, callback: Callable[[ImageMessage], None], depth: int = SENSOR_QOS.depth
     ) -> None:
         self._node = node
-        self._transport = transport
         self._callback = callback
         self._qos = QoSProfile(depth=depth, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.BEST_EFFORT)
+        names = {"raw": (Image, "image"), "compressed": (CompressedImage, beside(node, "image", "compressed"))}
+        self._topics: dict[type, str] = dict(names[name] for name in names if transport in ("auto", name))
         self._subscriptions: dict[type, Any] = {}
         self.listen()
 
     def listen(self) -> None:
         """Wait on every topic that the transport allows, at first and again when the stream has dried up."""
-        compressed = beside(self._node, "image", "compressed")
-        for kind, topic, name in ((Image, "image", "raw"), (CompressedImage, compressed, "compressed")):
-            if kind not in self._subscriptions and self._transport in ("auto", name):
+        for kind, topic in self._topics.items():
+            if kind not in self._subscriptions:
                 self._subscriptions[kind] = self._node.create_subscription(kind, topic, self._receive, self._qos)
 
     def topics(self) -> list[tuple[str, str]]:
         """Return (resolved name, type) of what it listens to."""
         return [(s.topic_name, f"sensor_msgs/msg/{kind.__name__}") for kind, s in self._subscriptions.items()]
+
+    def publishers(self) -> int:
+        """Return how many publishers there are on the topics that it can listen to; from any thread."""
+        return sum(self._node.count_publishers(self._node.resolve_topic_name(topic)) for topic in self._topics.values())
 
     def _receive(self, message: ImageMessage) -> None:
         # Drivers often publish both; taking the second too would cost its encoding and every frame twice.

@@ -103,6 +103,7 @@ class KeyframesNode(StepNode):
         store = self._keyframes.store
         with self._lock:
             figures: dict[str, object] = {"episode_frames": store.frames_seen, "images_waiting": len(self._images)}
+        figures["publishers"] = self._input.publishers()
         if store.let_go:
             figures["old_marks_dropped_call_cc_reset"] = store.let_go
         return "", figures

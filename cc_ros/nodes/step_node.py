@@ -25,6 +25,7 @@ from cc_ros.settings import knob
 
 WARN_EVERY = 5.0  # seconds between two warnings of one kind
 LONGEST_REASON = 300  # characters of a fault's text on /diagnostics
+INACTIVE = "inactive"  # what a node says on /diagnostics while it does nothing
 STEADY = Clock(clock_type=ClockType.STEADY_TIME)
 
 
@@ -284,7 +285,7 @@ class StepNode(LifecycleNode):
         status.level = DiagnosticStatus.WARN if trouble else DiagnosticStatus.OK
         if broken:
             status.level = DiagnosticStatus.ERROR
-        status.message = broken or trouble or ("running" if self.active else "inactive")
+        status.message = broken or trouble or ("running" if self.active else INACTIVE)
         with self._count_lock:
             reasons = {f"{kind}_last": text for kind, text in {**self._reasons, **self.remarks}.items()}
             pairs: dict[str, object] = {**figures, **self.counters, **reasons}

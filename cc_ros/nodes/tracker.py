@@ -150,7 +150,10 @@ class TrackerNode(StepNode):
         if silent > self._settings.silence:
             trouble = f"no images for {silent:.0f} s"
         spent = sorted(self._durations)
+        with self._wake:
+            waiting = len(self._inbox) + (self._at_work is not None)
         figures: dict[str, object] = {"backend": self._settings.backend, **tracker, "episode_frames": self._index}
+        figures |= {"publishers": self._images.publishers(), "waiting": waiting}
         if spent:
             figures["ms_median"] = f"{1e3 * spent[len(spent) // 2]:.1f}"
             figures["ms_p95"] = f"{1e3 * spent[int(len(spent) * 0.95)]:.1f}"

@@ -7,8 +7,9 @@ import threading
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from cc_ros.dds import prepare
 from cc_ros.errors import SourceError
@@ -21,6 +22,7 @@ if TYPE_CHECKING:  # rosbags is needed to play, not to name the options of it
 
 CLOCK_PERIOD = 0.01  # seconds of wall time between messages on /clock
 PROGRESS_PERIOD = 0.2  # seconds of wall time
+PACE_PERIOD = 0.005  # seconds between two questions whether to wait any longer
 SETTLE = 1.0  # seconds without a new subscriber after which waiting for more ends
 
 
@@ -34,6 +36,16 @@ class PlaySettings:
     start: float = knob(0.0, "seconds of the bag to leave out at its beginning", ge=0)
     duration: float = knob(0.0, "seconds of the bag to play; 0 = to its end", ge=0)
     wait: float = knob(0.0, "at most so many seconds to wait for subscribers first; 0 = begin at once", ge=0)
+
+
+class Pace(Protocol):
+    """Lets a listener hold the recording back, so that it gets every message however slow it is."""
+
+    def hold(self, topic: str, raw: bytes) -> bool:
+        """Return whether a message in CDR, by its recorded topic, has to wait; the bag's time stands still then."""
+
+    def done(self) -> bool:
+        """Return whether all that was played has arrived; what is sent last is lost when its publisher goes at once."""
 
 
 @dataclass
@@ -64,6 +76,7 @@ def play(
     remap: Mapping[str, str] | None = None,
     stop: threading.Event | None = None,
     progress: Callable[[Played], None] | None = None,
+    pace: Pace | None = None,
 ) -> Played:
     """Publish the messages of a bag at the pace of their recording, until its end or until ``stop`` is set.
 
@@ -72,6 +85,7 @@ def play(
     :param topics: play only these; empty = all.
     :param remap: recorded topic -> the topic to publish on.
     :param progress: called now and then, and once at the end.
+    :param pace: whom to wait for, before each message and at the end.
     :raises SourceError: the bag cannot be read, ends before the start, lacks a topic that was asked for, or has none
         that can be played.
     """
@@ -96,7 +110,7 @@ def play(
         rclpy.init(context=context, signal_handler_options=SignalHandlerOptions.NO)
         try:
             node = rclpy.create_node("cc_player", context=context, enable_rosout=False, start_parameter_services=False)
-            player = _Player(bag, node, settings, stop or threading.Event(), progress)
+            player = _Player(bag, node, settings, stop or threading.Event(), progress, pace)
             player.advertise(chosen, renamed)
             player.run()
             return player.played
@@ -114,12 +128,14 @@ class _Player:
         settings: PlaySettings,
         stop: threading.Event,
         progress: Callable[[Played], None] | None,
+        pace: Pace | None,
     ) -> None:
         self._bag = bag
         self._node = node
         self._settings = settings
         self._stop = stop
         self._progress = progress
+        self._pace = pace
         self._publishers: dict[int, Any] = {}
         self._connections: list[Connection] = []
         self._latched: list[Connection] = []
@@ -171,6 +187,9 @@ class _Player:
             self._one_pass(begin, end)
             if not self._settings.loop or self.played.messages == before:
                 break
+        if self._pace is not None:
+            pace = self._pace
+            self._wait_while(lambda: not pace.done())
         for publisher in set(self._publishers.values()):
             if not self._stop.is_set():
                 publisher.wait_for_all_acked(Duration(seconds=1))
@@ -182,10 +201,24 @@ class _Player:
             due = origin + (stamp - begin) * 1e-9 / self._settings.rate
             if not self._sleep_until(due, stamp):
                 return
+            if self._pace is not None:
+                hold = partial(self._pace.hold, connection.topic, raw)
+                origin += self._wait_while(hold)
+                if self._stop.is_set():
+                    return
+            due = origin + (stamp - begin) * 1e-9 / self._settings.rate
             self.played.worst_delay = max(self.played.worst_delay, time.monotonic() - due)
             self._publish(connection, raw)
             self.played.position = (stamp - self._bag.start) * 1e-9
         self.played.passes += 1
+
+    def _wait_while(self, condition: Callable[[], bool]) -> float:
+        """Wait, unless stopped, and return for how many seconds of wall time."""
+        begun = time.monotonic()
+        while condition() and not self._stop.wait(PACE_PERIOD):
+            if time.monotonic() >= self._next_progress:
+                self._tell()
+        return time.monotonic() - begun
 
     def _publish(self, connection: Connection, raw: bytes) -> None:
         self._publishers[connection.id].publish(bytes(raw))

@@ -42,7 +42,7 @@ def random_walk(links: csr_matrix, area: np.ndarray, odds: np.ndarray) -> np.nda
 
 
 def drawn(rows: np.ndarray, share: np.ndarray, ids: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Return the ids in an image of the same size or a larger one: of the object whose share, interpolated, is above one half.
+    """Return the ids in an image no smaller than the map: of the object whose share, interpolated, is above one half.
 
     :param rows: HxW int32, regions; -1 is the last one.
     :param share: r x n float32, 0..1, how much each region is each object; only one has more than one half of it.
