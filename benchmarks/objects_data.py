@@ -20,8 +20,8 @@ HELD_OUT = 5  # every so many photographs, the last of them, nothing is learned 
 # COCO's stuff that a robot's owner would call an object.
 OBJECT_STUFF = {
     "banner", "blanket", "cardboard", "counter", "curtain", "door-stuff", "flower", "fruit", "light", "mirror-stuff",
-    "pillow", "shelf", "tent", "towel", "window-blind", "window-other", "table-merged", "cabinet-merged", "paper-merged",
-    "food-other-merged", "rug-merged",
+    "pillow", "shelf", "tent", "towel", "window-blind", "window-other", "table-merged", "cabinet-merged",
+    "paper-merged", "food-other-merged", "rug-merged",
 }  # fmt: skip
 
 

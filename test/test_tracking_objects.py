@@ -147,6 +147,16 @@ def test_images_of_any_shape_can_be_seen(size: tuple[int, int]) -> None:
     assert all(np.isfinite(part).all() for part in (said.pixels, said.cells, said.features))
 
 
+def test_opencv_and_onnx_runtime_see_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("onnxruntime")
+    image = cv2.resize(np.random.default_rng(1).integers(0, 255, (6, 8, 3), np.uint8), (640, 480))
+    one = ObjectNetwork()(image)
+    monkeypatch.setattr("cc_ros.tracking.objects.network.find_spec", lambda name: None)
+    other = ObjectNetwork()(image)
+    for name in ("pixels", "cells", "features"):
+        assert np.abs(getattr(one, name) - getattr(other, name)).max() < 1e-3
+
+
 def test_the_network_that_comes_with_the_package_sees_a_box_and_not_the_wall() -> None:
     rng = np.random.default_rng(3)
     image = np.clip(rng.normal(170, 3, (480, 640, 3)), 0, 255).astype(np.uint8)

@@ -72,14 +72,14 @@ def test_ids_are_given_once_and_statuses_tell_what_happened() -> None:
     book = TrackBook(max_lost=1)
     keys = np.zeros((40, 40), np.int32)
     track = book.open(0.0)
-    book.judge(track, objectness=0.81, held=1.0, stamp=0.0, average=0.5, at_once=True)
+    book.judge(track, objectness=0.5, held=0.81, stamp=0.0, average=0.5, at_once=True)
     keys[:20] = track.key
     seen = []
     for stamp, shown in enumerate((keys, keys, keys * 0, keys)):
         book.measure(book.ids(shown), float(stamp))
         seen.append(book.report()[0].status)
     assert seen == [TrackStatus.NEW, TrackStatus.VISIBLE, TrackStatus.LOST, TrackStatus.RECOVERED]
-    assert math.isclose(book.report()[0].confidence, 0.9)
+    assert math.isclose(book.report()[0].confidence, 0.8 * 0.9)
     other = book.open(5.0)
     book.judge(other, objectness=0.9, held=1.0, stamp=5.0, average=0.5, at_once=True)
     assert (track.id, other.id) == (1, 2)

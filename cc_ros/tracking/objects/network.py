@@ -1,9 +1,14 @@
-"""The network that sees objects in an image, run by OpenCV; its weights come with the package (see NOTICE)."""
+"""The network that sees objects in an image; its weights come with the package (see NOTICE).
+
+ONNX Runtime runs it where it is installed, in about half the time that OpenCV takes, which is there everywhere.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
+from importlib.util import find_spec
 
 import cv2
 import numpy as np
@@ -55,15 +60,15 @@ class ObjectNetwork:
     """
 
     def __init__(self) -> None:
-        weights = files(__package__).joinpath("objects.npz")
-        with weights.open("rb") as file:
-            self._net = cv2.dnn.readNetFromONNX(_model(dict(np.load(file))))
+        with files(__package__).joinpath("objects.npz").open("rb") as file:
+            model = _model(dict(np.load(file)))
+        self._run = _in_onnx_runtime(model) if find_spec("onnxruntime") else _in_opencv(model)
 
     def __call__(self, image: np.ndarray) -> Seen:
         """Return what is seen in an image (HxWx3 uint8 BGR)."""
         size = input_size(image.shape[1], image.shape[0])
-        self._net.setInput(cv2.dnn.blobFromImage(cv2.resize(image, size, interpolation=cv2.INTER_AREA)))
-        return Seen(*(out[0] for out in self._net.forward(_OUTPUTS)))
+        blob = cv2.dnn.blobFromImage(cv2.resize(image, size, interpolation=cv2.INTER_AREA))
+        return Seen(*(out[0] for out in self._run(blob)))
 
     def regions(self, image: np.ndarray) -> np.ndarray:
         """Return HxW int32: 0 = background, 1.. = objects, the surest first, for an HxWx3 uint8 BGR image."""
@@ -81,14 +86,34 @@ def input_size(width: int, height: int) -> tuple[int, int]:
     )
 
 
-def _model(parts: dict[str, np.ndarray]) -> np.ndarray:
-    """Return a whole ONNX model (uint8) for a graph without its weights, and these in half precision.
+def _in_opencv(model: bytes) -> Callable[[np.ndarray], Sequence[np.ndarray]]:
+    net = cv2.dnn.readNetFromONNX(np.frombuffer(model, np.uint8))
+
+    def run(blob: np.ndarray) -> Sequence[np.ndarray]:
+        net.setInput(blob)
+        return net.forward(_OUTPUTS)
+
+    return run
+
+
+def _in_onnx_runtime(model: bytes) -> Callable[[np.ndarray], Sequence[np.ndarray]]:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1  # the flow is found on another core meanwhile
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    return lambda blob: session.run(_OUTPUTS, {"image": blob})
+
+
+def _model(parts: dict[str, np.ndarray]) -> bytes:
+    """Return a whole ONNX model for a graph without its weights, and these in half precision.
 
     Half precision halves the package, but OpenCV 4.6 does not read it. Encoded messages that follow each other are
     merged by every reader of protocol buffers, so that the weights can be appended to the graph.
     """
     tensors = b"".join(_field(5, _tensor(name, value)) for name, value in parts.items() if name != "graph")
-    return np.frombuffer(parts["graph"].tobytes() + _field(7, tensors), np.uint8)
+    return parts["graph"].tobytes() + _field(7, tensors)
 
 
 def _tensor(name: str, value: np.ndarray) -> bytes:
