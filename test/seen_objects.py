@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import cv2
 import numpy as np
 
 from cc_ros.tracking.objects.instances import CELL, CELL_CHANNELS, FEATURES, PIXEL_CHANNELS, STRIDE
@@ -33,6 +34,7 @@ def seen(masks: Sequence[np.ndarray], qualities: Sequence[float], looks: Sequenc
     assert len(masks) <= FEATURES
     for n, (mask, quality) in enumerate(zip(masks, qualities, strict=True)):
         pixels[0][mask] = 6
+        pixels[1][cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)) > 0] = -0.22
         pixels[2 + n] = np.where(mask, 1, -1)
         y, x = (round(float(v.mean()) * STRIDE / CELL - 0.25) for v in np.nonzero(mask))
         cells[:, y, x] = 0

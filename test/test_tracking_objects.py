@@ -65,7 +65,7 @@ def test_a_part_of_a_better_object_is_none_and_a_thing_on_it_is_one_if_it_is_bet
 
 
 def test_what_continues_a_track_keeps_its_key_and_needs_less_to_be_believed() -> None:
-    said = seen([CUP, OTHER], [0.25, 0.2])
+    said = seen([CUP, OTHER], [0.15, 0.15])
     (found,) = match(said, large(CUP, 7), {7: 0.8}, 0.001)
     assert (found.key, found.seen) == (7, True) and found.held > 0.9
 

@@ -14,7 +14,7 @@ from cc_ros.tracking.label_maps import compact
 from cc_ros.tracking.objects.instances import candidates
 from cc_ros.tracking.objects.network import Seen
 
-_NEW, _KNOWN = 0.30, 0.15  # least scores of a new object, and of one that continues a track
+_NEW, _KNOWN = 0.20, 0.12  # least scores of a new object, and of one that continues a track
 _SUPPORT = 0.3  # what a candidate gains that continues a track
 _SAME, _INSIDE, _LEFT = 0.5, 0.75, 0.5  # as in ``instances``
 _CONTINUES, _COVERS = 0.3, 0.6  # IoU, or share of a track inside a candidate, from which it continues the track
