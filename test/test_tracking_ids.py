@@ -32,26 +32,6 @@ def test_views_know_a_united_track_by_its_new_name() -> None:
     assert (memory.recall(texture) == 3).mean() > 0.9
 
 
-def room(x: int) -> np.ndarray:
-    """A rug on a floor, and a pole before it that is as high as the picture."""
-    grain = np.random.default_rng(0).integers(-4, 5, (240, 900, 1))
-    image = np.full((240, 900, 3), (200, 205, 210))
-    image[150:] = (110, 150, 180)
-    image[170:225, 330:620] = (40, 40, 190)
-    image[60:240, 460:480] = (90, 30, 20)
-    return np.clip(image + grain, 0, 255).astype(np.uint8)[:, x : x + 320]
-
-
-@pytest.mark.parametrize("fps", [10, 30, 60])
-def test_a_rug_behind_a_pole_is_one_object_from_entering_to_leaving(fps: int) -> None:
-    tracker, ids = FlowTracker(), []
-    for i in range(round(2 * fps)):
-        x = round(60 + 500 * i / (2 * fps))
-        labels = tracker.step(Frame(room(x), i / fps)).labels
-        ids += [int(labels[200, column - x]) for column in (400, 540) if 20 < column - x < 300]
-    assert len(set(ids)) == 1 and ids[0] > 0
-
-
 def test_what_is_gone_for_long_is_not_judged_anew_by_one_look() -> None:
     book = TrackBook(max_lost=5)
     track, other = book.open(0.0), book.open(0.0)
