@@ -64,6 +64,16 @@ def test_a_remembered_view_says_nothing_where_something_else_is_seen_now() -> No
     assert (known[:70] == 7).mean() > 0.9
 
 
+def room(x: int) -> np.ndarray:
+    """A rug on a floor, and a pole before it that is as high as the picture."""
+    grain = np.random.default_rng(0).integers(-4, 5, (240, 900, 1))
+    image = np.full((240, 900, 3), (200, 205, 210))
+    image[150:] = (110, 150, 180)
+    image[170:225, 330:620] = (40, 40, 190)
+    image[60:240, 460:480] = (90, 30, 20)
+    return np.clip(image + grain, 0, 255).astype(np.uint8)[:, x : x + 320]
+
+
 @pytest.mark.parametrize("stamps", [[0.0] * 6, [5.0, 4.0, 3.0, 2.0, 1.0, 0.0], [0.0, 100.0, 100.0, 3.0, 3.1, 3.2]])
 def test_stamps_that_stand_still_or_run_back_break_nothing(stamps: list[float]) -> None:
     tracker = FlowTracker()
