@@ -29,7 +29,6 @@ demo: $(VENV)/.installed
 test: $(VENV)/.testable
 	$(BIN)/python -m pytest
 
-# The constraints reach the isolated environment that compiles the interfaces as well, hence PIP_CONSTRAINT.
 test-lowest: export PIP_CONSTRAINT = $(abspath test/lowest.txt)
 test-lowest:
 	$(MAKE) VENV=.venv-lowest PYTHON=$(call CHOOSE,12,python3.12 python3.11 python3.10) .venv-lowest/.pytest
@@ -80,9 +79,12 @@ $(VENV)/.installed: $(VENV)/.made $(INTERFACES)
 	@$(PIP) install -e .
 	@touch $@
 
-$(VENV)/.testable: $(VENV)/.installed
-	@echo "== installing what the tests need: torch and SAM 2 (once, some minutes)"
+$(VENV)/.pytest: $(VENV)/.installed
 	@$(EXTRA) '"test"' > $(VENV)/test.txt && $(PIP) install -r $(VENV)/test.txt
+	@touch $@
+
+$(VENV)/.testable: $(VENV)/.pytest
+	@echo "== installing what the tests need: torch and SAM 2 (once, some minutes)"
 	@$(PIP) install $(TORCH) 'setuptools<80' wheel
 	@SAM2_BUILD_CUDA=0 $(PIP) install --no-build-isolation sam2==1.1.0 $(TORCH)
 	@touch $@

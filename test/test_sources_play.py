@@ -102,7 +102,7 @@ def test_messages_arrive_complete_in_order_and_at_the_recorded_pace(
     played = play(bag, PlaySettings(wait=15), progress=lambda p: steps.append(p.position))
     heard = listener.heard()
     assert [round(stamp - EPOCH, 3) for _, stamp, _ in heard] == [round(i * 0.05, 3) for i in range(20)]
-    assert heard[-1][2] - heard[0][2] == pytest.approx(0.95, abs=0.2)
+    assert 0.85 < heard[-1][2] - heard[0][2] < 0.95 + played.worst_delay + 0.3  # a busy machine is late
     assert (played.messages, played.passes, played.left_out) == (20, 1, {})
     assert steps == sorted(steps)
     assert steps[-1] == pytest.approx(0.95)
@@ -112,10 +112,11 @@ def test_rate_start_duration_and_remapping(tmp_path: Path, listen: Any) -> None:
     bag = write_bag(tmp_path / "bag", images(40))
     listener = listen(("/robot/camera", *IMAGES[1:]), count=20)
     settings = PlaySettings(rate=2.0, start=0.5, duration=1.0, wait=15)
-    assert play(bag, settings, remap={"image": "robot/camera"}).messages == 20
+    played = play(bag, settings, remap={"image": "robot/camera"})
+    assert played.messages == 20
     heard = listener.heard()
     assert [round(stamp - EPOCH, 3) for _, stamp, _ in heard] == [round(0.5 + i * 0.05, 3) for i in range(20)]
-    assert heard[-1][2] - heard[0][2] == pytest.approx(0.475, abs=0.15)
+    assert 0.4 < heard[-1][2] - heard[0][2] < 0.475 + played.worst_delay + 0.3  # a busy machine is late
 
 
 def test_a_loop_runs_backwards_in_time_until_it_is_stopped(tmp_path: Path, listen: Any) -> None:
