@@ -19,6 +19,7 @@ from cc_ros.tracking.propagation import Propagator, warp
 from cc_ros.tracking.recovery import Recovery
 from cc_ros.tracking.tracks import TrackBook
 
+_SAMPLE = 8  # every so many pixels are enough to know how the scene moves
 _FADE = 1.0  # a second, how fast a track that is only carried loses its score
 
 
@@ -57,6 +58,7 @@ class OpenScene:
         self._grey: np.ndarray | None = None
         self._looked = -math.inf
         self._fresh = False  # the last frame was looked at
+        self._shift = np.zeros(2)  # shares of the image (x, y) that the scene has moved by since the first frame
         self._beside = ThreadPoolExecutor(max_workers=1)  # the network works while OpenCV finds the flow
 
     def step(self, image: np.ndarray, stamp: float, frame: Frame | None = None) -> np.ndarray:
@@ -86,7 +88,9 @@ class OpenScene:
             return np.zeros(grey.shape, np.int32)
         if grey.shape != self._grey.shape:
             return cv2.resize(self._keys, grey.shape[::-1], interpolation=cv2.INTER_NEAREST)
-        return warp(self._keys, self._propagator.motion(self._grey, grey).flow, replicate=outside)
+        flow = self._propagator.motion(self._grey, grey).flow
+        self._shift -= np.median(flow[::_SAMPLE, ::_SAMPLE].reshape(-1, 2), axis=0) / grey.shape[::-1]
+        return warp(self._keys, flow, replicate=outside)
 
     def _look(self, image: np.ndarray, grey: np.ndarray, stamp: float, frame: Frame | None) -> np.ndarray:
         seeing = self._beside.submit(self._network, image if frame is None else frame.image)
@@ -129,19 +133,27 @@ class OpenScene:
         masks = np.array([one.odds > 0 for one in found]).reshape(len(found), *seen.pixels.shape[1:])
         looks = descriptors(seen.features, masks)
         present = {one.key for one in found}
+        missed = {key for key in self._book.tracks if key not in present and self._in_view(key)}
         for one, look in zip(found, looks, strict=True):
             track = self._book.tracks[one.key] if one.key else self._book.open(stamp)
             one.key = track.key
             if one.seen:
                 track.seen += 1
                 track.remember(look)
+                y, x = np.nonzero(one.odds > 0)
+                track.place = np.array([x.mean() / one.odds.shape[1], y.mean() / one.odds.shape[0]]) - self._shift
             if not track.id and track.seen > 1:
-                gone = self._book.known_again(track, present)
+                gone = self._book.known_again(track, missed)
                 if gone is not None:
                     self._recovery.rename(track.key, gone.key)
                     self._places.rename(track.key, gone.key)
                     self._book.unite(gone.key, track.key)
                     gone.seen, one.key, track = track.seen, gone.key, gone
-                    present.add(gone.key)
+                    missed.discard(gone.key)
             track.score = one.score
             self._book.judge(track, one.score, one.held, stamp, self._judge_time, at_once=first)
+
+    def _in_view(self, key: int) -> bool:
+        """Return whether the place where a track was seen last is in view, as far as the motion of the scene tells."""
+        place = self._book.tracks[key].place
+        return place is not None and bool(((place + self._shift > 0) & (place + self._shift < 1)).all())

@@ -33,6 +33,7 @@ class TrackState:
     :param score: 0..1, the same in the last look; it fades while the thing is only carried.
     :param seen: looks in which the network saw it.
     :param look: c float32, unit vector, how it looks to the network; None = not seen yet.
+    :param place: x, y of its centre when it was seen last, as if the scene had not moved since the first frame.
     :param peak: share of the image, the largest that it was.
     :param held: 0..1, how well the carried mask agrees with the image, averaged over time.
     """
@@ -47,6 +48,7 @@ class TrackState:
     score: float = 0.0
     seen: int = 0
     look: np.ndarray | None = None
+    place: np.ndarray | None = None
     peak: float = 0.0
     held: float = 0.0
     judged: float = -math.inf
@@ -126,10 +128,11 @@ class TrackBook:
         if not track.id and (at_once or proven):
             track.id, track.named, track.turn = self._pool.take(), stamp, self._pool.given
 
-    def known_again(self, track: TrackState, present: Collection[int]) -> TrackState | None:
-        """Return the lost object that a new track clearly is, by its looks alone; None where there is none.
+    def known_again(self, track: TrackState, missed: Collection[int]) -> TrackState | None:
+        """Return the lost object that a new track clearly is, by its looks; None where there is none.
 
-        :param present: keys of the tracks in view. What looks like one of them is not taken for a lost one.
+        :param missed: keys of the tracks that are not where they were, though that place is in view. What is lost
+            since the camera turned away may still be there: what looks like it is another one until its place is seen.
         """
         if track.look is None:
             return None
@@ -139,7 +142,7 @@ class TrackBook:
         alike = np.stack([t.look for t in others if t.look is not None]) @ track.look
         best = int(alike.argmax())
         rest = np.delete(alike, best).max(initial=-1.0)
-        lost = others[best].key not in present
+        lost = others[best].key in missed
         return others[best] if lost and alike[best] > _ALIKE and alike[best] > rest + _CLEARLY else None
 
     def unite(self, one: int, other: int) -> tuple[int, int]:
