@@ -117,8 +117,9 @@ def supported(seen: Seen, carried: np.ndarray, count: int) -> dict[int, np.ndarr
         mine = (small == k + 1).ravel().astype(np.float32)
         both = masks @ mine
         iou = both / np.maximum(area + mine.sum() - both, 1)
-        if len(iou) and iou.max() > _SAME:
-            found[k] = odds[int((iou * score).argmax())]
+        fits = iou > _CONTINUES
+        if fits.any():
+            found[k] = odds[int(np.where(fits, iou * score, 0).argmax())]
     return found
 
 

@@ -20,6 +20,7 @@ from cc_ros.tracking.recovery import Recovery
 from cc_ros.tracking.tracks import TrackBook
 
 _SAMPLE = 8  # every so many pixels are enough to know how the scene moves
+_UNLIKE = 0.5  # cosine of two looks below which they are of two things: 95 of 100 of one thing are above 0.7
 _FADE = 1.0  # a second, how fast a track that is only carried loses its score
 
 
@@ -107,7 +108,7 @@ class OpenScene:
         scores = {key: fade * track.score for key, track in self._book.tracks.items()}
         found = match(seen, prior, scores, self._min_area, view)
         self._judge(found, seen, stamp)
-        keys = paint(found, prior)
+        keys = paint([one for one in found if one.key], prior)
         self._recovery.remember(keys)
         self._places.remember(keys)
         self._book.prune(set(compact(keys)[0].tolist()))
@@ -135,6 +136,11 @@ class OpenScene:
         present = {one.key for one in found}
         missed = {key for key in self._book.tracks if key not in present and self._in_view(key)}
         for one, look in zip(found, looks, strict=True):
+            known = self._book.tracks[one.key].look if one.key else None
+            if known is not None and look @ known < _UNLIKE:  # flow, or a view, has put the track onto something else
+                one.key = 0
+                if not one.seen:
+                    continue
             track = self._book.tracks[one.key] if one.key else self._book.open(stamp)
             one.key = track.key
             if one.seen:

@@ -18,6 +18,7 @@ _LOOKS = 0.2  # share that a new look has in how an object looks
 # Expected IoU with a real object, averaged over looks, and the share of such masks that lie on an object, measured on
 # photographs that the network has not learned from (``benchmarks/tracking.py --only photos``).
 _EXPECTED, _RIGHT = (0.0, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0), (0.0, 0.45, 0.6, 0.7, 0.8, 0.95, 1.0)
+_OFTEN, _LASTING = 0.1, 10.0  # what an object gains by being seen in many looks, and how many make most of it
 _SLIVER, _SLIVER_OF_PEAK = 0.001, 0.02  # shares of the image and of the largest size below which nothing is shown
 
 
@@ -59,8 +60,9 @@ class TrackState:
 
     @property
     def confidence(self) -> float:
-        """How sure the tracker is that the mask is on this object: it looks like one and is held well."""
-        return float(np.interp(self.objectness, _EXPECTED, _RIGHT)) * math.sqrt(self.held) if self.area else 0.0
+        """How sure the tracker is that the mask is on this object: it looks like one, often did, and is held well."""
+        looks = self.objectness + _OFTEN * (1 - math.exp(-self.seen / _LASTING))
+        return float(np.interp(looks, _EXPECTED, _RIGHT)) * math.sqrt(self.held) if self.area else 0.0
 
     def remember(self, look: np.ndarray) -> None:
         """Take a new look (c float32, unit vector) into account."""
