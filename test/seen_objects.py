@@ -45,6 +45,11 @@ def seen(masks: Sequence[np.ndarray], qualities: Sequence[float], looks: Sequenc
     return Seen(pixels, cells, features)
 
 
+def nothing() -> Seen:
+    """Return what is seen where there is nothing."""
+    return seen([], [])
+
+
 class ScriptedNetwork:
     """Says in turn what it was told to, the last for ever."""
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from seen_objects import SHAPE, ScriptedNetwork, block, seen
+from seen_objects import SHAPE, ScriptedNetwork, block, nothing, seen
 
 from cc_ros.frame import Frame
 from cc_ros.tracking.flow import FlowTracker
@@ -72,12 +72,12 @@ def test_what_continues_a_track_keeps_its_key_and_needs_less_to_be_believed() ->
 
 def test_what_is_not_seen_is_carried_while_its_score_lasts() -> None:
     thing = seen([CUP], [0.9])
-    nothing = Seen(thing.pixels, np.full_like(thing.cells, -30), thing.features)
-    (found,) = match(nothing, large(CUP, 7), {7: 0.5}, 0.001)
+    unseen = Seen(thing.pixels, np.full_like(thing.cells, -30), thing.features)
+    (found,) = match(unseen, large(CUP, 7), {7: 0.5}, 0.001)
     assert (found.key, found.seen) == (7, False)
     assert iou(paint([found], large(CUP, 7)) == 7, large(CUP) > 0) == 1
-    assert match(nothing, large(CUP, 7), {7: 0.1}, 0.001) == []
-    assert match(Seen.nothing(), large(CUP, 7), {7: 0.5}, 0.001) == []  # and while something is there
+    assert match(unseen, large(CUP, 7), {7: 0.1}, 0.001) == []
+    assert match(nothing(), large(CUP, 7), {7: 0.5}, 0.001) == []  # and while something is there
 
 
 def test_a_track_of_which_more_comes_into_view_grows() -> None:
@@ -103,7 +103,7 @@ def ids(of: OpenScene, stamp: float) -> set[int]:
 
 @pytest.mark.parametrize(("fps", "frames", "looks"), [(30, 31, 11), (10, 11, 6), (5, 6, 6)])
 def test_looks_leave_time_to_the_frames_between_unless_frames_are_rare(fps: int, frames: int, looks: int) -> None:
-    network = ScriptedNetwork(Seen.nothing())
+    network = ScriptedNetwork(nothing())
     of = scene(network)
     for i in range(frames):
         of.step(IMAGE, i / fps)

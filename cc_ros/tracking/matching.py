@@ -54,45 +54,60 @@ def match(
     odds, score = candidates(seen.pixels, seen.cells)
     if view:
         odds, score = with_parts(odds, score, view)
-    shape = odds.shape[1:]
+    n, shape = len(odds), odds.shape[1:]
     keys, index = compact(cv2.resize(prior, shape[::-1], interpolation=cv2.INTER_NEAREST))
     tracks = keys[keys > 0]
     carried = (tracks[:, None, None] == keys[index]) if len(tracks) else np.zeros((0, *shape), bool)
-    flat = np.concatenate([odds > 0, carried]).reshape(len(odds) + len(tracks), shape[0] * shape[1]).astype(np.float32)
-    both, area = flat @ flat.T, flat.sum(axis=1)
-    iou = both / np.maximum(area[:, None] + area - both, 1)
-    n = len(odds)
+    # Masks that were seen, then those that were carried, one to a row.
+    masks = np.concatenate([odds > 0, carried]).reshape(n + len(tracks), shape[0] * shape[1])
+    both, area, iou = _overlaps(masks.astype(np.float32))
     known = np.array([scores.get(int(key), 0.0) for key in tracks], np.float32)
-    thing = flat[n:] @ seen.thing.ravel() / np.maximum(area[n:], 1)
-    base = np.concatenate([score, np.where(thing > _CARRIED_THING, known, 0)])
-    rank = base.copy()
-    if len(tracks):
-        overlap = iou[:n, n:]
-        rank[:n] += _SUPPORT * (overlap * np.minimum(2 * known, 1)).max(axis=1)
-        again = np.where(overlap > _SAME, known, 0).max(axis=1)
-        rank[:n] = np.maximum(rank[:n], again + 0.1 * score)  # what is seen again is drawn anew, however sure it was
-    free, used = np.ones(flat.shape[1], bool), set[int]()
+    on_things = masks[n:] @ seen.thing.ravel() / np.maximum(area[n:], 1) > _CARRIED_THING
+    sure = np.concatenate([score, known * on_things])
+    free, used = np.ones(masks.shape[1], bool), set[int]()
     kept: list[int] = []
     found: list[Match] = []
-    for one in np.argsort(-rank, kind="stable").tolist():
-        if (one >= n and one - n in used) or area[one] == 0 or base[one] < _KNOWN:
+    for one in np.argsort(-_ranks(sure, iou[:n, n:], known), kind="stable").tolist():
+        if (one >= n and one - n in used) or area[one] == 0 or sure[one] < _KNOWN:
             continue
         if kept and ((iou[one, kept] > _SAME) | (both[one, kept] > _INSIDE * area[one])).any():
             continue
-        mine = flat[one] > 0
-        if (mine & free).sum() < _LEFT * area[one]:
+        if (masks[one] & free).sum() < _LEFT * area[one]:
             continue
         track = one - n if one >= n else _continued(iou[one, n:], both[one, n:] / np.maximum(area[n:], 1), used)
-        if track is None and (base[one] < _NEW or area[one] < least * flat.shape[1]):
-            continue
-        if track is not None:
+        if track is None:
+            if sure[one] < _NEW or area[one] < least * masks.shape[1]:
+                continue
+            key, held = 0, 1.0
+        else:
             used.add(track)
+            key, held = int(tracks[track]), float(iou[one, n + track])
         mask = odds[one] if one < n else np.where(carried[one - n], _CARRIED_ODDS, -_CARRIED_ODDS).astype(np.float32)
-        held = float(iou[one, n + track]) if track is not None else 1.0
-        found.append(Match(int(tracks[track]) if track is not None else 0, mask, float(base[one]), held, one < n))
+        found.append(Match(key, mask, float(sure[one]), held, one < n))
         kept.append(one)
-        free &= ~mine
+        free &= ~masks[one]
     return found
+
+
+def _overlaps(masks: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return for masks (m x pixels float32, 0 or 1) what pairs share (m x m), the areas (m), and the IoU (m x m)."""
+    both, area = masks @ masks.T, masks.sum(axis=1)
+    return both, area, both / np.maximum(area[:, None] + area - both, 1)
+
+
+def _ranks(sure: np.ndarray, overlap: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Return by which mask goes before which (n seen, then t carried ones).
+
+    :param sure: n + t, how likely each is one whole object.
+    :param overlap: n x t, IoU of what was seen with what was carried.
+    :param known: t, how sure the tracks were.
+    """
+    rank, n = sure.copy(), len(overlap)
+    if len(known):
+        rank[:n] += _SUPPORT * (overlap * np.minimum(2 * known, 1)).max(axis=1)
+        again = np.where(overlap > _SAME, known, 0).max(axis=1)  # is drawn anew, however sure it was
+        rank[:n] = np.maximum(rank[:n], again + 0.1 * sure[:n])
+    return rank
 
 
 def _continued(iou: np.ndarray, covered: np.ndarray, used: set[int]) -> int | None:

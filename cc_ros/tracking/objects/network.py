@@ -13,7 +13,7 @@ from importlib.util import find_spec
 import cv2
 import numpy as np
 
-from cc_ros.tracking.objects.instances import CELL_CHANNELS, PIXEL_CHANNELS, instances, sigmoid
+from cc_ros.tracking.objects.instances import instances, sigmoid
 
 _SIDE = 384  # pixels; the longer side of what the network sees
 _MULTIPLE = 32  # its sides are multiples of this
@@ -33,24 +33,10 @@ class Seen:
     cells: np.ndarray
     features: np.ndarray
 
-    @classmethod
-    def nothing(cls) -> Seen:
-        """Return what is seen where there is nothing."""
-        return cls(
-            np.full((PIXEL_CHANNELS, 8, 8), -30, np.float32),
-            np.full((CELL_CHANNELS, 4, 4), -30, np.float32),
-            np.zeros((1, 2, 2), np.float32),
-        )
-
     @property
     def thing(self) -> np.ndarray:
         """How likely each pixel (h x w float32, 0..1) is a part of an object rather than of what is around them."""
         return sigmoid(self.pixels[0])
-
-    @property
-    def boundary(self) -> np.ndarray:
-        """How likely each pixel (h x w float32, 0..1) lies where one thing ends."""
-        return sigmoid(self.pixels[1])
 
 
 class ObjectNetwork:
