@@ -278,3 +278,12 @@ def test_the_demo_goes_the_whole_way(tmp_path: Path, server: ModelServer) -> Non
     assert "Traceback" not in (out / "nodes.log").read_text()
     children = [p for p in psutil.Process(os.getpid()).children(recursive=True) if p.status() != psutil.STATUS_ZOMBIE]
     assert not [p for p in children if str(out) in " ".join(p.cmdline())]
+
+
+def test_a_demo_that_is_told_to_end_takes_its_nodes_along(tmp_path: Path) -> None:
+    with cc_ros("demo", "--out", str(tmp_path / "demo")) as demo:
+        demo.wait_for("starting")
+        (nodes,) = psutil.Process(demo.process.pid).children()
+        demo.signal(signal.SIGTERM)
+        assert demo.end(40) == 130, demo.text
+    assert not nodes.is_running()
