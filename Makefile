@@ -40,9 +40,9 @@ lint: $(VENV)/.lintable
 	$(BIN)/mypy
 
 # The other way to install, as on a robot: colcon, here against the ROS 2 wheels, plain and with symlinks. `colcon test`
-# is tried with one file of the tests, since `make test` runs them all.
+# is tried with one file of the tests, since `make test` runs them all; CI is emptied, as what torch is for is not there yet.
 COLCON = PATH="$(abspath $(BIN)):$$PATH" AMENT_PREFIX_PATH=$(abspath $(VENV)) CMAKE_PREFIX_PATH=$(abspath $(VENV)) \
-  PYTEST_ADDOPTS="-k test_launch" $(BIN)/colcon --log-base build/colcon/log
+  CI= PYTEST_ADDOPTS="-k test_launch" $(BIN)/colcon --log-base build/colcon/log
 colcon: $(VENV)/.colcon
 	@rm -rf build/colcon
 	@for how in "" --symlink-install; do \
