@@ -11,12 +11,11 @@ import numpy as np
 from cc_ros.tracking.depth import DepthView
 from cc_ros.tracking.depth_parts import with_parts
 from cc_ros.tracking.label_maps import compact
-from cc_ros.tracking.objects.instances import candidates
+from cc_ros.tracking.objects.instances import INSIDE, LEFT, SAME, candidates
 from cc_ros.tracking.objects.network import Seen
 
 _NEW, _KNOWN = 0.20, 0.12  # least scores of a new object, and of one that continues a track
 _SUPPORT = 0.3  # what a candidate gains that continues a track
-_SAME, _INSIDE, _LEFT = 0.5, 0.75, 0.5  # as in ``instances``
 _CONTINUES, _COVERS = 0.3, 0.6  # IoU, or share of a track inside a candidate, from which it continues the track
 _CARRIED_ODDS = 2.0  # log odds of a carried mask
 _MEMORY = 0.7  # log odds that the carried mask adds to a seen one
@@ -70,9 +69,9 @@ def match(
     for one in np.argsort(-_ranks(sure, iou[:n, n:], known), kind="stable").tolist():
         if (one >= n and one - n in used) or area[one] == 0 or sure[one] < _KNOWN:
             continue
-        if kept and ((iou[one, kept] > _SAME) | (both[one, kept] > _INSIDE * area[one])).any():
+        if kept and ((iou[one, kept] > SAME) | (both[one, kept] > INSIDE * area[one])).any():
             continue
-        if (masks[one] & free).sum() < _LEFT * area[one]:
+        if (masks[one] & free).sum() < LEFT * area[one]:
             continue
         track = one - n if one >= n else _continued(iou[one, n:], both[one, n:] / np.maximum(area[n:], 1), used)
         if track is None:
@@ -105,7 +104,7 @@ def _ranks(sure: np.ndarray, overlap: np.ndarray, known: np.ndarray) -> np.ndarr
     rank, n = sure.copy(), len(overlap)
     if len(known):
         rank[:n] += _SUPPORT * (overlap * np.minimum(2 * known, 1)).max(axis=1)
-        again = np.where(overlap > _SAME, known, 0).max(axis=1)  # is drawn anew, however sure it was
+        again = np.where(overlap > SAME, known, 0).max(axis=1)  # is drawn anew, however sure it was
         rank[:n] = np.maximum(rank[:n], again + 0.1 * sure[:n])
     return rank
 

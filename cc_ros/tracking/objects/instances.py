@@ -18,9 +18,9 @@ _CANDIDATES = 64  # at most
 _LEAST_QUALITY = 0.12
 _AROUND = np.ones((3, 3), np.uint8)
 _GAIN = 1.5  # the mean chance of a boundary along the outline of a good mask is about a half
-_SAME = 0.5  # IoU of two candidates for one object
-_INSIDE = 0.75  # share of a candidate that lies in a better one, which makes it a part of that
-_LEFT = 0.5  # share of a mask that better objects must leave of it
+SAME = 0.5  # IoU of two candidates for one object
+INSIDE = 0.75  # share of a candidate that lies in a better one, which makes it a part of that
+LEFT = 0.5  # share of a mask that better objects must leave of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,10 +116,10 @@ def chosen(odds: np.ndarray, scores: np.ndarray, above: float) -> Instances:
             break
         shared = both[one, kept]
         union = area[one] + area[kept] - shared
-        if area[one] == 0 or (shared > _SAME * union).any() or (shared > _INSIDE * area[one]).any():
+        if area[one] == 0 or (shared > SAME * union).any() or (shared > INSIDE * area[one]).any():
             continue
         free = masks[one] & (labels == 0)
-        if free.sum() < _LEFT * area[one]:
+        if free.sum() < LEFT * area[one]:
             continue
         kept.append(one)
         labels[free] = len(kept)
