@@ -7,7 +7,7 @@ import numpy as np
 
 
 def descriptors(features: np.ndarray, masks: np.ndarray) -> np.ndarray:
-    """Return one unit vector for each mask (n x c float32): its mean features, less those of the whole image.
+    """Return one unit vector for each mask (n x c float32): the mean of the features inside.
 
     :param features: c x h x w float32.
     :param masks: n x H x W bool.
