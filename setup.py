@@ -102,8 +102,8 @@ setup(
     packages=find_packages(include=["cc_ros", "cc_ros.*"]),
     package_data={
         "cc_ros": ["py.typed", "data/*/*"],
-        "cc_ros.reasoning": ["prompts/*"],
-        "cc_ros.sources": ["*.j2"],
+        "cc_ros.reasoning.prompts": ["text/*"],
+        "cc_ros.runs": ["*.j2"],
         "cc_ros.tracking.objects": ["*.npz", "NOTICE"],
     },
     # Makes an editable install a plain path entry: an import hook would lose against site-packages/cc_ros, where

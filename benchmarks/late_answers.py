@@ -15,9 +15,9 @@ from pathlib import Path as File
 import cv2
 import numpy as np
 
-from cc_ros.tracking import carrying
-from cc_ros.tracking.carrying import Path
-from cc_ros.tracking.propagation import DisPropagator
+from cc_ros.tracking.auto import flow_chain
+from cc_ros.tracking.auto.flow_chain import Path
+from cc_ros.tracking.optical_flow import DisPropagator
 
 WIDTH = 320  # pixels, as in auto
 LATE = (10, 20, 30, 60, 90)  # frames
@@ -65,13 +65,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=File, required=True)
     options = parser.parse_args()
-    every = carrying.SETTLE_EVERY
+    every = flow_chain.SETTLE_EVERY
     print(f"| frames late | {' | '.join(map(str, LATE))} |\n|---|{'---|' * len(LATE)}")
     for room in sorted((options.data / "rooms").iterdir()):
         images = read(room / "rgb.mp4")
         with np.load(room / "ids.npz") as arrays:
             ids = arrays[arrays.files[0]]
-        for name, carrying.SETTLE_EVERY in (("", every), (", only added up", 10**9)):
+        for name, flow_chain.SETTLE_EVERY in (("", every), (", only added up", 10**9)):
             found = carried(images, ids)
             cells = [f"{np.mean(found[late]):.3f}" if found[late] else "" for late in LATE]
             print(f"| {room.name}{name} | {' | '.join(cells)} |", flush=True)

@@ -21,10 +21,10 @@ import torch
 
 from cc_ros.frame import Frame
 from cc_ros.tracking import priority
-from cc_ros.tracking.auto import AutoTracker
+from cc_ros.tracking.auto.tracker import AutoTracker
 from cc_ros.tracking.base import Tracked, Tracker
-from cc_ros.tracking.flow import FlowTracker
-from cc_ros.tracking.propagation import DisPropagator
+from cc_ros.tracking.flow.tracker import FlowTracker
+from cc_ros.tracking.optical_flow import DisPropagator
 from cc_ros.tracking.sam2.loading import has_bf16
 from cc_ros.tracking.sam2.model import build_model
 from cc_ros.tracking.sam2.predictor import StreamingPredictor

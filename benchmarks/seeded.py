@@ -26,7 +26,7 @@ import numpy as np
 from tracking import read_video
 
 from cc_ros.frame import Frame
-from cc_ros.tracking.flow import FlowTracker
+from cc_ros.tracking.flow.tracker import FlowTracker
 
 MIN_PX, OBJECT = 600, 7
 

@@ -12,7 +12,7 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import LifecycleNode
 
 from cc_ros.errors import SettingsError
-from cc_ros.nodes.defaults import NODES, parameters
+from cc_ros.nodes.registry import NODES, parameters
 from cc_ros.settings import WORDS
 
 INPUTS = {

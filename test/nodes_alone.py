@@ -14,8 +14,8 @@ from cc_ros.srv import GetKeyframes
 from nodes_rig import Onlooker, image_of, isolated, scene, until
 
 from cc_ros.dds import prepare
-from cc_ros.nodes.spin import executor_of, spin
-from cc_ros.nodes.step_node import StepNode
+from cc_ros.nodes.base_node import StepNode
+from cc_ros.nodes.runtime import executor_of, spin
 from cc_ros.nodes.tracker import TrackerNode
 
 SECOND = 10**9

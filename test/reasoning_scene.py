@@ -9,8 +9,8 @@ from functools import cache
 import cv2
 import numpy as np
 
+from cc_ros.geometry import camera_pose
 from cc_ros.keyframes.types import Mark, MarkedKeyframe
-from cc_ros.space import camera_pose
 
 WIDTH, HEIGHT, FOCAL = 640, 480, 500.0
 INTRINSICS = np.array([[FOCAL, 0, WIDTH / 2], [0, FOCAL, HEIGHT / 2], [0, 0, 1]])

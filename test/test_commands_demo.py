@@ -14,8 +14,8 @@ from sources_bags import image, write_bag
 
 from cc_ros.cli import main
 from cc_ros.commands.pacing import AHEAD, Pace, stamp_of
-from cc_ros.sources.bag_file import BagFile
-from cc_ros.sources.player import PlaySettings, play
+from cc_ros.nodes.bag_player import PlaySettings, play
+from cc_ros.sources.bag.file import BagFile
 
 TOPIC = "/image"
 

@@ -188,7 +188,7 @@ def test_files_and_report_are_written_whatever_asking_does(
     def fail(*_: object, **__: object) -> None:
         raise fault
 
-    monkeypatch.setattr(f"cc_ros.reasoning.asker.Asker.{step}", fail)
+    monkeypatch.setattr(f"cc_ros.reasoning.reasoner.Asker.{step}", fail)
     monkeypatch.setattr("cc_ros.sources.open.open_source", lambda path, **_: Short("short"))
     out = tmp_path / "out"
     questions = ["--ask", "How many marked objects are there?", "--ask", "Where is mark 1?"]
@@ -221,7 +221,7 @@ def test_the_environments_proxy_does_not_lose_a_run(
 def test_a_tracker_that_fails_keeps_what_came_before(
     video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from cc_ros.tracking.flow import FlowTracker
+    from cc_ros.tracking.flow.tracker import FlowTracker
 
     whole = FlowTracker.step
 

@@ -9,7 +9,7 @@ from hypothesis.extra import numpy as hnp
 
 from cc_ros.keyframes import Candidate, Keyframes, KeyframeSettings
 from cc_ros.keyframes.centre import mask_centre
-from cc_ros.keyframes.placing import mark_place
+from cc_ros.keyframes.placement import mark_place
 from cc_ros.keyframes.store import ArrayPicture
 
 WALL, CHAIR = (190, 200, 205), (30, 70, 150)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cc_ros.errors import ImageError
-from cc_ros.keyframes.select import areas, top_k
+from cc_ros.keyframes.prominence import areas, top_k
 from cc_ros.keyframes.store import ArrayPicture, Candidate, KeyframeStore, median_depths
 
 IMAGE = np.zeros((6, 8, 3), np.uint8)

@@ -16,7 +16,7 @@ pytest.importorskip("rclpy")
 import yaml
 
 from cc_ros.errors import SettingsError
-from cc_ros.nodes.defaults import NODES, as_yaml, parameters
+from cc_ros.nodes.registry import NODES, as_yaml, parameters
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -137,7 +137,7 @@ def test_an_argument_that_cannot_be_used_is_named(launched: Any, name: str, text
 
 def test_the_parameter_file_is_that_of_the_code() -> None:
     text = (ROOT / "config" / "cc.yaml").read_text()
-    assert text == as_yaml(), "python -m cc_ros.nodes.defaults > config/cc.yaml"
+    assert text == as_yaml(), "python -m cc_ros.nodes.registry > config/cc.yaml"
     content = yaml.safe_load(text)
     for node in NODES:
         values = content[f"/**/{node.name}"]["ros__parameters"]

@@ -16,6 +16,7 @@ from nodes_rig import image_of, scene
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
+from cc_ros.encodings import IMAGE_ENCODINGS
 from cc_ros.errors import ImageError
 from cc_ros.keyframes import Mark, MarkedKeyframe
 from cc_ros.nodes.convert import (
@@ -33,7 +34,6 @@ from cc_ros.nodes.convert import (
     to_time,
     track_message,
 )
-from cc_ros.sources.encodings import IMAGE_ENCODINGS
 from cc_ros.stamps import Order, StampOrder
 from cc_ros.tracking import Track, Tracked, TrackStatus
 

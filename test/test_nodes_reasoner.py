@@ -29,7 +29,7 @@ from std_msgs.msg import Header
 from cc_ros.dds import PROFILES, prepare
 from cc_ros.nodes.convert import keyframe_message
 from cc_ros.nodes.reasoner import ReasonerNode
-from cc_ros.nodes.spin import executor_of, spin
+from cc_ros.nodes.runtime import executor_of, spin
 from cc_ros.reasoning import Answer, Question, Status, Usage
 
 ROOM = {1: (2.8, 1.0, 0.5), 2: (2.0, 0.0, 0.7), 3: (3.0, -1.4, 1.0)}

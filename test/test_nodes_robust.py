@@ -347,7 +347,7 @@ def test_large_images_are_reduced_and_their_masks_are_of_the_whole_size(
 
 LOADING = """
 import time
-from cc_ros.nodes import spin
+from cc_ros.nodes import runtime
 from cc_ros.nodes.keyframes import KeyframesNode
 
 class Loading(KeyframesNode):
@@ -355,8 +355,8 @@ class Loading(KeyframesNode):
         print("loading", flush=True)
         time.sleep(60)
 
-spin.PATIENCE = 0.2
-raise SystemExit(spin.main_of([Loading], []))
+runtime.PATIENCE = 0.2
+raise SystemExit(runtime.main_of([Loading], []))
 """
 
 

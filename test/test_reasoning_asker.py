@@ -24,7 +24,7 @@ from model_server import Cut, Endless, Hang, HttpStatus, ModelServer, Raw, Say, 
 from reasoning_scene import keyframe, looking, picture, see
 
 from cc_ros.errors import SourceError
-from cc_ros.keyframes.marks import MarkSettings
+from cc_ros.keyframes.drawing import MarkSettings
 from cc_ros.reasoning import Answer, Asker, Kind, Question, ReasonerSettings, Seen, Status, Style, Wanted
 
 FRAMES = [keyframe(0, {1: (100, 200), 2: (300, 200)}), keyframe(1, {2: (200, 200), 3: (400, 200)})]

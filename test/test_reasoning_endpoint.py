@@ -11,9 +11,9 @@ import pytest
 
 from cc_ros.errors import SettingsError
 from cc_ros.reasoning import ReasonerSettings
-from cc_ros.reasoning.endpoint import resolve_endpoint
-from cc_ros.reasoning.keys import Secret, key_from_environment, key_from_file
-from cc_ros.reasoning.presets import PRESETS
+from cc_ros.reasoning.llm.api_key import Secret, key_from_environment, key_from_file
+from cc_ros.reasoning.llm.endpoint import resolve_endpoint
+from cc_ros.reasoning.llm.presets import PRESETS
 from cc_ros.reasoning.settings import PRESET_NAMES
 from cc_ros.settings import knobs
 

@@ -8,10 +8,10 @@ import math
 import pytest
 from reasoning_scene import keyframe, looking, see
 
+from cc_ros.geometry import SceneMap
 from cc_ros.reasoning import Answer, Asker, Question, ReasonerSettings, Status
-from cc_ros.reasoning.geometry import answer_from_marks
-from cc_ros.reasoning.wording import kind_of
-from cc_ros.space import SceneMap
+from cc_ros.reasoning.measured.answers import answer_from_marks
+from cc_ros.reasoning.measured.questions import kind_of
 
 # A sofa (1) on the left, a table (2) ahead, a door (3) on the right, a lamp (4) far behind the table.
 ROOM = {1: (2.8, 1.0, 0.5), 2: (2.0, 0.0, 0.7), 3: (3.0, -1.4, 1.0), 4: (5.5, 0.3, 1.5)}

@@ -12,12 +12,11 @@ from hypothesis import strategies as st
 
 from cc_ros.errors import SettingsError
 from cc_ros.reasoning import Answer, ReasonerSettings, Status
-from cc_ros.reasoning import spending as spending_module
-from cc_ros.reasoning.breaker import Breaker
-from cc_ros.reasoning.cache import MAX_ANSWERS, AnswerCache
-from cc_ros.reasoning.faults import ModelFault
-from cc_ros.reasoning.spending import Budget
-from cc_ros.reasoning.turns import Turns
+from cc_ros.reasoning.answer_cache import MAX_ANSWERS, AnswerCache
+from cc_ros.reasoning.llm.budget import HOUR, Budget
+from cc_ros.reasoning.llm.circuit_breaker import Breaker
+from cc_ros.reasoning.llm.errors import ModelFault
+from cc_ros.reasoning.request_queue import Turns
 
 
 class Clock:
@@ -65,9 +64,9 @@ def test_requests_are_limited_per_hour_and_in_all(clock: Clock) -> None:
     with pytest.raises(ModelFault) as refused:
         budget.book(10)
     assert refused.value.status is Status.SPENDING_LIMIT
-    clock.now += spending_module.HOUR + 1
+    clock.now += HOUR + 1
     budget.book(10)
-    clock.now += spending_module.HOUR + 1
+    clock.now += HOUR + 1
     assert "3 requests in all" in budget.refusal()
 
 
@@ -102,7 +101,7 @@ def test_what_is_spent_is_the_sum_of_what_was_settled(requests: list[tuple[int, 
 def test_a_request_that_outlives_its_hour_does_not_count_twice(clock: Clock) -> None:
     budget = Budget(ReasonerSettings())
     booking = budget.book(500)
-    clock.now += spending_module.HOUR + 1
+    clock.now += HOUR + 1
     assert budget.spent()["tokens_last_hour"] == 0
     budget.settle(booking, 600, 0)
     assert budget.spent()["tokens_last_hour"] == 0 and budget.spent()["tokens"] == 600

@@ -13,9 +13,9 @@ from model_server import Hang, HttpStatus, ModelServer, Say, reply
 from reasoning_scene import keyframe, picture
 
 from cc_ros.reasoning import Action, Answer, Asker, Move, Question, ReasonerSettings, Seen, Status, Wanted
-from cc_ros.reasoning.conversation import Episode, Writer
-from cc_ros.reasoning.endpoint import resolve_endpoint
-from cc_ros.reasoning.images import Picture
+from cc_ros.reasoning.llm.endpoint import resolve_endpoint
+from cc_ros.reasoning.prompts.images import Picture
+from cc_ros.reasoning.prompts.messages import Episode, Writer
 
 INSTRUCTION = "Walk past the sofa (mark 40) and stop at the door."
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from cc_ros.reasoning.probe import probe
+from cc_ros.reasoning.llm.probe import probe
 from cc_ros.reasoning.settings import ReasonerSettings
 
 
@@ -108,7 +108,7 @@ def test_one_check_that_fails_does_not_end_the_others(monkeypatch, capsys):
         raise ZeroDivisionError("a defect")
 
     monkeypatch.setattr("cc_ros.commands.doctor.need_ros", fail)
-    monkeypatch.setattr("cc_ros.reasoning.probe._list_models", fail)
+    monkeypatch.setattr("cc_ros.reasoning.llm.probe._list_models", fail)
     assert main(["doctor", "--no-graph", "--base-url", "http://127.0.0.1:9/v1"]) == 1
     out = capsys.readouterr().out
     assert "FAIL  ROS 2: ZeroDivisionError: a defect" in out

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cc_ros.errors import SettingsError
-from cc_ros.keyframes.marks import MarkSettings
+from cc_ros.keyframes.drawing import MarkSettings
 from cc_ros.reasoning import Kind, Style
-from cc_ros.reasoning.prompting import Prompts, describe_marks
+from cc_ros.reasoning.prompts.templates import Prompts, describe_marks
 
 
 def test_the_system_prompt_explains_the_marks_of_each_style() -> None:

@@ -12,7 +12,7 @@ from model_server import HttpStatus, ModelServer, Pieces, Raw, Say, Whole, reply
 from reasoning_scene import keyframe
 
 from cc_ros.reasoning import Answer, Asker, Question, ReasonerSettings, Seen, Status, Wanted
-from cc_ros.reasoning.presets import PRESETS
+from cc_ros.reasoning.llm.presets import PRESETS
 
 FRAMES = [keyframe(0, {1: (100, 200), 2: (300, 200)})]
 JSON = "application/json"
@@ -292,41 +292,41 @@ def test_a_proxy_that_cannot_be_used_is_a_status(monkeypatch: pytest.MonkeyPatch
 
 
 def test_other_trouble_of_the_environment_is_a_status_as_well(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("cc_ros.reasoning.transport.httpx2.AsyncClient", _raise)
+    monkeypatch.setattr("cc_ros.reasoning.llm.transport.httpx2.AsyncClient", _raise)
     with Asker(ReasonerSettings(base_url="https://models.invalid/v1"), environ={}) as asker:
         answer = asker.ask(Question("What is there?"), FRAMES)
     assert answer.status is Status.MISCONFIGURED and "a defect" in answer.message
 
 
 STEPS = [
-    "cc_ros.reasoning.validity.problem",
-    "cc_ros.reasoning.wording.kind_of",
-    "cc_ros.reasoning.wording.named_marks",
-    "cc_ros.reasoning.asking.Asking.stop",
-    "cc_ros.reasoning.asking.Asking.seen",
-    "cc_ros.reasoning.turns.Turns.turn",
-    "cc_ros.reasoning.images.PictureStore.get_all",
-    "cc_ros.reasoning.cache.AnswerCache.get",
-    "cc_ros.reasoning.cache.AnswerCache.put",
-    "cc_ros.reasoning.prompting.Prompts.system",
-    "cc_ros.reasoning.prompting.Prompts.question",
-    "cc_ros.reasoning.conversation.Writer.user",
-    "cc_ros.reasoning.conversation.Writer.messages",
-    "cc_ros.reasoning.conversation.Writer.size",
-    "cc_ros.reasoning.dialogue.Dialogue.run",
-    "cc_ros.reasoning.dialogue.Dialogue.usage",
-    "cc_ros.reasoning.dialogue.replies.fields",
-    "cc_ros.reasoning.dialogue.replies.read_reply",
-    "cc_ros.reasoning.dialogue.check",
-    "cc_ros.reasoning.attempts.Attempts.complete",
-    "cc_ros.reasoning.client.ChatClient.complete",
-    "cc_ros.reasoning.client._take_chunk",
-    "cc_ros.reasoning.breaker.Breaker.allow",
-    "cc_ros.reasoning.breaker.Breaker.worked",
-    "cc_ros.reasoning.spending.Budget.book",
-    "cc_ros.reasoning.spending.Budget.settle",
-    "cc_ros.reasoning.runner.Runner.wait",
-    "cc_ros.reasoning.asker._with_goal",
+    "cc_ros.reasoning.validation.problem",
+    "cc_ros.reasoning.measured.questions.kind_of",
+    "cc_ros.reasoning.measured.questions.named_marks",
+    "cc_ros.reasoning.context.Asking.stop",
+    "cc_ros.reasoning.context.Asking.seen",
+    "cc_ros.reasoning.request_queue.Turns.turn",
+    "cc_ros.reasoning.prompts.images.PictureStore.get_all",
+    "cc_ros.reasoning.answer_cache.AnswerCache.get",
+    "cc_ros.reasoning.answer_cache.AnswerCache.put",
+    "cc_ros.reasoning.prompts.templates.Prompts.system",
+    "cc_ros.reasoning.prompts.templates.Prompts.question",
+    "cc_ros.reasoning.prompts.messages.Writer.user",
+    "cc_ros.reasoning.prompts.messages.Writer.messages",
+    "cc_ros.reasoning.prompts.messages.Writer.size",
+    "cc_ros.reasoning.reask.Dialogue.run",
+    "cc_ros.reasoning.reask.Dialogue.usage",
+    "cc_ros.reasoning.reask.replies.fields",
+    "cc_ros.reasoning.reask.replies.read_reply",
+    "cc_ros.reasoning.reask.check",
+    "cc_ros.reasoning.llm.retry.Attempts.complete",
+    "cc_ros.reasoning.llm.client.ChatClient.complete",
+    "cc_ros.reasoning.llm.client._take_chunk",
+    "cc_ros.reasoning.llm.circuit_breaker.Breaker.allow",
+    "cc_ros.reasoning.llm.circuit_breaker.Breaker.worked",
+    "cc_ros.reasoning.llm.budget.Budget.book",
+    "cc_ros.reasoning.llm.budget.Budget.settle",
+    "cc_ros.reasoning.llm.loop_thread.Runner.wait",
+    "cc_ros.reasoning.reasoner._with_goal",
 ]
 
 

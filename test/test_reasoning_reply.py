@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cc_ros.reasoning import Kind, Move, Status, Style
-from cc_ros.reasoning.check import check
-from cc_ros.reasoning.problems import Invented, NotAReply, Unusable
-from cc_ros.reasoning.reply import Reply, fields, in_words, read_reply, response_format, text_so_far
+from cc_ros.reasoning.replies.check import check
+from cc_ros.reasoning.replies.problems import Invented, NotAReply, Unusable
+from cc_ros.reasoning.replies.reply import Reply, fields, in_words, read_reply, response_format, text_so_far
 
 CHOICES = ("a chair", "two sofas", "B12")
 

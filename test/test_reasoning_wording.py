@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cc_ros.reasoning import Kind, Question
-from cc_ros.reasoning.wording import (
+from cc_ros.reasoning.measured.questions import (
     Asked,
     AsksCount,
     AsksDistance,

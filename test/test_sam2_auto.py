@@ -14,14 +14,16 @@ from hypothesis import strategies as st
 
 from cc_ros.errors import BackendError, ImageError, SettingsError
 from cc_ros.frame import Frame
-from cc_ros.tracking import auto, factory, lane
-from cc_ros.tracking.auto import AutoTracker
+from cc_ros.tracking import factory
+from cc_ros.tracking.auto import tracker as auto
+from cc_ros.tracking.auto import worker as lane
+from cc_ros.tracking.auto.flow_chain import Path
+from cc_ros.tracking.auto.tracker import AutoTracker
 from cc_ros.tracking.base import Track, Tracked, Tracker, TrackStatus, check_image
-from cc_ros.tracking.carrying import Path
 from cc_ros.tracking.factory import make_tracker
 from cc_ros.tracking.fallback import Fallback
-from cc_ros.tracking.flow import FlowTracker
-from cc_ros.tracking.propagation import DisPropagator, Motion
+from cc_ros.tracking.flow.tracker import FlowTracker
+from cc_ros.tracking.optical_flow import DisPropagator, Motion
 from cc_ros.tracking.sam2.settings import Sam2Settings
 
 WIDTH, HEIGHT, SPEED = 200, 120, 3

@@ -16,10 +16,10 @@ from cc_ros.frame import Frame
 from cc_ros.tracking.base import TrackStatus
 from cc_ros.tracking.factory import make_tracker
 from cc_ros.tracking.objects.network import ObjectNetwork
+from cc_ros.tracking.sam2.background import IdleWorker
 from cc_ros.tracking.sam2.discovery import Discovery, region_prompts, select_wholes, worth_tracking
-from cc_ros.tracking.sam2.idle import IdleWorker
 from cc_ros.tracking.sam2.predictor import Prediction, StreamingPredictor
-from cc_ros.tracking.sam2.recovery import Gallery, looks
+from cc_ros.tracking.sam2.reid import Gallery, looks
 from cc_ros.tracking.sam2.settings import Sam2Settings
 from cc_ros.tracking.sam2.tracker import Sam2Tracker, finish, paint
 

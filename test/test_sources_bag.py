@@ -16,7 +16,7 @@ from sources_bags import EPOCH, K, camera_info, compressed, depth, image, odomet
 from cc_ros.errors import SettingsError, SourceError
 from cc_ros.frame import Frame
 from cc_ros.sources import Source, open_source
-from cc_ros.sources.bag_file import ros_type
+from cc_ros.sources.bag.file import ros_type
 
 MCAP = b"\x89MCAP0\r\n\x01" + (20).to_bytes(8, "little")  # up to the profile in the header
 

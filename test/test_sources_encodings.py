@@ -12,8 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cc_ros.errors import ImageError
-from cc_ros.sources.encodings import (
+from cc_ros.encodings import (
     DEPTH_ENCODINGS,
     IMAGE_ENCODINGS,
     decode_compressed,
@@ -21,7 +20,8 @@ from cc_ros.sources.encodings import (
     decode_depth,
     decode_image,
 )
-from cc_ros.sources.picture_header import read_header
+from cc_ros.errors import ImageError
+from cc_ros.picture_header import read_header
 
 RNG = np.random.default_rng(7)
 BGR = RNG.integers(0, 256, (6, 8, 3), np.uint8)

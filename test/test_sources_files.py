@@ -10,7 +10,7 @@ import pytest
 
 from cc_ros.errors import SourceError
 from cc_ros.sources import open_source
-from cc_ros.sources.folder import stamps_of_names
+from cc_ros.sources.folder.source import stamps_of_names
 
 
 def picture(i: int) -> np.ndarray:

@@ -23,8 +23,8 @@ from cc_ros.errors import SourceError
 
 pytest.importorskip("rclpy")
 
-from cc_ros.sources.play_qos import qos_of
-from cc_ros.sources.player import Played, PlaySettings, play
+from cc_ros.nodes.bag_player import Played, PlaySettings, play
+from cc_ros.nodes.play_qos import qos_of
 
 # Prints a line for each message: topic, stamp of the header, when it came; ends by itself at its deadline.
 LISTENER = """
@@ -209,7 +209,7 @@ def test_signals_stop_it_cleanly(tmp_path: Path, number: str) -> None:
     program = (
         "import os, signal, sys, threading; from pathlib import Path\n"
         "from cc_ros.commands.signals import stop_on_signals\n"
-        "from cc_ros.sources.player import PlaySettings, play\n"
+        "from cc_ros.nodes.bag_player import PlaySettings, play\n"
         f"send = lambda p: p.messages and os.kill(os.getpid(), signal.{number})\n"
         "with stop_on_signals() as stop:\n"
         "    print('messages', play(Path(sys.argv[1]), PlaySettings(loop=True), stop=stop, progress=send).messages)\n"

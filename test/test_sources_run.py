@@ -16,9 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cc_ros.keyframes.types import Mark, MarkedKeyframe
-from cc_ros.sources.report import Answered, Report, render_report, write_report
-from cc_ros.sources.run_files import RunFilesError, RunWriter
-from cc_ros.sources.track_history import TrackHistory
+from cc_ros.runs.report import Answered, Report, render_report, write_report
+from cc_ros.runs.track_history import TrackHistory
+from cc_ros.runs.writer import RunFilesError, RunWriter
 
 
 def keyframe(index: int, *marks: Mark) -> MarkedKeyframe:

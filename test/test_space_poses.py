@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cc_ros.space import GeometryError, PoseTrack, camera_pose, interpolate_pose
-from cc_ros.space.poses import rotation_from_quaternion
+from cc_ros.geometry import GeometryError, PoseTrack, camera_pose, interpolate_pose
+from cc_ros.geometry.poses import rotation_from_quaternion
 
 ANGLE = st.floats(-math.pi, math.pi)
 PART = st.floats(-1, 1)

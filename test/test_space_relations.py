@@ -12,9 +12,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from reasoning_scene import keyframe, looking, see
 
+from cc_ros.geometry import SceneMap, relations
+from cc_ros.geometry.relations import Measured, Unknown
 from cc_ros.keyframes.types import MarkedKeyframe
-from cc_ros.space import SceneMap, relations
-from cc_ros.space.relations import Measured, Unknown
 
 
 def around(*headings: float) -> dict[int, tuple[float, float, float]]:

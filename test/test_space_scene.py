@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from reasoning_scene import INTRINSICS, keyframe, looking, see
 
-from cc_ros.space import GeometryError, SceneMap, back_project, bearings
+from cc_ros.geometry import GeometryError, SceneMap, back_project, bearings
 
 WALK = [looking(0.3 * i, -0.4 * i, 10 * i) for i in range(5)]
 ROOM = {1: (4.0, 0.5, 1.2), 2: (5.0, -0.3, 0.6)}

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
 
-from cc_ros.tracking.appearance import Exemplars, region_histograms
-from cc_ros.tracking.grains import Grains, grown, hull, superpixels
-from cc_ros.tracking.object_motion import STRIDE, motion_errors, motion_odds
-from cc_ros.tracking.shares import drawn, random_walk
+from cc_ros.tracking.flow.appearance import Exemplars, region_histograms
+from cc_ros.tracking.flow.object_motion import STRIDE, motion_errors, motion_odds
+from cc_ros.tracking.flow.superpixel_shares import drawn, random_walk
+from cc_ros.tracking.flow.superpixels import Grains, grown, hull, superpixels
 
 seeds = st.integers(0, 2**32 - 1)
 

@@ -14,9 +14,9 @@ from cc_ros.errors import BackendError
 from cc_ros.frame import Frame
 from cc_ros.tracking.base import Track, Tracked, Tracker, TrackStatus
 from cc_ros.tracking.fallback import Fallback
-from cc_ros.tracking.flow import FlowTracker
+from cc_ros.tracking.flow.track_table import TrackBook
+from cc_ros.tracking.flow.tracker import FlowTracker
 from cc_ros.tracking.ids import FORGOTTEN, REFUSED, IdPool
-from cc_ros.tracking.tracks import TrackBook
 
 CLEAR = 0.9  # chance of being an object
 

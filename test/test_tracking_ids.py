@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from cc_ros.frame import Frame
-from cc_ros.tracking.flow import FlowTracker
-from cc_ros.tracking.recovery import ViewMemory
-from cc_ros.tracking.tracks import TrackBook
+from cc_ros.tracking.flow.memory.views import ViewMemory
+from cc_ros.tracking.flow.track_table import TrackBook
+from cc_ros.tracking.flow.tracker import FlowTracker
 
 
 def test_two_tracks_of_one_thing_become_the_one_whose_id_is_older() -> None:

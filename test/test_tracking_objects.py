@@ -10,15 +10,15 @@ from hypothesis import strategies as st
 from seen_objects import SHAPE, ScriptedNetwork, block, nothing, seen
 
 from cc_ros.frame import Frame
-from cc_ros.tracking.flow import FlowTracker
-from cc_ros.tracking.matching import match, paint, supported
-from cc_ros.tracking.objects.appearance import descriptors
+from cc_ros.tracking.flow.automatic import OpenScene
+from cc_ros.tracking.flow.matching import match, paint, supported
+from cc_ros.tracking.flow.memory.views import ViewMemory
+from cc_ros.tracking.flow.track_table import TrackBook
+from cc_ros.tracking.flow.tracker import FlowTracker
+from cc_ros.tracking.objects.descriptors import descriptors
 from cc_ros.tracking.objects.instances import candidates, chosen, instances
 from cc_ros.tracking.objects.network import ObjectNetwork, Seen, input_size
-from cc_ros.tracking.open_scene import OpenScene
-from cc_ros.tracking.propagation import DisPropagator
-from cc_ros.tracking.recovery import ViewMemory
-from cc_ros.tracking.tracks import TrackBook
+from cc_ros.tracking.optical_flow import DisPropagator
 
 IMAGE = np.full((240, 320, 3), 120, np.uint8)
 CUP, OTHER, SMALL = block(10, 10, 20, 20), block(10, 50, 20, 20), block(14, 14, 5, 5)

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from cc_ros.tracking.base import TrackStatus
+from cc_ros.tracking.flow.memory.views import ViewMemory
+from cc_ros.tracking.flow.track_table import TrackBook
 from cc_ros.tracking.label_maps import compact, shapes
-from cc_ros.tracking.propagation import DisPropagator, warp
-from cc_ros.tracking.recovery import ViewMemory
-from cc_ros.tracking.tracks import TrackBook
+from cc_ros.tracking.optical_flow import DisPropagator, warp
 
 maps = arrays(np.int32, st.tuples(st.integers(1, 12), st.integers(1, 12)), elements=st.integers(0, 5))
 

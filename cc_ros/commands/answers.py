@@ -10,7 +10,7 @@ from cc_ros.commands.signals import stop_on_signals
 if TYPE_CHECKING:
     from cc_ros.keyframes import Keyframes
     from cc_ros.reasoning import Answer, KeyframeSource, ReasonerSettings
-    from cc_ros.sources.report import Answered
+    from cc_ros.runs.report import Answered
 
 
 def source_of(keyframes: Keyframes) -> KeyframeSource:
@@ -36,7 +36,7 @@ def describe(answer: Answer) -> str:
 
 def answered(question: str, answer: Answer) -> Answered:
     """Return an answer for the report."""
-    from cc_ros.sources.report import Answered
+    from cc_ros.runs.report import Answered
 
     if not answer.ok:
         return Answered(question, error=answer.message)
@@ -53,8 +53,8 @@ def ask_all(questions: Sequence[str], settings: ReasonerSettings, keyframes: Key
     if not questions:
         return answers, False
     from cc_ros.reasoning import Asker, Question
-    from cc_ros.reasoning.faults import answer_to
-    from cc_ros.sources.report import Answered
+    from cc_ros.reasoning.llm.errors import answer_to
+    from cc_ros.runs.report import Answered
 
     why, interrupted = "interrupted", False
     try:
@@ -89,7 +89,7 @@ def _shown(usage: Any, model: str) -> dict[str, Any]:
 
 def from_response(question: str, response: Any) -> Answered:
     """Return the response of ``cc/ask`` for the report."""
-    from cc_ros.sources.report import Answered
+    from cc_ros.runs.report import Answered
 
     if response.status != response.OK:
         return Answered(question, error=response.message or f"no answer (status {response.status})")

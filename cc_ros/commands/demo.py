@@ -29,7 +29,7 @@ from cc_ros.errors import CCError
 
 if TYPE_CHECKING:
     from cc_ros.keyframes import MarkedKeyframe
-    from cc_ros.sources.report import Answered
+    from cc_ros.runs.report import Answered
 
 BAG = Path(__file__).resolve().parents[1] / "data" / "room102_pan"
 NODES = ("cc_tracker", "cc_keyframes", "cc_reasoner")
@@ -60,7 +60,7 @@ def main(options: argparse.Namespace) -> int:
     import rclpy
     from rclpy.signals import SignalHandlerOptions
 
-    from cc_ros.sources.run_files import RunWriter
+    from cc_ros.runs.writer import RunWriter
 
     remaps = options.remap or (list(BAG_REMAPS) if options.bag == BAG else [])
     pace = Pace(_image_topics(options.bag, remaps), "cc_tracker", "cc_keyframes")
@@ -103,7 +103,7 @@ def _image_topics(bag: Path, remaps: list[str]) -> set[str]:
 
     :raises CCError: there is none, or the bag cannot be read.
     """
-    from cc_ros.sources.bag_file import BagFile
+    from cc_ros.sources.bag.file import BagFile
 
     kinds = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
     names = {old.strip("/"): new for old, _, new in (rule.partition(":=") for rule in remaps)}
@@ -129,7 +129,7 @@ class _Demo:
         from rclpy.qos import QoSProfile
 
         from cc_ros.msg import TrackedMasks
-        from cc_ros.sources.track_history import TrackHistory
+        from cc_ros.runs.track_history import TrackHistory
         from cc_ros.srv import GetKeyframes, SpatialQuery
 
         self._options = options
@@ -169,7 +169,7 @@ class _Demo:
         return 1 if self._failed_answers else 0
 
     def _play(self, bar: Any) -> None:
-        from cc_ros.sources.player import Played, PlaySettings, play
+        from cc_ros.nodes.bag_player import Played, PlaySettings, play
 
         stop = threading.Event()
         failed: list[CCError] = []
@@ -217,7 +217,7 @@ class _Demo:
                     self._kept.append(int(figures.get("episode_frames", 0)))
 
     def _all_active(self) -> bool:
-        from cc_ros.nodes.step_node import INACTIVE
+        from cc_ros.nodes.base_node import INACTIVE
 
         return all(self._said.get(name, INACTIVE) != INACTIVE for name in NODES)
 
@@ -250,7 +250,7 @@ class _Demo:
         return answered
 
     def _report(self, keyframes: list[MarkedKeyframe], answers: list[Answered]) -> None:
-        from cc_ros.sources.report import Report, write_report
+        from cc_ros.runs.report import Report, write_report
 
         self._writer.keyframes(keyframes)
         timing = self._writer.finish()

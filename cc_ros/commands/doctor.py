@@ -138,7 +138,7 @@ def _weights() -> Iterator[Finding]:
 
 
 def _endpoint(options: argparse.Namespace) -> Iterator[Finding]:
-    from cc_ros.reasoning.probe import probe
+    from cc_ros.reasoning.llm.probe import probe
     from cc_ros.reasoning.settings import ReasonerSettings
     from cc_ros.settings import checked
 
@@ -153,7 +153,7 @@ def _endpoint(options: argparse.Namespace) -> Iterator[Finding]:
 def _graph(options: argparse.Namespace) -> Iterator[Finding]:
     import rclpy
 
-    from cc_ros.nodes.spin import init
+    from cc_ros.nodes.runtime import init
 
     init(["--ros-args", *(item for rule in options.remap for item in ("-r", rule))])
     try:

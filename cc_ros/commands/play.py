@@ -20,7 +20,7 @@ from cc_ros.errors import CCError
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of this command."""
-    from cc_ros.sources.player import PlaySettings
+    from cc_ros.nodes.bag_player import PlaySettings
 
     parser.add_argument("bag", type=Path, help="folder of a rosbag2, or a .mcap or .db3 file")
     add_settings(parser, PlaySettings)
@@ -39,7 +39,7 @@ def main(options: argparse.Namespace) -> int:
     need_ros()
     from tqdm import tqdm
 
-    from cc_ros.sources.player import Played, PlaySettings, play
+    from cc_ros.nodes.bag_player import Played, PlaySettings, play
 
     remap = {}
     for rule in options.remap:

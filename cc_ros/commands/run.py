@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
     from cc_ros.frame import Frame
     from cc_ros.keyframes import Keyframes
+    from cc_ros.runs.track_history import TrackHistory
+    from cc_ros.runs.writer import RunWriter
     from cc_ros.sources.base import Source
-    from cc_ros.sources.run_files import RunWriter
-    from cc_ros.sources.track_history import TrackHistory
     from cc_ros.tracking import Tracker
 
 INTERRUPTED = "stopped early"
@@ -41,7 +41,7 @@ def groups() -> dict[str, type]:
     """Return every group of settings that a run has."""
     from cc_ros.keyframes import KeyframeSettings, MarkSettings
     from cc_ros.reasoning.settings import ReasonerSettings
-    from cc_ros.tracking.flow import FlowSettings
+    from cc_ros.tracking.flow.tracker import FlowSettings
     from cc_ros.tracking.sam2.settings import Sam2Settings
 
     return {
@@ -94,10 +94,10 @@ def main(options: argparse.Namespace) -> int:
             "name a video file, a folder of images, a rosbag2 or a camera; `cc-ros run --help` shows how"
         )
     from cc_ros.keyframes import Keyframes
+    from cc_ros.runs.track_history import TrackHistory
+    from cc_ros.runs.writer import RunWriter
     from cc_ros.sources.base import SourceSettings
     from cc_ros.sources.open import open_source, source_name
-    from cc_ros.sources.run_files import RunWriter
-    from cc_ros.sources.track_history import TrackHistory
     from cc_ros.tracking.factory import make_tracker
 
     settings = _settings(options)
@@ -185,7 +185,7 @@ def _follow(
 
     from tqdm import tqdm
 
-    from cc_ros.sources.run_files import RunFilesError
+    from cc_ros.runs.writer import RunFilesError
 
     ended = ""
     index = -1
@@ -269,7 +269,7 @@ def _report(
     answers: list[Any],
     ended: str,
 ) -> None:
-    from cc_ros.sources.report import Report, write_report
+    from cc_ros.runs.report import Report, write_report
 
     counters = dict(tracker.health())
     degraded = counters.pop("degraded", None)

@@ -121,7 +121,7 @@ def _run(options: argparse.Namespace, arguments: list[str]) -> int:
         return _run_processes(commands)
     from cc_ros.nodes.keyframes import KeyframesNode
     from cc_ros.nodes.reasoner import ReasonerNode
-    from cc_ros.nodes.spin import main_of
+    from cc_ros.nodes.runtime import main_of
     from cc_ros.nodes.tracker import TrackerNode
 
     kinds = {"tracker": TrackerNode, "keyframes": KeyframesNode, "reasoner": ReasonerNode}

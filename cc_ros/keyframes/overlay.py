@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from cc_ros.keyframes.marks import BY_ID, colour
+from cc_ros.keyframes.drawing import BY_ID, colour
 
 _PALETTE = np.array([colour(BY_ID, i) for i in range(256)], np.uint8)
 

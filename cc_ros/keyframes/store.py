@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from cc_ros.errors import ImageError
-from cc_ros.keyframes.select import areas
+from cc_ros.keyframes.prominence import areas
 
 JPEG_QUALITY = 95  # marks are drawn on the decoded picture later, so the kept copy must be nearly lossless
 

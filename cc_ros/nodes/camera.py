@@ -16,13 +16,13 @@ from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from cc_ros.errors import CCError
+from cc_ros.geometry.camera import check_intrinsics
+from cc_ros.geometry.poses import OPTICAL_IN_BODY, PoseTrack, camera_pose
 from cc_ros.nodes.convert import nanoseconds, to_depth
 from cc_ros.nodes.depths import DepthBuffer
 from cc_ros.nodes.mounting import Mounting
 from cc_ros.settings import knob
 from cc_ros.sources.registered import NotRegisteredError, fit_depth, fit_intrinsics
-from cc_ros.space.camera import check_intrinsics
-from cc_ros.space.poses import OPTICAL_IN_BODY, PoseTrack, camera_pose
 from cc_ros.stamps import Order, StampOrder
 
 # Best effort matches publishers of both kinds.
@@ -124,7 +124,7 @@ class View:
 
 
 class Reports(Protocol):
-    """Where faults are told; a :class:`cc_ros.nodes.step_node.StepNode`."""
+    """Where faults are told; a :class:`cc_ros.nodes.base_node.StepNode`."""
 
     def count(self, what: str, by: int = 1) -> None:
         """Count something for /diagnostics."""

@@ -16,13 +16,7 @@ from geometry_msgs.msg import Pose
 from sensor_msgs.msg import CompressedImage, Image, RegionOfInterest
 from std_msgs.msg import Header
 
-from cc_ros.errors import ImageError
-from cc_ros.keyframes import Mark, MarkedKeyframe
-from cc_ros.keyframes.store import JPEG_QUALITY, encode_jpeg
-from cc_ros.msg import Keyframe as KeyframeMsg
-from cc_ros.msg import Mark as MarkMsg
-from cc_ros.msg import Track as TrackMsg
-from cc_ros.sources.encodings import (
+from cc_ros.encodings import (
     DEPTH_ENCODINGS,
     IMAGE_ENCODINGS,
     compressed_size,
@@ -31,7 +25,13 @@ from cc_ros.sources.encodings import (
     decode_depth,
     decode_image,
 )
-from cc_ros.space.poses import camera_pose
+from cc_ros.errors import ImageError
+from cc_ros.geometry.poses import camera_pose
+from cc_ros.keyframes import Mark, MarkedKeyframe
+from cc_ros.keyframes.store import JPEG_QUALITY, encode_jpeg
+from cc_ros.msg import Keyframe as KeyframeMsg
+from cc_ros.msg import Mark as MarkMsg
+from cc_ros.msg import Track as TrackMsg
 from cc_ros.tracking import Track, Tracked
 
 

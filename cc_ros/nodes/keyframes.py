@@ -16,6 +16,7 @@ from cc_ros.errors import CCError, ImageError, SettingsError
 from cc_ros.keyframes import Candidate, KeyframeRequest, Keyframes, KeyframeSettings, MarkSettings
 from cc_ros.msg import MarkedKeyframes, MarkStyle, TrackedMasks
 from cc_ros.nodes.alive import announce
+from cc_ros.nodes.base_node import STEADY, StepNode
 from cc_ros.nodes.camera import CameraContext, CameraSettings, ImageInput, ImageMessage
 from cc_ros.nodes.convert import (
     MessagePicture,
@@ -26,8 +27,7 @@ from cc_ros.nodes.convert import (
     to_labels,
     to_time,
 )
-from cc_ros.nodes.spin import main_of
-from cc_ros.nodes.step_node import STEADY, StepNode
+from cc_ros.nodes.runtime import main_of
 from cc_ros.settings import knob
 from cc_ros.srv import GetKeyframes
 

@@ -9,8 +9,8 @@ from rclpy.callback_groups import CallbackGroup
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
 
-from cc_ros.sources.robot_frames import RobotFrames
-from cc_ros.space.poses import OPTICAL_IN_BODY
+from cc_ros.geometry.poses import OPTICAL_IN_BODY
+from cc_ros.sources.bag.robot_frames import RobotFrames
 
 STATIC_QOS = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 

@@ -17,16 +17,16 @@ from rclpy.serialization import serialize_message
 
 from cc_ros.action import SpatialQuery as SpatialQueryAction
 from cc_ros.errors import CCError
+from cc_ros.geometry.approach import approach
 from cc_ros.keyframes import MarkSettings
 from cc_ros.msg import MarkedKeyframes, MarkStyle, Usage
 from cc_ros.nodes.alive import Caller, Watch, announce
+from cc_ros.nodes.base_node import StepNode
 from cc_ros.nodes.convert import to_keyframe
-from cc_ros.nodes.spin import main_of
-from cc_ros.nodes.step_node import StepNode
+from cc_ros.nodes.runtime import main_of
 from cc_ros.reasoning import Answer, Asker, Question, ReasonerSettings, Seen, Status, Wanted
-from cc_ros.reasoning.faults import answer_to
+from cc_ros.reasoning.llm.errors import answer_to
 from cc_ros.settings import knob
-from cc_ros.space.approach import approach
 from cc_ros.srv import GetKeyframes, SpatialQuery
 
 FEEDBACK_PERIOD = 0.05  # seconds between two texts on their way

@@ -18,16 +18,16 @@ from cc_ros.errors import BackendError, CCError
 from cc_ros.frame import Frame
 from cc_ros.keyframes.overlay import draw_labels
 from cc_ros.msg import TrackedMasks, Tracks
+from cc_ros.nodes.base_node import STEADY, StepNode
 from cc_ros.nodes.camera import SENSOR_QOS, CameraContext, CameraSettings, ImageInput, ImageMessage
 from cc_ros.nodes.convert import enlarged, image_message, nanoseconds, to_small_bgr, track_message
 from cc_ros.nodes.graph import explain_silence
-from cc_ros.nodes.spin import main_of
-from cc_ros.nodes.step_node import STEADY, StepNode
+from cc_ros.nodes.runtime import main_of
 from cc_ros.settings import knob
 from cc_ros.stamps import Order, StampOrder
 from cc_ros.tracking import Tracked, Tracker, TrackStatus
 from cc_ros.tracking.factory import BACKENDS, make_tracker
-from cc_ros.tracking.flow import FlowSettings
+from cc_ros.tracking.flow.tracker import FlowSettings
 from cc_ros.tracking.sam2.settings import Sam2Settings
 
 SILENCE_AGAIN = 30.0  # seconds between two explanations of the same silence

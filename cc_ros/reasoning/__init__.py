@@ -1,7 +1,8 @@
 """From marked keyframes and a question to a checked answer."""
 
-from cc_ros.reasoning.asker import Asker
-from cc_ros.reasoning.request import (
+from cc_ros.reasoning.reasoner import Asker
+from cc_ros.reasoning.settings import ReasonerSettings
+from cc_ros.reasoning.types import (
     Action,
     Answer,
     KeyframeSource,
@@ -15,7 +16,6 @@ from cc_ros.reasoning.request import (
     Usage,
     Wanted,
 )
-from cc_ros.reasoning.settings import ReasonerSettings
 
 __all__ = [
     "Action",

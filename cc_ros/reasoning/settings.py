@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cc_ros.reasoning.request import Style
-from cc_ros.reasoning.validity import MAX_FRAMES
+from cc_ros.reasoning.types import Style
+from cc_ros.reasoning.validation import MAX_FRAMES
 from cc_ros.settings import a_file, a_folder, knob
 
 PRESET_NAMES = ("openai", "gemini", "claude", "vllm", "ollama", "llama_cpp", "lm_studio", "transformers", "compatible")

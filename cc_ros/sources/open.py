@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 
 from cc_ros.errors import SourceError
 from cc_ros.settings import Scalar, checked
-from cc_ros.sources.bag_kinds import is_bag
+from cc_ros.sources.bag.kinds import is_bag
 from cc_ros.sources.base import Source, SourceSettings
-from cc_ros.sources.picture_groups import IMAGE_SUFFIXES
+from cc_ros.sources.folder.groups import IMAGE_SUFFIXES
 
 _SUPPORTED = (
     "a video file, a folder of images, or a rosbag2 (its folder, .mcap or .db3); live, a camera (/dev/video0) or a "
@@ -67,13 +67,13 @@ def open_source(path: str | Path, **settings: Scalar) -> Source:
         raise SourceError(f"{path} does not exist; a source is {_SUPPORTED}{_hint(path)}")
     if path.suffix.lower() in _EXPORTS and path.is_file():
         raise SourceError(f"{path} {_EXPORTS[path.suffix.lower()]}; a source is {_SUPPORTED}")
-    from cc_ros.sources.folder import FolderSource
+    from cc_ros.sources.folder.source import FolderSource
 
     if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file():
         raise SourceError(f"{path} is a single image: name its folder; a source is {_SUPPORTED}")
     if is_bag(path):
         try:
-            from cc_ros.sources.bag import BagSource
+            from cc_ros.sources.bag.source import BagSource
         except ImportError as error:
             raise SourceError(f"{path} is a bag, and rosbags is missing ({error}): pip install rosbags") from error
         return BagSource(path, chosen)

@@ -7,12 +7,12 @@ from importlib.util import find_spec
 
 from cc_ros.errors import BackendError, SettingsError
 from cc_ros.settings import checked
-from cc_ros.tracking.auto import AutoTracker
+from cc_ros.tracking.auto.tracker import AutoTracker
 from cc_ros.tracking.base import Tracker
 from cc_ros.tracking.fallback import Fallback
-from cc_ros.tracking.flow import FlowSettings, FlowTracker
+from cc_ros.tracking.flow.tracker import FlowSettings, FlowTracker
 from cc_ros.tracking.objects.network import ObjectNetwork
-from cc_ros.tracking.propagation import DisPropagator
+from cc_ros.tracking.optical_flow import DisPropagator
 from cc_ros.tracking.sam2.settings import Sam2Settings
 from cc_ros.tracking.sam2.weights import RELEASES, weights_here
 

@@ -16,14 +16,14 @@ from cc_ros.errors import BackendError
 from cc_ros.frame import Frame
 from cc_ros.tracking.base import Proposer, Tracked, Tracker, check_image
 from cc_ros.tracking.ids import FORGOTTEN, IdPool
+from cc_ros.tracking.sam2.background import IdleWorker
 from cc_ros.tracking.sam2.discovery import SAME, Discovery
-from cc_ros.tracking.sam2.idle import IdleWorker
 from cc_ros.tracking.sam2.memory import Moment
 from cc_ros.tracking.sam2.predictor import Encoding, Prediction, StreamingPredictor
-from cc_ros.tracking.sam2.recovery import Gallery, looks
+from cc_ros.tracking.sam2.reid import Gallery, looks
 from cc_ros.tracking.sam2.settings import Sam2Settings
-from cc_ros.tracking.sam2.sightings import Sightings
 from cc_ros.tracking.sam2.streams import Streams
+from cc_ros.tracking.track_log import Sightings
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)

@@ -1,0 +1,109 @@
+"""One question under way: its deadline, whether it was cancelled, and its keyframes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Protocol
+
+from cc_ros.errors import CCError
+from cc_ros.keyframes.types import MarkedKeyframe
+from cc_ros.reasoning.llm.errors import ModelFault
+from cc_ros.reasoning.measured import questions
+from cc_ros.reasoning.settings import ReasonerSettings
+from cc_ros.reasoning.types import KeyframeSource, Kind, Progress, Question, Seen, Status, Style, Wanted
+
+
+class Flag(Protocol):
+    """Something that can be set, such as a :class:`threading.Event`."""
+
+    def is_set(self) -> bool:
+        """Whether it is set."""
+
+
+class Asking:
+    """What answering one question needs to know besides the question.
+
+    :param question: as it came.
+    :param settings: what applies where it says nothing.
+    :param keyframes: the pictures, or what comes up with them.
+    :param on_progress: to be told how it gets on.
+    :param cancelled: set once nobody wants the answer any more.
+    :param closed: set once the reasoner shuts down.
+    """
+
+    def __init__(
+        self,
+        question: Question,
+        settings: ReasonerSettings,
+        keyframes: KeyframeSource | Sequence[MarkedKeyframe],
+        on_progress: Progress | None,
+        cancelled: Flag | None,
+        closed: Flag,
+    ) -> None:
+        self._start = time.monotonic()
+        self.question = question
+        self.deadline = self._start + (question.timeout or settings.timeout)
+        self.style_name = question.style or settings.style
+        self._settings = settings
+        self._keyframes = keyframes
+        self._on_progress = on_progress
+        self._cancelled = cancelled
+        self._closed = closed
+        self._seen: dict[str, Seen] = {}
+
+    @property
+    def kind_name(self) -> str:
+        """The kind of the question in a word, valid or not."""
+        return self.question.kind or self.kind.value
+
+    @property
+    def kind(self) -> Kind:
+        """The kind of the question, which must be valid."""
+        return questions.kind_of(self.question)
+
+    @property
+    def style(self) -> Style:
+        """The style that applies, which must be valid."""
+        return Style(self.style_name)
+
+    def elapsed(self) -> float:
+        """Return the seconds since the question came."""
+        return time.monotonic() - self._start
+
+    def stop(self) -> None:
+        """Raise a ModelFault where there is no use in going on: CANCELLED or CLOSED."""
+        if self._closed.is_set():
+            raise ModelFault(Status.CLOSED, "the reasoner is shutting down")
+        if self._cancelled is not None and self._cancelled.is_set():
+            raise ModelFault(Status.CANCELLED, "the question was cancelled")
+
+    def progress(self, stage: str, text: str) -> None:
+        """Tell how it gets on."""
+        if self._on_progress is not None:
+            self._on_progress(stage, text)
+
+    def seen(self, marked_as: str, blur: tuple[int, ...]) -> Seen:
+        """Return the keyframes, oldest first.
+
+        :param marked_as: "marks", "raw" or "set_of_mark".
+        :param blur: ids of objects to be made unrecognisable.
+        :raises ModelFault: NO_KEYFRAMES with what the source of keyframes raises, or they are not wanted any more.
+        """
+        if not callable(self._keyframes):
+            return Seen(tuple(self._keyframes))
+        if marked_as in self._seen:
+            return self._seen[marked_as]
+        question, settings = self.question, self._settings
+        frames = 1 if self.kind is Kind.NAVIGATE else question.frames or settings.frames
+        left = max(0.0, self.deadline - time.monotonic())
+        wanted = Wanted(frames, question.marks or settings.marks, marked_as, question.last_seconds, blur, left)
+        try:
+            seen = self._keyframes(wanted)
+        except ModelFault:
+            raise
+        except CCError as error:
+            raise ModelFault(Status.NO_KEYFRAMES, f"the keyframes cannot be used: {error}") from error
+        self._seen[marked_as] = seen
+        self.stop()
+        return self._seen[marked_as]

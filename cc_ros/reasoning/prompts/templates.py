@@ -1,0 +1,114 @@
+"""Prompts: text files that a user can read, and override by files of the same name in a folder of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from string import Template
+
+from cc_ros.errors import SettingsError
+from cc_ros.keyframes.drawing import BY_ID, MarkSettings
+from cc_ros.reasoning.measured.questions import lettered
+from cc_ros.reasoning.types import Kind, Style
+
+MAX_PROMPT_BYTES = 20_000
+
+
+class Prompts:
+    """All prompt texts.
+
+    >>> Prompts().question(Kind.COUNT, "How many chairs?").splitlines()[0]
+    'Question: How many chairs?'
+
+    :param folder: files here replace those of the same name; "" = none.
+    :raises SettingsError: the folder is missing, or a file in it has a wrong name or an unknown placeholder.
+    """
+
+    def __init__(self, folder: str = "") -> None:
+        self._templates = dict(_built_in())
+        if folder:
+            self._templates.update(_overrides(Path(folder).expanduser(), self._templates))
+
+    def system(self, style: Style, look: MarkSettings) -> str:
+        """Return the system prompt (paper, appendix E): task, what the marks are, and that text in images is data."""
+        about_marks = self._fill(f"style_{style.value}", look=describe_marks(look))
+        return self._fill("system", style=about_marks)
+
+    def question(self, kind: Kind, text: str, choices: Sequence[str] = ()) -> str:
+        """Return the prompt for one question of any kind but navigation."""
+        return self._fill(f"kind_{kind.value}", question=text, choices="\n".join(lettered(choices)))
+
+    def navigate_start(self, instruction: str, max_forward: float) -> str:
+        """Return what opens a navigation conversation."""
+        return self._fill("navigate_start", question=instruction, max_forward=f"{max_forward:g} metres")
+
+    def navigate_turn(self, turn: int) -> str:
+        """Return the text beside the picture of one turn, from 1."""
+        return self._fill("navigate_turn", turn=str(turn))
+
+    def reply_json(self, fields: str) -> str:
+        """Return the request for JSON, for servers that have no structured output."""
+        return self._fill("reply_json", fields=fields)
+
+    def again_invented(self, invented: Iterable[int], known: Iterable[int]) -> str:
+        """Return the second request after the model named marks that do not exist."""
+        known_ids = ", ".join(map(str, known)) or "none"
+        return self._fill("again_invented", invented=", ".join(map(str, invented)), known=known_ids)
+
+    def again_unusable(self, problem: str) -> str:
+        """Return the second request after a reply that is no answer."""
+        return self._fill("again_unusable", problem=problem)
+
+    def _fill(self, name: str, **values: str) -> str:
+        return Template(self._templates[name]).substitute(values)
+
+
+def describe_marks(look: MarkSettings) -> str:
+    """Return in words what marks look like."""
+    fill = "coloured" if look.fill == BY_ID else look.fill
+    words = f"a filled {fill} circle with a {look.text} number in the middle of the object"
+    if look.outline:
+        words += ", whose outline is drawn"
+    if look.overlay:
+        words += " and which is tinted" if look.outline else ", which is tinted"
+    return words
+
+
+@cache
+def _built_in() -> dict[str, str]:
+    folder = resources.files(__package__) / "text"
+    return {
+        Path(file.name).stem: file.read_text(encoding="utf-8").strip()
+        for file in folder.iterdir()
+        if file.name.endswith(".txt")
+    }
+
+
+def _overrides(folder: Path, known: dict[str, str]) -> dict[str, str]:
+    if not folder.is_dir():
+        raise SettingsError(f"prompts_dir {str(folder)!r} is not a folder")
+    found = {}
+    for file in sorted(folder.glob("*.txt")):
+        if file.stem not in known:
+            raise SettingsError(
+                f"prompts_dir holds {file.name!r}, which is no prompt; known: {', '.join(sorted(known))}"
+            )
+        if file.stat().st_size > MAX_PROMPT_BYTES:
+            raise SettingsError(f"the prompt {file} is longer than {MAX_PROMPT_BYTES} bytes")
+        text = file.read_text(encoding="utf-8").strip()
+        extra = _placeholders(text, file) - _placeholders(known[file.stem], file)
+        if extra:
+            raise SettingsError(
+                f"the prompt {file} uses ${sorted(extra)[0]}, which it cannot; a dollar sign is written $$"
+            )
+        found[file.stem] = text
+    return found
+
+
+def _placeholders(text: str, file: Path) -> set[str]:
+    found = list(Template.pattern.finditer(text))
+    if any(match["invalid"] is not None for match in found):
+        raise SettingsError(f"the prompt {file} has a lone dollar sign; write it $$")
+    return {match["named"] or match["braced"] for match in found} - {None}

@@ -1,0 +1,179 @@
+"""One question with a model: what is sent, how the reply is read, and asking again once where it cannot be used."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from cc_ros.reasoning.llm.budget import Budget
+from cc_ros.reasoning.llm.errors import ModelFault
+from cc_ros.reasoning.llm.tally import Tally
+from cc_ros.reasoning.prompts.messages import Message, Size, Writer, assistant, text_part
+from cc_ros.reasoning.prompts.templates import Prompts
+from cc_ros.reasoning.replies import reply as replies
+from cc_ros.reasoning.replies.check import check
+from cc_ros.reasoning.replies.problems import Invented, NotAReply, Unusable
+from cc_ros.reasoning.replies.thoughts import spoken
+from cc_ros.reasoning.settings import ReasonerSettings
+from cc_ros.reasoning.types import Answer, Kind, Status, Style, Usage
+
+if TYPE_CHECKING:
+    from cc_ros.reasoning.llm.client import Completion
+    from cc_ros.reasoning.llm.retry import Attempts
+
+_CUT_OFF = "the reply was cut off at max_answer_tokens"
+_ALL_THOUGHT = "the model's thoughts used up max_answer_tokens before it said anything; set it higher"
+# Half a sentence may still tell something; half of a reply that should have been one word is rambling.
+_MAY_END_EARLY = (Kind.FREE, Kind.VIEWPOINT)
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What is to be found out, and all that checking the reply needs.
+
+    :param kind: of the question.
+    :param style: of the prompt.
+    :param choices: to choose from.
+    :param ids: marks that the pictures show.
+    :param system: the system prompt.
+    :param turns: the messages after it, the last one with the question.
+    :param size: of all this.
+    """
+
+    kind: Kind
+    style: Style
+    choices: Sequence[str]
+    ids: Collection[int]
+    system: str
+    turns: Sequence[Message]
+    size: Size
+
+
+class Dialogue:
+    """Asks a model and checks what it says.
+
+    :param settings: of the reasoner.
+    :param structured: how JSON is asked for: "json_schema", "json_object" or "told".
+    :param writer: writes messages for the endpoint.
+    :param prompts: the texts.
+    :param budget: tells costs.
+    """
+
+    def __init__(
+        self, settings: ReasonerSettings, structured: str, writer: Writer, prompts: Prompts, budget: Budget
+    ) -> None:
+        self._settings = settings
+        self._structured = structured
+        self._writer = writer
+        self._prompts = prompts
+        self._budget = budget
+
+    async def run(
+        self, attempts: Attempts, task: Task, deadline: float, tally: Tally, progress: Callable[[str, str], None]
+    ) -> Answer:
+        """Return a checked answer.
+
+        :raises ModelFault: there is none.
+        """
+        from cc_ros.reasoning.llm.client import ChatRequest
+
+        parts = replies.fields(task.kind, task.style, task.choices, sorted(task.ids))
+        messages = self._writer.messages(task.system, self._with_format(task.turns, parts))
+        shape = replies.response_format(self._structured, parts)
+        show = _Shown(progress)
+        for last in (False, True):
+            request = ChatRequest(messages, shape, self._settings.temperature)
+            done = await attempts.complete(request, task.size.tokens, deadline, tally, show)
+            try:
+                return self._read(task, done)
+            except (Invented, Unusable) as problem:
+                if last:
+                    raise self._hopeless(problem, done) from None
+                again = self._again(problem, task.ids)
+            progress("asking_again", "")
+            messages = _asked_again(messages, done.text, again)
+        raise AssertionError("unreachable")
+
+    def _read(self, task: Task, done: Completion) -> Answer:
+        cut_off = done.finish == "length"
+        said = spoken(done.text)
+        if not said.text and (cut_off or done.thoughts or said.thinking):
+            raise NotAReply(_ALL_THOUGHT if cut_off else "it holds nothing but thoughts")
+        if cut_off and task.kind not in _MAY_END_EARLY:
+            raise Unusable("it goes on and on")
+        reply = replies.read_reply(done.text)
+        if task.kind is Kind.NAVIGATE and not done.finish and not reply.structured:
+            raise Unusable("its end is missing")
+        answer = check(reply, task.kind, task.style, task.choices, task.ids, self._settings.max_forward)
+        answer = dataclasses.replace(answer, model=done.model)
+        return dataclasses.replace(answer, message=_CUT_OFF) if cut_off else answer
+
+    def usage(self, task: Task, tally: Tally) -> Usage:
+        """Return what a task took."""
+        size = task.size
+        cost = math.nan
+        if self._budget.priced:
+            cost = self._budget.cost(tally.prompt_tokens or size.tokens * tally.requests, tally.answer_tokens)
+        return Usage(
+            tally.requests, size.images, size.bytes, size.tokens, tally.prompt_tokens, tally.answer_tokens, 0.0, cost
+        )
+
+    def _with_format(self, turns: Sequence[Message], parts: dict[str, dict[str, Any]]) -> list[Message]:
+        """Say what the reply must look like, where the API is not told (a JSON mode wants it said as well)."""
+        if self._structured == "json_schema":
+            return list(turns)
+        ask = text_part(self._prompts.reply_json(replies.in_words(parts)))
+        return [*turns[:-1], {**turns[-1], "content": [*turns[-1]["content"], ask]}]
+
+    def _again(self, problem: Exception, ids: Collection[int]) -> str:
+        if isinstance(problem, Invented):
+            return self._prompts.again_invented(problem.ids, sorted(ids))
+        return self._prompts.again_unusable(str(problem))
+
+    def _hopeless(self, problem: Exception, done: Completion) -> ModelFault:
+        if isinstance(problem, Invented):
+            return ModelFault(Status.INVENTED_MARK, f"the model invents marks, also when asked again: {problem}")
+        cut = f"; {_CUT_OFF}" if done.finish == "length" and _ALL_THOUGHT not in str(problem) else ""
+        return ModelFault(Status.BAD_REPLY, f"the model's reply cannot be used, also when asked again: {problem}{cut}")
+
+
+def _asked_again(messages: Sequence[Message], text: str, again: str) -> list[Message]:
+    """Return the messages for another try: what the model said, without its thoughts, and what is wrong with it.
+
+    Servers refuse an empty turn, and templates two turns of the user in a row.
+    """
+    said = spoken(text).text
+    if said:
+        return [*messages, assistant(said), {"role": "user", "content": [text_part(again)]}]
+    last = messages[-1]
+    return [*messages[:-1], {**last, "content": [*last["content"], text_part(again)]}]
+
+
+class _Shown:
+    """Passes on how a reply grows, no more often than people can follow."""
+
+    INTERVAL = 0.05
+    SHARE = 20  # at most one part of so many of the time goes into it
+
+    def __init__(self, progress: Callable[[str, str], None]) -> None:
+        self._progress = progress
+        self._started = False
+        self._next = 0.0
+
+    def __call__(self, stage: str, so_far: Completion) -> None:
+        if stage != "text":
+            self._started, self._next = False, 0.0
+            self._progress("retrying" if stage == "retry" else stage, "")
+            return
+        now = time.monotonic()
+        if self._started and now < self._next:
+            return
+        stage = "answering" if self._started else "first_token"
+        self._started = True
+        self._progress(stage, replies.text_so_far(so_far.text))
+        took = time.monotonic() - now
+        self._next = now + max(self.INTERVAL, self.SHARE * took)  # a long text must not keep other questions waiting

@@ -1,0 +1,198 @@
+"""The reasoner: takes questions from any thread, answers with a model or from measurements, and never hangs."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import threading
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+
+from cc_ros.errors import SettingsError
+from cc_ros.geometry import GeometryError, SceneMap
+from cc_ros.keyframes.types import MarkedKeyframe
+from cc_ros.reasoning import validation
+from cc_ros.reasoning.context import Asking, Flag
+from cc_ros.reasoning.llm.endpoint import how_to_configure, resolve_endpoint
+from cc_ros.reasoning.llm.errors import answer_to
+from cc_ros.reasoning.measured import answers, questions
+from cc_ros.reasoning.prompts.templates import Prompts
+from cc_ros.reasoning.request_queue import Turns
+from cc_ros.reasoning.settings import ReasonerSettings
+from cc_ros.reasoning.types import (
+    Answer,
+    KeyframeSource,
+    Kind,
+    Progress,
+    Question,
+    Seen,
+    Status,
+    Style,
+)
+from cc_ros.reasoning.vlm import Model
+
+_MARKED_AS = {
+    Style.MARKS: "marks",
+    Style.MARKS_COT: "marks",
+    Style.RAW: "raw",
+    Style.SET_OF_MARK: "set_of_mark",
+}
+
+
+class Asker:
+    """Answers questions about marked keyframes. Thread-safe.
+
+    >>> with Asker(ReasonerSettings(), environ={}) as asker:
+    ...     asker.ask(Question("How many chairs are there?"), []).status.name
+    'NEEDS_MODEL'
+
+    :param settings: the knobs.
+    :param environ: where keys are looked up.
+    :raises SettingsError: settings that contradict themselves, a key file open to others, or a bad prompts folder.
+    """
+
+    def __init__(self, settings: ReasonerSettings, environ: Mapping[str, str] = os.environ) -> None:
+        self._settings = settings
+        self._blur = _ids(settings.blur_marks)
+        self._turns = Turns(settings.max_parallel, settings.max_queue)
+        self._closed = threading.Event()
+        self._lock = threading.Lock()
+        self._ended: Counter[str] = Counter()
+        prompts = Prompts(settings.prompts_dir)
+        endpoint = resolve_endpoint(settings, environ)
+        self._model = None if endpoint is None else Model(settings, endpoint, prompts)
+
+    def ask(
+        self,
+        question: Question,
+        keyframes: KeyframeSource | Sequence[MarkedKeyframe],
+        on_progress: Progress | None = None,
+        cancel: Flag | None = None,
+    ) -> Answer:
+        """Answer a question, or say why there is no answer; returns before the deadline plus a second. Never raises.
+
+        :param keyframes: the pictures, oldest first, or what comes up with them.
+        :param on_progress: told in this thread how it gets on.
+        :param cancel: once it is set, the request is closed and the answer is CANCELLED.
+        """
+        asking = Asking(question, self._settings, keyframes, on_progress, cancel, self._closed)
+        try:
+            answer = dataclasses.replace(self._answer(asking), kind=asking.kind_name)
+        except Exception as error:
+            answer = dataclasses.replace(answer_to(error), kind=question.kind)
+            if self._model is not None:
+                answer = dataclasses.replace(answer, message=self._model.endpoint.redact(answer.message))
+        usage = dataclasses.replace(answer.usage, seconds=asking.elapsed())
+        with self._lock:
+            self._ended[answer.source if answer.ok else answer.status.name.lower()] += 1
+        return dataclasses.replace(answer, usage=usage)
+
+    def reset(self) -> None:
+        """Start a new episode: forget kept answers and the navigation conversation."""
+        if self._model is not None:
+            self._model.reset()
+
+    def status(self) -> dict[str, str | int | float]:
+        """Return counters and states for /diagnostics; ``degraded`` holds a reason for people, where there is one."""
+        running, waiting = self._turns.counts()
+        report: dict[str, str | int | float] = {"running": running, "waiting": waiting}
+        with self._lock:
+            report.update({f"ended_{how}": count for how, count in sorted(self._ended.items())})
+        if self._model is None:
+            report["degraded"] = f"no model: {how_to_configure(self._settings)}"
+            return report
+        endpoint = self._model.endpoint
+        report.update({"endpoint": endpoint.base_url, "model": endpoint.model, "breaker": self._model.breaker.state()})
+        report.update(self._model.budget.spent())
+        degraded = self._model.unusable or self._model.down() or self._model.budget.refusal()
+        if degraded:
+            report["degraded"] = degraded
+        return report
+
+    def close(self) -> None:
+        """Cancel what is being asked, close connections and threads; every question still open ends as CLOSED."""
+        self._closed.set()
+        if self._model is not None:
+            self._model.close()
+
+    def __enter__(self) -> Asker:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _answer(self, asking: Asking) -> Answer:
+        wrong = validation.problem(asking.question, asking.style_name)
+        if wrong:
+            return Answer(Status.BAD_REQUEST, wrong)
+        asking.stop()
+        if asking.kind in (Kind.FREE, Kind.WHICH_MARK) and isinstance(
+            questions.read(asking.question.text), questions.AsksGo
+        ):
+            return self._by_marks(asking, Status.CANNOT_TELL, "")  # a model knows no places
+        if self._model is None:
+            return self._by_marks(asking, Status.NEEDS_MODEL, how_to_configure(self._settings))
+        down = self._model.down()
+        if down:
+            return self._by_marks(asking, Status.SERVER_DOWN, down)
+        if self._settings.prefer == "geometry" and questions.read(asking.question.text) is not None:
+            answer = self._by_marks(asking, Status.CANNOT_TELL, "")
+            if answer.ok:
+                return answer
+        asking.progress("queued", "")
+        with self._turns.turn(asking.deadline, asking.stop):
+            return self._by_model(asking, self._model)
+
+    def _by_model(self, asking: Asking, model: Model) -> Answer:
+        kind, style, question = asking.kind, asking.style, asking.question
+        seen = asking.seen(_MARKED_AS[style], self._blur)
+        if not seen.keyframes:
+            return _NO_KEYFRAMES
+        if kind is Kind.NAVIGATE:
+            return model.navigate(question, style, seen, asking)
+        ids = sorted({mark.id for frame in seen.keyframes for mark in frame.marks})
+        missing = [id for id in questions.named_marks(question.text) if id not in ids]
+        if missing and style is not Style.RAW:
+            return answers.unknown_marks(missing, ids)
+        answer = model.answer(question, kind, style, seen, asking)
+        return answer if style is Style.SET_OF_MARK else _with_goal(answer, question, seen)
+
+    def _by_marks(self, asking: Asking, otherwise: Status, why: str) -> Answer:
+        """Answer from measurements, or end with ``otherwise`` where the question is none about marks."""
+        if asking.kind is Kind.NAVIGATE or questions.read(asking.question.text) is None:
+            return Answer(otherwise, f"this question needs a model; {why}")
+        seen = asking.seen("marks", self._blur)
+        if not seen.keyframes:
+            return _NO_KEYFRAMES
+        answer = answers.answer_from_marks(asking.question, asking.kind, SceneMap.from_keyframes(seen.keyframes))
+        if answer is None:
+            return Answer(otherwise, f"this question needs a model; {why}")
+        if answer.status is Status.CANNOT_TELL and why:
+            return dataclasses.replace(answer, message=f"{answer.message}; a model might: {why}")
+        if answer.ok and why:
+            answer = dataclasses.replace(answer, message=f"measured, without a model: {why}")
+        return _with_goal(answer, asking.question, seen)
+
+
+_NO_KEYFRAMES = Answer(Status.NO_KEYFRAMES, "there are no keyframes yet; is the camera running, and the tracker?")
+
+
+def _with_goal(answer: Answer, question: Question, seen: Seen) -> Answer:
+    """Add the place of the mark that was asked for, where it is known, else why it is not."""
+    if not answer.ok:
+        return answer
+    try:
+        scene = SceneMap.from_keyframes(seen.keyframes)
+        return answers.with_goal(answer, questions.read(question.text), scene)
+    except (GeometryError, KeyError) as error:  # a camera matrix that cannot be used does not spoil the answer
+        return dataclasses.replace(answer, no_goal=str(error))
+
+
+def _ids(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.replace(",", " ").split())
+    except ValueError:
+        raise SettingsError(f"blur_marks must be ids such as 3,7; got {text!r}") from None

@@ -1,0 +1,1 @@
+"""What a model sent back: read, checked, or refused."""

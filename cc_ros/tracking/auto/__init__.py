@@ -1,0 +1,1 @@
+"""SAM 2 as often as the machine allows, carried to every frame by optical flow."""

@@ -1,0 +1,155 @@
+"""Deciding which of the objects that the network sees, or that flow carried, are there, and which is which."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from cc_ros.tracking.flow.depth import DepthView
+from cc_ros.tracking.flow.depth_parts import with_parts
+from cc_ros.tracking.label_maps import compact
+from cc_ros.tracking.objects.instances import INSIDE, LEFT, SAME, candidates
+from cc_ros.tracking.objects.network import Seen
+
+_NEW, _KNOWN = 0.20, 0.12  # least scores of a new object, and of one that continues a track
+_SUPPORT = 0.3  # what a candidate gains that continues a track
+_CONTINUES, _COVERS = 0.3, 0.6  # IoU, or share of a track inside a candidate, from which it continues the track
+_CARRIED_ODDS = 2.0  # log odds of a carried mask
+_MEMORY = 0.7  # log odds that the carried mask adds to a seen one
+_CARRIED_THING = 0.35  # least mean chance of a carried mask to be on things
+
+
+@dataclass(slots=True)
+class Match:
+    """One object of this look.
+
+    :param key: its track, 0 = a new one.
+    :param odds: h x w float32, log odds of its mask.
+    :param score: 0..1, how likely this is one whole object.
+    :param held: 0..1, IoU with the mask that was expected.
+    :param seen: the network saw it; otherwise it was only carried.
+    """
+
+    key: int
+    odds: np.ndarray
+    score: float
+    held: float
+    seen: bool
+
+
+def match(
+    seen: Seen, prior: np.ndarray, scores: Mapping[int, float], least: float, view: DepthView | None = None
+) -> list[Match]:
+    """Return the objects of a look, the surest first.
+
+    :param prior: HxW int32, the tracks' keys as known so far, 0 = none.
+    :param scores: how sure each track was, faded.
+    :param least: share of the image of the smallest new object.
+    :param view: depth that can be trusted; None = there is none.
+    """
+    odds, score = candidates(seen.pixels, seen.cells)
+    if view:
+        odds, score = with_parts(odds, score, view)
+    n, shape = len(odds), odds.shape[1:]
+    keys, index = compact(cv2.resize(prior, shape[::-1], interpolation=cv2.INTER_NEAREST))
+    tracks = keys[keys > 0]
+    carried = (tracks[:, None, None] == keys[index]) if len(tracks) else np.zeros((0, *shape), bool)
+    # Masks that were seen, then those that were carried, one to a row.
+    masks = np.concatenate([odds > 0, carried]).reshape(n + len(tracks), shape[0] * shape[1])
+    both, area, iou = _overlaps(masks.astype(np.float32))
+    known = np.array([scores.get(int(key), 0.0) for key in tracks], np.float32)
+    on_things = masks[n:] @ seen.thing.ravel() / np.maximum(area[n:], 1) > _CARRIED_THING
+    sure = np.concatenate([score, known * on_things])
+    free, used = np.ones(masks.shape[1], bool), set[int]()
+    kept: list[int] = []
+    found: list[Match] = []
+    for one in np.argsort(-_ranks(sure, iou[:n, n:], known), kind="stable").tolist():
+        if (one >= n and one - n in used) or area[one] == 0 or sure[one] < _KNOWN:
+            continue
+        if kept and ((iou[one, kept] > SAME) | (both[one, kept] > INSIDE * area[one])).any():
+            continue
+        if (masks[one] & free).sum() < LEFT * area[one]:
+            continue
+        track = one - n if one >= n else _continued(iou[one, n:], both[one, n:] / np.maximum(area[n:], 1), used)
+        if track is None:
+            if sure[one] < _NEW or area[one] < least * masks.shape[1]:
+                continue
+            key, held = 0, 1.0
+        else:
+            used.add(track)
+            key, held = int(tracks[track]), float(iou[one, n + track])
+        mask = odds[one] if one < n else np.where(carried[one - n], _CARRIED_ODDS, -_CARRIED_ODDS).astype(np.float32)
+        found.append(Match(key, mask, float(sure[one]), held, one < n))
+        kept.append(one)
+        free &= ~masks[one]
+    return found
+
+
+def _overlaps(masks: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return for masks (m x pixels float32, 0 or 1) what pairs share (m x m), the areas (m), and the IoU (m x m)."""
+    both, area = masks @ masks.T, masks.sum(axis=1)
+    return both, area, both / np.maximum(area[:, None] + area - both, 1)
+
+
+def _ranks(sure: np.ndarray, overlap: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Return by which mask goes before which (n seen, then t carried ones).
+
+    :param sure: n + t, how likely each is one whole object.
+    :param overlap: n x t, IoU of what was seen with what was carried.
+    :param known: t, how sure the tracks were.
+    """
+    rank, n = sure.copy(), len(overlap)
+    if len(known):
+        rank[:n] += _SUPPORT * (overlap * np.minimum(2 * known, 1)).max(axis=1)
+        again = np.where(overlap > SAME, known, 0).max(axis=1)  # is drawn anew, however sure it was
+        rank[:n] = np.maximum(rank[:n], again + 0.1 * sure[:n])
+    return rank
+
+
+def _continued(iou: np.ndarray, covered: np.ndarray, used: set[int]) -> int | None:
+    """Return the track that a candidate continues, by its overlap with each, None where it is a new object."""
+    fits = (iou >= _CONTINUES) | (covered > _COVERS)
+    fits[list(used)] = False
+    if not fits.any():
+        return None
+    return int(np.where(fits, np.maximum(iou, _CONTINUES * covered), -1).argmax())
+
+
+def supported(seen: Seen, carried: np.ndarray, count: int) -> dict[int, np.ndarray]:
+    """Return by object (0..count-1) the log odds (h x w float32) of what the network sees as just this object.
+
+    :param carried: HxW int32, 1..count, where the objects are expected; 0 = none.
+    """
+    odds, score = candidates(seen.pixels, seen.cells)
+    small = cv2.resize(carried, odds.shape[:0:-1], interpolation=cv2.INTER_NEAREST)
+    masks = (odds > 0).reshape(len(odds), small.size).astype(np.float32)
+    area, found = masks.sum(axis=1), {}
+    for k in range(count):
+        mine = (small == k + 1).ravel().astype(np.float32)
+        both = masks @ mine
+        iou = both / np.maximum(area + mine.sum() - both, 1)
+        fits = iou > _CONTINUES
+        if fits.any():
+            found[k] = odds[int(np.where(fits, iou * score, 0).argmax())]
+    return found
+
+
+def paint(found: list[Match], prior: np.ndarray) -> np.ndarray:
+    """Return the keys (HxW int32) of the pixels of all objects; where two meet, the surer one is before the other.
+
+    :param prior: HxW int32, as for ``match``.
+    """
+    keys = np.zeros(prior.shape, np.int32)
+    for one in reversed(found):
+        if one.seen:
+            odds = cv2.resize(one.odds, prior.shape[::-1], interpolation=cv2.INTER_LINEAR)
+            inside = prior == one.key
+            if inside.any():
+                odds += np.where(inside, np.float32(_MEMORY), np.float32(-_MEMORY))
+            keys[odds > 0] = one.key
+        else:
+            keys[prior == one.key] = one.key
+    return keys

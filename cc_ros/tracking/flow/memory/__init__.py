@@ -1,0 +1,1 @@
+"""What the flow backend remembers of objects that are out of sight."""
