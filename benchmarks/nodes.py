@@ -1,6 +1,6 @@
 """What ROS costs: the nodes' steps against the same steps without ROS, and how many frames arrive over DDS.
 
-    python benchmarks/nodes.py [--frames 120] [--sizes 640x480 1280x720]
+    PYTHONPATH=test python benchmarks/nodes.py [--frames 120] [--sizes 640x480 1280x720]
 
 Milliseconds a frame, medians over neighbouring frames in twos. The tracker node's worker (decode, track, publish)
 stands beside decode and track alone, the keyframe node's callback beside `KeyframeStore.offer` alone. Both work on the
@@ -18,17 +18,15 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "test"))
 os.environ.setdefault("ROS_DOMAIN_ID", str(1 + os.getpid() % 100))
 os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
 
 import rclpy
 from cc_ros.msg import TrackedMasks
-from nodes_rig import Onlooker, image_of, scene, until
 from sensor_msgs.msg import CompressedImage, Image
+from support.rig import Onlooker, image_of, scene, until
 
 from cc_ros.dds import prepare
 from cc_ros.frame import Frame

@@ -9,11 +9,10 @@ import pytest
 
 pytest.importorskip("rclpy")
 
-from nodes_rig import Program, environment, isolated
+from support.rig import Program, environment, isolated
 
 from cc_ros import dds
 
-CAMERA = str(Path(__file__).with_name("nodes_camera.py"))
 FAST = "FASTDDS_DEFAULT_PROFILES_FILE"
 
 
@@ -75,8 +74,8 @@ def test_cameras_are_heard_whatever_their_transports(reach: str) -> None:
     large = {**common, "FASTDDS_BUILTIN_TRANSPORTS": "LARGE_DATA"}
     with (
         Program(["-c", LISTENER], environment(**common)) as listener,
-        Program([CAMERA, "/plain", "raw", "30", "15", "1"], environment(**common)),
+        Program(["-m", "support.camera_process", "/plain", "raw", "30", "15", "1"], environment(**common)),
         # over a network it loses what is sent before its TCP connection stands: hence 10 of 30
-        Program([CAMERA, "/large", "raw", "30", "15", "1"], environment(**large)),
+        Program(["-m", "support.camera_process", "/large", "raw", "30", "15", "1"], environment(**large)),
     ):
         assert listener.end(60) == 0, listener.text
