@@ -17,7 +17,7 @@ import numpy as np
 
 from cc_ros.tracking.auto import flow_chain
 from cc_ros.tracking.auto.flow_chain import Path
-from cc_ros.tracking.optical_flow import DisPropagator
+from cc_ros.tracking.optical_flow import DisFlow
 
 WIDTH = 320  # pixels, as in auto
 LATE = (10, 20, 30, 60, 90)  # frames
@@ -41,7 +41,7 @@ def read(path: File) -> list[np.ndarray]:
 
 def carried(images: list[np.ndarray], ids: np.ndarray) -> dict[int, list[float]]:
     """Return the IoU of each object by frames of delay."""
-    propagator = DisPropagator(1)
+    optical_flow = DisFlow(1)
     found = defaultdict(list)
     last = len(images) - LATE[0] - 1
     for start in np.linspace(0, last, STARTS).astype(int):
@@ -49,8 +49,8 @@ def carried(images: list[np.ndarray], ids: np.ndarray) -> dict[int, list[float]]
         for late, (before, now) in enumerate(zip(images[start:], images[start + 1 :], strict=False), start=1):
             if late > LATE[-1]:
                 break
-            path.extend(propagator.motion(before, now))
-            path.settle(now, propagator)
+            path.extend(optical_flow.motion(before, now))
+            path.settle(now, optical_flow)
             if late in LATE:
                 then, truth = ids[start].astype(np.uint16), ids[start + late]
                 labels, seen = path.carry(then, then.shape)

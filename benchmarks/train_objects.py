@@ -32,7 +32,7 @@ from onnx import numpy_helper
 from torch import Tensor
 from torch.nn import functional as F
 
-from cc_ros.tracking.objects.instances import CELL, REACH, SIZE, STRIDE
+from cc_ros.tracking.objects.constants import CELL, REACH, SIZE, STRIDE
 
 BATCH = 8
 RATES = 1.5e-4, 1.5e-3  # of the encoder and of the rest

@@ -41,7 +41,7 @@ def groups() -> dict[str, type]:
     """Return every group of settings that a run has."""
     from cc_ros.keyframes import KeyframeSettings, MarkSettings
     from cc_ros.reasoning.settings import ReasonerSettings
-    from cc_ros.tracking.flow.tracker import FlowSettings
+    from cc_ros.tracking.flow.settings import FlowSettings
     from cc_ros.tracking.sam2.settings import Sam2Settings
 
     return {

@@ -27,7 +27,7 @@ from cc_ros.settings import knob
 from cc_ros.stamps import Order, StampOrder
 from cc_ros.tracking import Tracked, Tracker, TrackStatus
 from cc_ros.tracking.factory import BACKENDS, make_tracker
-from cc_ros.tracking.flow.tracker import FlowSettings
+from cc_ros.tracking.flow.settings import FlowSettings
 from cc_ros.tracking.sam2.settings import Sam2Settings
 
 SILENCE_AGAIN = 30.0  # seconds between two explanations of the same silence

@@ -10,9 +10,10 @@ from cc_ros.settings import checked
 from cc_ros.tracking.auto.tracker import AutoTracker
 from cc_ros.tracking.base import Tracker
 from cc_ros.tracking.fallback import Fallback
-from cc_ros.tracking.flow.tracker import FlowSettings, FlowTracker
+from cc_ros.tracking.flow.settings import FlowSettings
+from cc_ros.tracking.flow.tracker import FlowTracker
 from cc_ros.tracking.objects.network import ObjectNetwork
-from cc_ros.tracking.optical_flow import DisPropagator
+from cc_ros.tracking.optical_flow import DisFlow
 from cc_ros.tracking.sam2.settings import Sam2Settings
 from cc_ros.tracking.sam2.weights import RELEASES, weights_here
 
@@ -97,7 +98,7 @@ def _make_auto(flow: FlowSettings, sam2: Sam2Settings) -> Tracker:
             patience=min(sam2.patience, KEYFRAME_PATIENCE),
             threads=sam2.threads or max(CORES // 2, 1),
         )
-    return AutoTracker(FlowTracker(flow), lambda: _make_sam2(sam2), DisPropagator(1, 25.0), wait=gpu)
+    return AutoTracker(FlowTracker(flow), lambda: _make_sam2(sam2), DisFlow(1, 25.0), wait=gpu)
 
 
 def _make_sam2(settings: Sam2Settings) -> Tracker:

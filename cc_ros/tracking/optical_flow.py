@@ -23,7 +23,7 @@ class Motion:
     reliable: np.ndarray
 
 
-class Propagator(Protocol):
+class OpticalFlow(Protocol):
     """Finds the motion between two frames."""
 
     def motion(self, previous: np.ndarray, current: np.ndarray, guess: np.ndarray | None = None) -> Motion:
@@ -34,7 +34,7 @@ class Propagator(Protocol):
         ...
 
 
-class DisPropagator:
+class DisFlow:
     """Dense inverse search flow, checked by brightness.
 
     :param preset: OpenCV's DIS preset, 0 (ultrafast) to 2 (medium).

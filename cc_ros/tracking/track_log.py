@@ -19,7 +19,7 @@ class _Seen:
     lost: bool = False
 
 
-class Sightings:
+class TrackLog:
     """Keeps when and where each object was seen; one entry an object that is in view or can still come back."""
 
     def __init__(self) -> None:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from cc_ros.tracking.objects.instances import CELL, CELL_CHANNELS, FEATURES, PIXEL_CHANNELS, STRIDE
-from cc_ros.tracking.objects.network import Seen
+from cc_ros.tracking.objects.constants import CELL, CELL_CHANNELS, FEATURES, PIXEL_CHANNELS, STRIDE
+from cc_ros.tracking.objects.network import NetworkOutput
 
 SHAPE = (60, 80)  # of the maps, for images of 240x320
 
@@ -20,11 +20,11 @@ def block(top: int, left: int, height: int, width: int) -> np.ndarray:
     return mask
 
 
-def seen(masks: Sequence[np.ndarray], qualities: Sequence[float], looks: Sequence[int] = ()) -> Seen:
+def seen(masks: Sequence[np.ndarray], qualities: Sequence[float], like: Sequence[int] = ()) -> NetworkOutput:
     """Return what is seen of these masks (60x80 bool), at most as many as there are features.
 
     :param qualities: 0..1, of each.
-    :param looks: 0..95, which feature each looks like; () = each like its number.
+    :param like: 0..95, which feature each has; () = that of its number.
     """
     height, width = SHAPE
     pixels = np.full((PIXEL_CHANNELS, height, width), -6, np.float32)
@@ -41,11 +41,11 @@ def seen(masks: Sequence[np.ndarray], qualities: Sequence[float], looks: Sequenc
         cells[0, y, x] = np.log(quality / (1 - quality))
         cells[4:6, y, x] = 3  # wide enough to play no part
         cells[6 + n, y, x] = 8
-        features[looks[n] if looks else n] += mask[2::4, 2::4]
-    return Seen(pixels, cells, features)
+        features[like[n] if like else n] += mask[2::4, 2::4]
+    return NetworkOutput(pixels, cells, features)
 
 
-def nothing() -> Seen:
+def nothing() -> NetworkOutput:
     """Return what is seen where there is nothing."""
     return seen([], [])
 
@@ -53,9 +53,9 @@ def nothing() -> Seen:
 class ScriptedNetwork:
     """Says in turn what it was told to, the last for ever."""
 
-    def __init__(self, *says: Seen) -> None:
-        self._says, self.looks = says, 0
+    def __init__(self, *says: NetworkOutput) -> None:
+        self._says, self.passes = says, 0
 
-    def __call__(self, image: np.ndarray) -> Seen:
-        self.looks += 1
-        return self._says[min(self.looks, len(self._says)) - 1]
+    def __call__(self, image: np.ndarray) -> NetworkOutput:
+        self.passes += 1
+        return self._says[min(self.passes, len(self._says)) - 1]

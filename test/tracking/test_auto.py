@@ -23,7 +23,7 @@ from cc_ros.tracking.base import Track, Tracked, Tracker, TrackStatus, check_ima
 from cc_ros.tracking.factory import make_tracker
 from cc_ros.tracking.fallback import Fallback
 from cc_ros.tracking.flow.tracker import FlowTracker
-from cc_ros.tracking.optical_flow import DisPropagator, Motion
+from cc_ros.tracking.optical_flow import DisFlow, Motion
 from cc_ros.tracking.sam2.settings import Sam2Settings
 
 WIDTH, HEIGHT, SPEED = 200, 120, 3
@@ -106,7 +106,7 @@ class Scripted(Tracker):
         self.closed += 1
 
 
-class Counting(DisPropagator):
+class Counting(DisFlow):
     def __init__(self) -> None:
         super().__init__(1, 25.0)
         self.motions = 0
@@ -242,7 +242,7 @@ def test_a_failure_leaves_the_flow_with_the_same_ids_and_a_diagnostic(make, capl
     assert len([r for r in caplog.records if "tracking by optical flow alone" in r.message]) == 1
     assert slow.closed == 1
     # What SAM 2 cannot use is neither searched for motion nor counted as skipped.
-    assert tracker._propagator.motions == 2 and health["sam2_skipped"] == 0
+    assert tracker._optical_flow.motions == 2 and health["sam2_skipped"] == 0
 
 
 def test_a_failed_sam2_is_tried_again_and_takes_over_with_the_same_ids(make, monkeypatch, caplog):

@@ -14,7 +14,7 @@ from cc_ros.errors import BackendError
 from cc_ros.frame import Frame
 from cc_ros.tracking.base import Track, Tracked, Tracker, TrackStatus
 from cc_ros.tracking.fallback import Fallback
-from cc_ros.tracking.flow.track_table import TrackBook
+from cc_ros.tracking.flow.track_table import TrackTable
 from cc_ros.tracking.flow.tracker import FlowTracker
 from cc_ros.tracking.ids import FORGOTTEN, REFUSED, IdPool
 
@@ -57,61 +57,61 @@ def test_an_id_never_has_two_owners(events: list[int]) -> None:
 
 
 def test_300_000_objects_in_flat_memory() -> None:
-    book, last_seen, memory = TrackBook(max_lost=200), {}, []
+    table, last_seen, memory = TrackTable(max_lost=200), {}, []
     tracemalloc.start()
     for frame in range(3000):
         stamp = frame / 10
-        here = [book.open(stamp) for _ in range(100)]
+        here = [table.open(stamp) for _ in range(100)]
         for track in here:
-            book.judge(track, CLEAR, 1.0, stamp, 0.5, at_once=True)
+            table.judge(track, CLEAR, 1.0, stamp, 0.5, at_once=True)
             track.last_seen = stamp
-        assert len({t.id for t in book.tracks.values()} - {0}) == len(book.tracks)
+        assert len({t.id for t in table.tracks.values()} - {0}) == len(table.tracks)
         for track in here:
             assert last_seen.get(track.id, -1.0) < track.named, "somebody else's until now"
-        book.prune({t.key for t in here})
+        table.prune({t.key for t in here})
         last_seen |= {t.id: stamp for t in here}
         if frame in (1000, 2999):
             memory.append(tracemalloc.get_traced_memory()[0])
     tracemalloc.stop()
-    assert book.ids_given == 300_000
-    assert book.health() == {FORGOTTEN: 300_000 - 300}
+    assert table.ids_given == 300_000
+    assert table.health() == {FORGOTTEN: 300_000 - 300}
     assert memory[1] < 1.05 * memory[0]
 
 
 def test_when_all_ids_are_in_use_the_refusals_are_counted_and_ids_come_back() -> None:
-    book = TrackBook(max_lost=10)
+    table = TrackTable(max_lost=10)
     for _ in range(65_600):
-        book.judge(book.open(0.0), CLEAR, 1.0, 0.0, 0.5, at_once=True)
-    assert book.health()[REFUSED] == 65
-    without = [t for t in book.tracks.values() if not t.id]
+        table.judge(table.open(0.0), CLEAR, 1.0, 0.0, 0.5, at_once=True)
+    assert table.health()[REFUSED] == 65
+    without = [t for t in table.tracks.values() if not t.id]
     assert len(without) == 65
-    book.prune({t.key for t in without})
-    book.judge(without[0], CLEAR, 1.0, 1.0, 0.5, at_once=True)
+    table.prune({t.key for t in without})
+    table.judge(without[0], CLEAR, 1.0, 1.0, 0.5, at_once=True)
     assert without[0].id
-    assert book.health()[FORGOTTEN] == 65_525
+    assert table.health()[FORGOTTEN] == 65_525
 
 
 def test_the_elder_of_two_pieces_stays_though_its_number_may_be_higher() -> None:
-    book = TrackBook(max_lost=0)
-    tracks = [book.open(0.0) for _ in range(65_535)]
+    table = TrackTable(max_lost=0)
+    tracks = [table.open(0.0) for _ in range(65_535)]
     for track in tracks:
-        book.judge(track, CLEAR, 1.0, 0.0, 0.5, at_once=True)
-    book.prune({t.key for t in tracks[1:]})  # number 1 is free again
-    young = book.open(1.0)
-    book.judge(young, CLEAR, 1.0, 1.0, 0.5, at_once=True)
+        table.judge(track, CLEAR, 1.0, 0.0, 0.5, at_once=True)
+    table.prune({t.key for t in tracks[1:]})  # number 1 is free again
+    young = table.open(1.0)
+    table.judge(young, CLEAR, 1.0, 1.0, 0.5, at_once=True)
     assert (young.id, tracks[-1].id) == (1, 65_535)
-    assert book.unite(young.key, tracks[-1].key) == (tracks[-1].key, young.key)
+    assert table.unite(young.key, tracks[-1].key) == (tracks[-1].key, young.key)
 
 
 def test_an_object_is_first_seen_when_it_gets_its_id() -> None:
-    book = TrackBook(max_lost=5)
-    track = book.open(1.0)
-    book.judge(track, 0.3, 1.0, 1.0, 0.5)
-    track.seen = 2
-    book.judge(track, CLEAR, 1.0, 3.0, 0.5)
-    book.measure(np.full((4, 4), track.id, np.uint16), 3.0)
-    assert [t.first_seen for t in book.report()] == [3.0]
-    assert math.isinf(book.open(4.0).named)
+    table = TrackTable(max_lost=5)
+    track = table.open(1.0)
+    table.judge(track, 0.3, 1.0, 1.0, 0.5)
+    track.detections = 2
+    table.judge(track, CLEAR, 1.0, 3.0, 0.5)
+    table.measure(np.full((4, 4), track.id, np.uint16), 3.0)
+    assert [t.first_seen for t in table.report()] == [3.0]
+    assert math.isinf(table.open(4.0).named)
 
 
 class _Failing(Tracker):
@@ -149,8 +149,8 @@ def test_given_masks_keep_their_numbers(ids: list[int]) -> None:
     labels = np.zeros((8, 8), np.uint16)
     for row, number in enumerate(ids):
         labels[4 * row : 4 * row + 4] = number
-    book = TrackBook(max_lost=0)
-    assert [t.id for t in book.adopt(labels, 0.0)] == ids
-    track = book.open(1.0)
-    book.judge(track, CLEAR, 1.0, 1.0, 0.5, at_once=True)
+    table = TrackTable(max_lost=0)
+    assert [t.id for t in table.adopt(labels, 0.0)] == ids
+    track = table.open(1.0)
+    table.judge(track, CLEAR, 1.0, 1.0, 0.5, at_once=True)
     assert track.id and track.id not in ids

@@ -5,10 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from cc_ros.tracking.optical_flow import Motion, Propagator, sources
-
-SETTLE_EVERY = 10  # frames; in so many, the errors of the steps come to about half a pixel
-NEAR = 0.01  # of the image's width: what is found farther from where the steps lead is something else
+from cc_ros.tracking.auto import constants as const
+from cc_ros.tracking.optical_flow import Motion, OpticalFlow, sources
 
 
 class Path:
@@ -36,15 +34,15 @@ class Path:
         self._back = back
         self.frames += 1
 
-    def settle(self, now: np.ndarray, propagator: Propagator) -> None:
+    def settle(self, now: np.ndarray, optical_flow: OpticalFlow) -> None:
         """Take out, now and then, what the steps have drifted: look for the past frame itself near where they lead.
 
         :param now: HxW uint8 grey, the newest frame.
         """
-        if self.frames - self._settled < SETTLE_EVERY:
+        if self.frames - self._settled < const.CORRECT_EVERY:
             return
-        direct = propagator.motion(self._start, now, self._back[..., :2])
-        near = np.abs(direct.flow - self._back[..., :2]).max(axis=2) < NEAR * now.shape[1]
+        direct = optical_flow.motion(self._start, now, self._back[..., :2])
+        near = np.abs(direct.flow - self._back[..., :2]).max(axis=2) < const.DRIFT * now.shape[1]
         known = direct.reliable & near & (self._back[..., 2] > 0.5)
         self._back[known, :2] = direct.flow[known]
         self._settled = self.frames

@@ -10,17 +10,14 @@ import cv2
 import numpy as np
 
 from cc_ros.frame import Frame
+from cc_ros.tracking.auto import constants as const
 from cc_ros.tracking.auto.flow_chain import Path
-from cc_ros.tracking.auto.worker import Job, SlowLane
+from cc_ros.tracking.auto.worker import Job, Worker
 from cc_ros.tracking.base import MAX_ID, Tracked, Tracker, check_image
 from cc_ros.tracking.ids import REFUSED, IdPool
 from cc_ros.tracking.label_maps import compact
-from cc_ros.tracking.optical_flow import Propagator
-from cc_ros.tracking.track_log import Sightings
-
-MATCH_IOU = 0.3  # from which a mask of SAM 2 and a region of the flow are one object
-UNCOVERED = 0.5  # share of a flow object that SAM 2 must leave open for it to be shown
-LONGEST_WAIT = 0.2  # seconds; slower cameras need no waiting
+from cc_ros.tracking.optical_flow import OpticalFlow
+from cc_ros.tracking.track_log import TrackLog
 
 
 @dataclass(slots=True)
@@ -41,20 +38,20 @@ class AutoTracker(Tracker):
 
     :param fast: takes every frame at camera rate.
     :param slow: makes the slow tracker; called in its thread.
-    :param propagator: finds the motion between two frames.
+    :param optical_flow: finds the motion between two frames.
     :param wait: give the slow tracker the camera's period to answer: with a GPU it then labels every frame. If not, it
         shares the processor with the fast one, which goes first.
     :param width: pixels; images are shrunk to this to find the motion.
     """
 
     def __init__(
-        self, fast: Tracker, slow: Callable[[], Tracker], propagator: Propagator, *, wait: bool, width: int = 320
+        self, fast: Tracker, slow: Callable[[], Tracker], optical_flow: OpticalFlow, *, wait: bool, width: int = 320
     ) -> None:
         self._fast = fast
-        self._propagator = propagator
+        self._optical_flow = optical_flow
         self._wait = wait
         self._width = width
-        self._lane = SlowLane(slow, modest=not wait)
+        self._lane = Worker(slow, modest=not wait)
         self._failures = 0  # of the lane, as far as they are known here
         self._episode = 0
         self._skipped = self._answers = self._late = 0
@@ -63,7 +60,7 @@ class AutoTracker(Tracker):
     def _start(self) -> None:
         self._episode += 1
         self._ids = _Ids()
-        self._sightings = Sightings()
+        self._track_log = TrackLog()
         self._grey: np.ndarray | None = None
         self._stamp: float | None = None
         self._seed: np.ndarray | None = None
@@ -106,7 +103,7 @@ class AutoTracker(Tracker):
             self._listen(patience)
         labels, confidence = self._merge(fast)
         known = self._ids.prune(fast, self._slow)
-        return Tracked(labels, self._sightings.update(labels, frame.stamp, confidence, known))
+        return Tracked(labels, self._track_log.update(labels, frame.stamp, confidence, known))
 
     def health(self) -> Mapping[str, str | int | float]:
         """Return both trackers' counters, frames that SAM 2 skipped, and under ``degraded`` why it is not in use."""
@@ -154,10 +151,10 @@ class AutoTracker(Tracker):
         grey = cv2.cvtColor(cv2.resize(image, size, interpolation=cv2.INTER_AREA), cv2.COLOR_BGR2GRAY)
         paths = [p for p in (self._path, self._asked.path if self._asked else None) if p is not None]
         if self._grey is not None and paths:
-            motion = self._propagator.motion(self._grey, grey)
+            motion = self._optical_flow.motion(self._grey, grey)
             for path in paths:
                 path.extend(motion)
-                path.settle(grey, self._propagator)
+                path.settle(grey, self._optical_flow)
         self._grey = grey
 
     def _patience(self, stamp: float, began: float) -> float:
@@ -165,7 +162,7 @@ class AutoTracker(Tracker):
         last, self._stamp = self._stamp, stamp
         if not self._wait or last is None:
             return 0.0
-        return max(min(stamp - last, LONGEST_WAIT) - (time.monotonic() - began), 0.0)
+        return max(min(stamp - last, const.LONGEST_WAIT) - (time.monotonic() - began), 0.0)
 
     def _listen(self, seconds: float) -> None:
         """Take over the slow tracker's answer if it has come."""
@@ -199,7 +196,7 @@ class AutoTracker(Tracker):
         area = np.bincount(fast.labels[labels == 0], minlength=MAX_ID + 1)  # what SAM 2 leaves open of each object
         mine = {t.id: self._ids.fast.get(t.id, 0) for t in fast.tracks}
         both = [own for own, i in mine.items() if sure.get(i, 0) > 0]
-        alone = [t for t in fast.tracks if mine[t.id] not in sure and area[t.id] > UNCOVERED * t.area]
+        alone = [t for t in fast.tracks if mine[t.id] not in sure and area[t.id] > const.UNCOVERED * t.area]
         fill = self._ids.fast_table([t.id for t in alone])[fast.labels]
         if both:
             fill = np.where(seen, fill, np.maximum(fill, self._ids.fast_table(both)[fast.labels]))
@@ -233,7 +230,7 @@ class _Ids:
         taken = set(self.slow.values())
         for r in np.flatnonzero(rows):
             own, other = int(rows[r]), int(columns[iou[r].argmax()])
-            alike = iou[r].max() > MATCH_IOU
+            alike = iou[r].max() > const.MATCH_IOU
             if own not in self.slow:
                 known = self.fast.get(other, 0) if alike else 0
                 self.slow[own] = known if known and known not in taken else self.pool.take()

@@ -11,13 +11,11 @@ import numpy as np
 
 from cc_ros.errors import CCError
 from cc_ros.frame import Frame
+from cc_ros.tracking.auto import constants as const
 from cc_ros.tracking.base import Tracked, Tracker
 from cc_ros.tracking.priority import give_way
 
 log = logging.getLogger(__name__)
-
-CLOSE_SECONDS = 10.0  # a tracker that is being made, its weights fetched say, is not waited for any longer
-PAUSE, LONGEST_PAUSE = 30.0, 600.0  # seconds until a tracker that failed is made anew, doubled each time
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +31,7 @@ class Job:
     seed: np.ndarray | None = None
 
 
-class SlowLane:
+class Worker:
     """Makes the tracker, then steps it on what ``submit`` brings; queues nothing.
 
     A tracker that fails is closed, and made anew after a pause: memory may be free again, or the network back.
@@ -52,7 +50,7 @@ class SlowLane:
         self.failure = ""  # why there is no tracker at present
         self.failures = 0
         self.tracker: Tracker | None = None
-        self._thread = threading.Thread(target=self._run, name="cc-slow-lane", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="cc-slow-tracker", daemon=True)
         self._thread.start()
 
     def submit(self, job: Job) -> None:
@@ -76,12 +74,12 @@ class SlowLane:
             self._changed.notify_all()
         if tracker is not None:
             tracker.stop()
-        self._thread.join(CLOSE_SECONDS)
+        self._thread.join(const.CLOSE_SECONDS)
 
     def _run(self) -> None:
         if self._modest:
             give_way()
-        pause = PAUSE
+        pause = const.PAUSE
         while not self._closed:
             try:
                 self._work()
@@ -91,7 +89,7 @@ class SlowLane:
                 self._fail(repr(error), traceback=True)
             with self._changed:
                 self._changed.wait_for(lambda: self._closed, pause)
-            pause = min(2 * pause, LONGEST_PAUSE)
+            pause = min(2 * pause, const.LONGEST_PAUSE)
 
     def _fail(self, reason: str, *, traceback: bool = False) -> None:
         if self._closed:

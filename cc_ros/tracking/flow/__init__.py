@@ -1,1 +1,1 @@
-"""Objects seen by a small network, carried by optical flow."""
+"""Objects detected by a small network, carried by optical flow."""

@@ -1,4 +1,4 @@
-"""What objects and their surroundings look like: colours alone, and colours at their place on the object."""
+"""Appearance models of objects: colour histograms, and exemplars of colour by place on the object."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ import cv2
 import numpy as np
 from scipy.sparse import csr_matrix
 
+from cc_ros.tracking.flow import constants as const
+
 Place = tuple[float, float, float]  # x, y and size (square root of the area) of an object, pixels
 
 _BINS = (12, 20, 20)  # L, a, b
-_FLOOR = 3e-5  # share of a histogram below which a colour says nothing
-_LIMIT = 4.0  # log odds; no single cue decides alone
-_FIRST = 0.6  # weight of the first frame, the only one that was given rather than guessed
 
 
 def region_histograms(image: np.ndarray, labels: np.ndarray, count: int) -> csr_matrix:
@@ -62,8 +61,8 @@ class ColourModels:
 
     def odds(self, histograms: csr_matrix) -> np.ndarray:
         """Return the log odds of each object for each region (regions x n float32)."""
-        models = _FIRST * self._first + (1 - _FIRST) * self._now + np.float32(_FLOOR)
-        table = np.clip(np.log(models[:, 0] / models[:, 1]), -_LIMIT, _LIMIT)
+        models = const.FIRST_FRAME * self._first + (1 - const.FIRST_FRAME) * self._now + np.float32(const.COLOUR_FLOOR)
+        table = np.clip(np.log(models[:, 0] / models[:, 1]), -const.COLOUR_LIMIT, const.COLOUR_LIMIT)
         pixels = np.asarray(histograms.sum(axis=1), np.float32)
         return np.asarray((histograms @ table) / np.maximum(pixels, 1))
 
@@ -85,47 +84,45 @@ def _smoothed(histograms: np.ndarray) -> np.ndarray:
 
 
 class Exemplars:
-    """Regions of earlier frames with their colour and place on the object; regions alike vote for what they were.
+    """Superpixels of earlier frames with their colour and place on the object; similar ones vote for what they were.
 
     :param capacity: frames remembered: the first one and the newest.
     """
 
-    _LIGHT, _CHROMA, _PLACE = 12.0, 6.0, 0.35  # how far a vote reaches: Lab levels and sizes of the object
-    _PRIOR = 1e-3  # area that votes must outweigh, in squared sizes of the object
-
     def __init__(self, capacity: int = 5) -> None:
         self._capacity = capacity
-        self._frames: list[tuple[np.ndarray, np.ndarray]] = []  # features, and weights inside and outside (m x 2)
-        self._known = np.zeros((7, 0), np.float32)  # of all these frames, as ``odds`` multiplies with them
+        self._frames: list[tuple[np.ndarray, np.ndarray]] = []  # scaled features, weights inside and outside (m x 2)
+        self._known = np.zeros((7, 0), np.float32)  # of all frames, as ``odds`` multiplies with them
         self._weights = np.zeros((0, 2), np.float32)
 
-    def learn(self, looks: np.ndarray, area: np.ndarray, share: np.ndarray, place: Place) -> None:
+    def learn(self, features: np.ndarray, area: np.ndarray, share: np.ndarray, place: Place) -> None:
         """Remember how much of each region is the object.
 
-        :param looks: m x 5 float32, mean L, a, b, x and y of each.
+        :param features: m x 5 float32, mean L, a, b, x and y of each.
         :param area: m, pixels.
         :param share: m, 0..1.
         :param place: of the object, in the pixels of the regions.
         """
         weight = area / place[2] ** 2
         inside = weight * share
-        self._frames.append((self._features(looks, place), np.stack([inside, weight - inside], axis=1)))
+        self._frames.append((self._scaled(features, place), np.stack([inside, weight - inside], axis=1)))
         if len(self._frames) > self._capacity:
             del self._frames[1]
-        features, weights = (np.concatenate(part) for part in zip(*self._frames, strict=True))
-        half = -0.5 * (features**2).sum(axis=1, keepdims=True)
-        self._known = np.ascontiguousarray(np.concatenate([features, np.ones_like(half), half], axis=1).T)
+        scaled, weights = (np.concatenate(part) for part in zip(*self._frames, strict=True))
+        half = -0.5 * (scaled**2).sum(axis=1, keepdims=True)
+        self._known = np.ascontiguousarray(np.concatenate([scaled, np.ones_like(half), half], axis=1).T)
         self._weights = weights.astype(np.float32)
 
-    def odds(self, looks: np.ndarray, place: Place) -> np.ndarray:
+    def odds(self, features: np.ndarray, place: Place) -> np.ndarray:
         """Return the log odds of the object for regions (m x 5 float32, mean L, a, b, x and y of each)."""
-        features = self._features(looks, place)
-        half = -0.5 * (features**2).sum(axis=1, keepdims=True)
-        distance = np.concatenate([features, half, np.ones_like(half)], axis=1) @ self._known  # -1/2 of its square
-        votes = np.exp(distance, out=distance) @ self._weights + self._PRIOR
-        return np.asarray(np.clip(np.log(votes[:, 0] / votes[:, 1]), -_LIMIT, _LIMIT))
+        scaled = self._scaled(features, place)
+        half = -0.5 * (scaled**2).sum(axis=1, keepdims=True)
+        distance = np.concatenate([scaled, half, np.ones_like(half)], axis=1) @ self._known  # -1/2 of its square
+        votes = np.exp(distance, out=distance) @ self._weights + const.EXEMPLAR_PRIOR
+        return np.asarray(np.clip(np.log(votes[:, 0] / votes[:, 1]), -const.COLOUR_LIMIT, const.COLOUR_LIMIT))
 
-    def _features(self, looks: np.ndarray, place: Place) -> np.ndarray:
+    def _scaled(self, features: np.ndarray, place: Place) -> np.ndarray:
         x, y, size = place
-        reach = (self._LIGHT, self._CHROMA, self._CHROMA, size * self._PLACE, size * self._PLACE)
-        return (looks - np.array([0, 0, 0, x, y], np.float32)) / np.array(reach, np.float32)
+        chroma, spread = const.EXEMPLAR_CHROMA, size * const.EXEMPLAR_PLACE
+        reach = (const.EXEMPLAR_LIGHT, chroma, chroma, spread, spread)
+        return (features - np.array([0, 0, 0, x, y], np.float32)) / np.array(reach, np.float32)

@@ -1,4 +1,4 @@
-"""Following objects from masks given in the first frame."""
+"""Follow given masks: carry them by flow, and redraw them along the edges of the image."""
 
 from __future__ import annotations
 
@@ -10,29 +10,17 @@ import cv2
 import numpy as np
 from scipy.ndimage import find_objects
 
+from cc_ros.tracking.flow import constants as const
 from cc_ros.tracking.flow.appearance import ColourModels, Exemplars, Place
 from cc_ros.tracking.flow.matching import supported
 from cc_ros.tracking.flow.memory.shapes import ShapeMemory
 from cc_ros.tracking.flow.object_motion import STRIDE, affine_motions, motion_errors, motion_odds
 from cc_ros.tracking.flow.superpixel_shares import drawn, owners, random_walk
-from cc_ros.tracking.flow.superpixels import Box, Grains, grown, hull
-from cc_ros.tracking.objects.network import Seen
+from cc_ros.tracking.flow.superpixels import Box, Superpixels, grown, hull
+from cc_ros.tracking.objects.network import NetworkOutput
 from cc_ros.tracking.optical_flow import sources
 
-_COLOUR, _PLACED_COLOUR, _MOTION, _SEEN = 1.5, 0.5, 2.0, 1.0  # weights of the cues
-_SURE = 3.0  # log odds; what the network sees says no more
-_BLUR = 0.1  # sizes of the object: how far the carried outline may be wrong
-_SHAPE = 0.5  # what the remembered shape counts where the carried mask has lost it
-_COLOUR_RATE = 2.5  # a second, how fast the colours of an object follow
-_EXEMPLAR_EVERY = 1 / 12  # seconds
 _COARSE = 4  # pixels between those that tell what is near an object
-_MOSTLY = 0.6  # share of an object; if less is seen of it, that says little of the whole
-_MOVES_RATE = 2.5  # a second, how fast the opinion whether an object moves follows what is seen of it
-_GONE = 20  # pixels; less is no object
-_MARGIN, _SUDDEN = 0.5, 8  # sizes of an object and pixels: how far it comes until it is drawn again
-_BACK = 0.5  # share of the place where a lost object should be back that must turn out to be it
-_CHANCE = 0.01  # of an object to be where it is least expected
-_NOWHERE = -6.0  # log odds too far from the object
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,26 +34,26 @@ class _Expected:
 
 
 class MaskFollower:
-    """Carries masks by flow and draws them anew along the edges of the image.
+    """Carries masks by flow and redraws them along the edges of the image.
 
     The carried masks, colours, colours at their place, and motion vote for each superpixel; a random walk with these
-    priors (Grady 2005) over superpixels that look like one thing makes the votes agree. A fading memory of the shapes
+    priors (Grady 2005) over superpixels of similar colour makes the votes agree. A fading memory of the shapes
     moves with the objects, so that what passes behind a pole comes out again on the other side. A pixel is one
-    object's: where two meet, the one that was seen there is before the one that is only remembered there.
+    object's: where two overlap, the one that was seen there is in front of the one that is only remembered.
 
-    :param grains: all of the first frame, split along ``index`` too.
+    :param superpixels: of all of the first frame, split along ``index`` too.
     :param index: HxW int32, 0 = none, 1..n = the objects.
     :param count: n; objects may be too small to be in ``index``.
     """
 
-    def __init__(self, grains: Grains, index: np.ndarray, count: int) -> None:
-        labels = grains.labels
-        owner = np.zeros(len(grains.area), np.int32)
+    def __init__(self, superpixels: Superpixels, index: np.ndarray, count: int) -> None:
+        labels = superpixels.labels
+        owner = np.zeros(len(superpixels.area), np.int32)
         owner[labels] = index
         share = (owner[:, None] == np.arange(1, count + 1)).astype(np.float32)
         self.labels = labels  # HxW int32, the region of each pixel; -1 outside the window
         self._share = np.pad(share, ((0, 1), (0, 0)))  # the last one is for -1
-        self._colours = ColourModels(grains.histograms, share, _around(labels, share))
+        self._colours = ColourModels(superpixels.histograms, share, _around(labels, share))
         self._exemplars = [Exemplars() for _ in range(count)]
         self._memory = ShapeMemory(count)
         self.held = np.ones(count)  # how well each object is where it was expected (IoU)
@@ -74,7 +62,10 @@ class MaskFollower:
         self._drift = np.zeros((count, 2))  # pixels a second that each moves, backwards in time, past the background
         self.visible = np.ones(count)  # share of each object that is not hidden
         self._age = np.inf  # seconds since the exemplars were renewed
-        self._drawn: tuple[Grains, float] | None = (grains, 0.0)  # what was drawn last; None: it was learned from
+        self._drawn: tuple[Superpixels, float] | None = (
+            superpixels,
+            0.0,
+        )  # drawn last; None: learned from it
 
     @property
     def share(self) -> np.ndarray:
@@ -89,16 +80,16 @@ class MaskFollower:
         border = cv2.BORDER_REPLICATE if outside else cv2.BORDER_CONSTANT
         return cv2.remap(self.labels, *sources(flow), cv2.INTER_NEAREST, borderMode=border, borderValue=-1)
 
-    def grains(self, image: np.ndarray, whole: bool) -> Grains:
-        """Learn from the frame that was drawn last, and split the next one where the objects will be, roughly.
+    def segment(self, image: np.ndarray, whole: bool) -> Superpixels:
+        """Learn from the frame that was drawn last, and segment the next one around the expected objects.
 
         Only ``carried`` and what reads no more than it may run meanwhile.
 
         :param image: HxWx3 uint8 BGR.
-        :param whole: split all of it.
+        :param whole: segment all of it.
         """
         self._learn()
-        return Grains.of(image, None if whole else self._window())
+        return Superpixels.of(image, None if whole else self._window())
 
     def _window(self) -> Box:
         shape = self.labels.shape
@@ -106,43 +97,44 @@ class MaskFollower:
         if not boxes:
             return np.s_[0 : shape[0], 0 : shape[1]]
         sizes = [np.sqrt((rows.stop - rows.start) * (columns.stop - columns.start)) for rows, columns in boxes]
-        return hull([grown(box, int(_MARGIN * n + _SUDDEN), shape) for box, n in zip(boxes, sizes, strict=True)])
+        margins = [int(const.WINDOW_MARGIN * size + const.WINDOW_PIXELS) for size in sizes]
+        return hull([grown(box, margin, shape) for box, margin in zip(boxes, margins, strict=True)])
 
     def redraw(
         self,
         image: np.ndarray,
         flow: np.ndarray,
         passed: float,
-        split: Future[Grains],
+        split: Future[Superpixels],
         places: Mapping[int, np.ndarray],
-        seeing: Future[Seen],
+        output: Future[NetworkOutput],
     ) -> np.ndarray:
         """Find the objects in a later frame; return its regions (HxW int32) for ``drawn``.
 
         :param image: HxWx3 uint8 BGR.
         :param flow: HxWx2 float32, pixels, from this frame to the one drawn before.
         :param passed: seconds between them.
-        :param split: gives the ``grains`` of this image.
+        :param split: the result of ``segment`` for this image.
         :param places: by object (0..n-1), HxW bool, where objects are that were lost, wholly or in part.
-        :param seeing: gives what the network sees in this image.
+        :param output: of the network for this image.
         """
         rows = self.carried(flow, outside=True)
-        motions, grains = affine_motions(flow, rows, self._share), split.result()
+        motions, superpixels = affine_motions(flow, rows, self._share), split.result()
         areas = np.bincount(rows.ravel() + 1, minlength=len(self._share))[1:] @ self.share
         steered = self._steered(areas, motions, passed)
-        self._memory.move(steered, self.visible < _MOSTLY, passed, rows.shape)
+        self._memory.move(steered, self.visible < const.MOSTLY_VISIBLE, passed, rows.shape)
         expected = self._expected(rows, areas, places)
         boxes = [part.box for part in expected.values()]
-        if hull([*boxes, grains.window]) != grains.window:
-            grains = Grains.of(image, grown(hull(boxes), 2, rows.shape))
+        if hull([*boxes, superpixels.window]) != superpixels.window:
+            superpixels = Superpixels.of(image, grown(hull(boxes), 2, rows.shape))
         labels = np.full(rows.shape, -1, np.int32)
-        labels[grains.window] = grains.labels
-        seen = supported(seeing.result(), self.owner(rows), len(areas))
-        odds, carried = self._odds(grains, labels, flow, expected, motions, passed, seen)
-        share = random_walk(grains.links, grains.area, odds)
-        self._judge(grains, share, carried, places)
+        labels[superpixels.window] = superpixels.labels
+        seen = supported(output.result(), self.owner(rows), len(areas))
+        odds, carried = self._odds(superpixels, labels, flow, expected, motions, passed, seen)
+        share = random_walk(superpixels.links, superpixels.area, odds)
+        self._judge(superpixels, share, carried, places)
         self.labels, self._share = labels, np.pad(share, ((0, 1), (0, 0)))
-        self._drawn = grains, passed
+        self._drawn = superpixels, passed
         return labels
 
     def drawn(self, rows: np.ndarray, size: tuple[int, int], ids: np.ndarray) -> np.ndarray:
@@ -174,7 +166,7 @@ class MaskFollower:
         steered = list(motions[:-1])
         for k, (patch, motion) in enumerate(zip(self._memory.patches, motions, strict=False)):
             centre = np.array([patch.x + patch.values.shape[1] / 2, patch.y + patch.values.shape[0] / 2, 1])
-            if self.visible[k] < _MOSTLY:
+            if self.visible[k] < const.MOSTLY_VISIBLE:
                 steered[k] = np.column_stack([background[:, :2], background[:, 2] + self._drift[k] * passed])
             elif motion is not None and passed > 0:
                 self._drift[k] = (motion - background) @ centre / passed
@@ -185,7 +177,7 @@ class MaskFollower:
         return owners(self._share)[rows]
 
     def _expected(self, rows: np.ndarray, areas: np.ndarray, places: Mapping[int, np.ndarray]) -> dict[int, _Expected]:
-        """Return by object (0..n-1) what is known of it before the image is looked at.
+        """Return by object (0..n-1) where it is expected, before the image is used.
 
         :param areas: n, pixels of each object in ``rows``.
         """
@@ -197,7 +189,7 @@ class MaskFollower:
             boxes = [box for box in (memory.box(0.5), now) if box]
             if boxes:
                 area = max(areas[k], 0 if place is None else place.sum())
-                blur = max(_BLUR * float(np.sqrt(area)), 1.0)
+                blur = max(const.OUTLINE_BLUR * float(np.sqrt(area)), 1.0)
                 box = grown(hull(boxes), int(3 * blur) + 1, rows.shape)
                 carried = self._share[:, k][rows[box]] if place is None else place[box].astype(np.float32)
                 expected[k] = _expect(box, carried, memory.within(box), blur)
@@ -205,7 +197,7 @@ class MaskFollower:
 
     def _odds(
         self,
-        grains: Grains,
+        superpixels: Superpixels,
         labels: np.ndarray,
         flow: np.ndarray,
         expected: Mapping[int, _Expected],
@@ -214,26 +206,27 @@ class MaskFollower:
         seen: Mapping[int, np.ndarray],
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return the log odds of each object for each region, and how much of each was carried there (r x n)."""
-        area, n = grains.area, len(motions) - 1
-        sums = np.zeros((3, n, len(area)))
+        area, n = superpixels.area, len(motions) - 1
+        sums, limit = np.zeros((3, n, len(area))), const.NETWORK_LIMIT
         for k, part in expected.items():
             odds = part.odds
             if k in seen:
-                whole = cv2.resize(np.clip(seen[k], -_SURE, _SURE), labels.shape[::-1], interpolation=cv2.INTER_LINEAR)
-                odds = odds + np.float32(_SEEN) * whole[part.box]
+                whole = cv2.resize(np.clip(seen[k], -limit, limit), labels.shape[::-1], interpolation=cv2.INTER_LINEAR)
+                odds = odds + np.float32(const.NETWORK_WEIGHT) * whole[part.box]
             for row, values in zip(sums[:, k], (odds * part.near, part.near, part.carried), strict=True):
                 row[:] = _summed(labels[part.box], values, len(area))
         sums /= area
         placed, near, carried = sums
-        votes = np.ascontiguousarray(_COLOUR * self._colours.odds(grains.histograms).T)
+        votes = np.ascontiguousarray(const.COLOUR_WEIGHT * self._colours.odds(superpixels.histograms).T)
         self._vote_by_motion(votes, labels, flow, expected, motions, passed)
-        places = _places(grains, (carried * (carried > 0.3)).T)
+        places = _places(superpixels, (carried * (carried > 0.3)).T)
         for k in expected:
             asked = np.flatnonzero(near[k])
-            votes[k, asked] += _PLACED_COLOUR * self._exemplars[k].odds(grains.looks[asked], places[k])
+            placed_colour = self._exemplars[k].odds(superpixels.features[asked], places[k])
+            votes[k, asked] += const.PLACED_COLOUR_WEIGHT * placed_colour
         votes *= near
         votes += placed
-        votes += _NOWHERE * (1 - near)
+        votes += const.NOWHERE_ODDS * (1 - near)
         return np.ascontiguousarray(votes.T), carried.T
 
     def _vote_by_motion(
@@ -259,42 +252,44 @@ class MaskFollower:
             start = (columns.start * STRIDE, rows.start * STRIDE)
             carried, others = part.carried[local], background[rows, columns]
             odds, trust = motion_odds(sparse[rows, columns], motion, start, others, carried)
-            if self.visible[k] >= _MOSTLY:
-                self.moves[k] += (1 - np.exp(-_MOVES_RATE * passed)) * (trust - self.moves[k])
+            if self.visible[k] >= const.MOSTLY_VISIBLE:
+                self.moves[k] += (1 - np.exp(-const.MOVES_RATE * passed)) * (trust - self.moves[k])
             index = labels[part.box][local]
             sums, seen = (_summed(index, values, votes.shape[1]) for values in (odds, np.ones_like(odds)))
-            votes[k] += _MOTION * sums / np.maximum(seen, 1)
+            votes[k] += const.MOTION_WEIGHT * sums / np.maximum(seen, 1)
 
-    def _judge(self, grains: Grains, share: np.ndarray, carried: np.ndarray, places: Mapping[int, np.ndarray]) -> None:
+    def _judge(
+        self, superpixels: Superpixels, share: np.ndarray, carried: np.ndarray, places: Mapping[int, np.ndarray]
+    ) -> None:
         """Note how well each object was held; drop what is too small, or is not where it was expected back."""
-        count = grains.area
+        count = superpixels.area
         before, now = carried > 0.5, share > 0.5
         both, either = count @ (before & now), count @ (before | now)
         self.held = both / np.maximum(either, 1)
         lost, self.area = self.area == 0, count @ now
-        gone = self.area <= _GONE
+        gone = self.area <= const.MIN_PIXELS
         for k in [k for k in places if lost[k]]:
-            gone[k] |= both[k] < _BACK * (count @ before[:, k])
+            gone[k] |= both[k] < const.BACK_AGREEING * (count @ before[:, k])
         share[:, gone] = 0
         self.area[gone] = 0
 
     def _learn(self) -> None:
         if self._drawn is None:
             return
-        (grains, passed), self._drawn = self._drawn, None
+        (superpixels, passed), self._drawn = self._drawn, None
         share = self.share
         self._memory.remember(self.labels, self._share)
         present = self.area > 0
-        rate = np.where(present, 1 - np.exp(-_COLOUR_RATE * passed), 0)
-        around = _around(grains.labels, share)
-        self._colours.learn(grains.histograms, share, around, rate)
+        rate = np.where(present, 1 - np.exp(-const.COLOUR_RATE * passed), 0)
+        around = _around(superpixels.labels, share)
+        self._colours.learn(superpixels.histograms, share, around, rate)
         self._age += passed
-        if self._age > _EXEMPLAR_EVERY - 1e-3:
+        if self._age > const.EXEMPLAR_PERIOD - 1e-3:
             self._age = 0.0
-            places = _places(grains, share)
-            for k in np.flatnonzero(present & (self.visible >= _MOSTLY)):
+            places = _places(superpixels, share)
+            for k in np.flatnonzero(present & (self.visible >= const.MOSTLY_VISIBLE)):
                 near = np.flatnonzero(share[:, k] + around[:, k])
-                self._exemplars[k].learn(grains.looks[near], grains.area[near], share[near, k], places[k])
+                self._exemplars[k].learn(superpixels.features[near], superpixels.area[near], share[near, k], places[k])
 
 
 def _expect(box: Box, carried: np.ndarray, remembered: np.ndarray, blur: float) -> _Expected:
@@ -302,8 +297,8 @@ def _expect(box: Box, carried: np.ndarray, remembered: np.ndarray, blur: float) 
 
     :param blur: pixels, how far that may be wrong.
     """
-    remembered = np.float32(_SHAPE) * remembered
-    known = np.maximum(carried, np.where(remembered > 0.5 * _SHAPE, remembered, 0))
+    remembered = np.float32(const.SHAPE_WEIGHT) * remembered
+    known = np.maximum(carried, np.where(remembered > 0.5 * const.SHAPE_WEIGHT, remembered, 0))
     shrink = max(int(blur / 2), 1)  # what is to be blurred need not be large
     full = (carried.shape[1], carried.shape[0])
     size = (max(full[0] // shrink, 1), max(full[1] // shrink, 1))
@@ -312,15 +307,15 @@ def _expect(box: Box, carried: np.ndarray, remembered: np.ndarray, blur: float) 
     core = cv2.resize((known > 0.3).astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0.5 / shrink
     reach = np.ones((2 * int(3 * blur / shrink) + 1,) * 2, np.uint8)
     near = cv2.resize(cv2.dilate(core.astype(np.uint8), reach), full, interpolation=cv2.INTER_NEAREST)
-    odds = np.log((small + _CHANCE) / (1 + _CHANCE - np.minimum(small, 1)))
+    odds = np.log((small + const.LEAST_CHANCE) / (1 + const.LEAST_CHANCE - np.minimum(small, 1)))
     return _Expected(box, known, cv2.resize(odds, full), near)
 
 
-def _places(grains: Grains, share: np.ndarray) -> list[Place]:
+def _places(superpixels: Superpixels, share: np.ndarray) -> list[Place]:
     """Return x, y and size (square root of the area, pixels) of each object (share: r x n)."""
     core = share > 0.5
-    pixels = grains.area[:, None] * np.where(core.any(axis=0), core, share)
-    area, (x, y) = pixels.sum(axis=0), grains.looks[:, 3:].T @ pixels
+    pixels = superpixels.area[:, None] * np.where(core.any(axis=0), core, share)
+    area, (x, y) = pixels.sum(axis=0), superpixels.features[:, 3:].T @ pixels
     size, area = np.maximum(np.sqrt(area), 6.0), np.maximum(area, 1e-9)
     return list(zip((x / area).tolist(), (y / area).tolist(), size.tolist(), strict=True))
 

@@ -1,4 +1,4 @@
-"""Deciding which of the objects that the network sees, or that flow carried, are there, and which is which."""
+"""Match detected objects with carried ones: which are there, and which track each one continues."""
 
 from __future__ import annotations
 
@@ -8,66 +8,60 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from cc_ros.tracking.flow.depth import DepthView
-from cc_ros.tracking.flow.depth_parts import with_parts
+from cc_ros.tracking.flow import constants as const
+from cc_ros.tracking.flow.depth import DepthView, with_parts
 from cc_ros.tracking.label_maps import compact
-from cc_ros.tracking.objects.instances import INSIDE, LEFT, SAME, candidates
-from cc_ros.tracking.objects.network import Seen
-
-_NEW, _KNOWN = 0.20, 0.12  # least scores of a new object, and of one that continues a track
-_SUPPORT = 0.3  # what a candidate gains that continues a track
-_CONTINUES, _COVERS = 0.3, 0.6  # IoU, or share of a track inside a candidate, from which it continues the track
-_CARRIED_ODDS = 2.0  # log odds of a carried mask
-_MEMORY = 0.7  # log odds that the carried mask adds to a seen one
-_CARRIED_THING = 0.35  # least mean chance of a carried mask to be on things
+from cc_ros.tracking.objects.constants import INSIDE, LEFT, SAME
+from cc_ros.tracking.objects.instances import candidates
+from cc_ros.tracking.objects.network import NetworkOutput
 
 
 @dataclass(slots=True)
 class Match:
-    """One object of this look.
+    """One object of a detection pass.
 
     :param key: its track, 0 = a new one.
     :param odds: h x w float32, log odds of its mask.
     :param score: 0..1, how likely this is one whole object.
     :param held: 0..1, IoU with the mask that was expected.
-    :param seen: the network saw it; otherwise it was only carried.
+    :param detected: by the network; otherwise it was only carried.
     """
 
     key: int
     odds: np.ndarray
     score: float
     held: float
-    seen: bool
+    detected: bool
 
 
 def match(
-    seen: Seen, prior: np.ndarray, scores: Mapping[int, float], least: float, view: DepthView | None = None
+    output: NetworkOutput, prior: np.ndarray, scores: Mapping[int, float], least: float, view: DepthView | None = None
 ) -> list[Match]:
-    """Return the objects of a look, the surest first.
+    """Return the objects of a detection pass, the surest first.
 
-    :param prior: HxW int32, the tracks' keys as known so far, 0 = none.
+    :param prior: HxW int32, the expected keys of the tracks, 0 = none.
     :param scores: how sure each track was, faded.
     :param least: share of the image of the smallest new object.
     :param view: depth that can be trusted; None = there is none.
     """
-    odds, score = candidates(seen.pixels, seen.cells)
+    odds, score = candidates(output.pixels, output.cells)
     if view:
         odds, score = with_parts(odds, score, view)
     n, shape = len(odds), odds.shape[1:]
     keys, index = compact(cv2.resize(prior, shape[::-1], interpolation=cv2.INTER_NEAREST))
     tracks = keys[keys > 0]
     carried = (tracks[:, None, None] == keys[index]) if len(tracks) else np.zeros((0, *shape), bool)
-    # Masks that were seen, then those that were carried, one to a row.
+    # One mask a row: the detected ones, then the carried ones.
     masks = np.concatenate([odds > 0, carried]).reshape(n + len(tracks), shape[0] * shape[1])
     both, area, iou = _overlaps(masks.astype(np.float32))
     known = np.array([scores.get(int(key), 0.0) for key in tracks], np.float32)
-    on_things = masks[n:] @ seen.thing.ravel() / np.maximum(area[n:], 1) > _CARRIED_THING
+    on_things = masks[n:] @ output.thing.ravel() / np.maximum(area[n:], 1) > const.CARRIED_ON_THINGS
     sure = np.concatenate([score, known * on_things])
     free, used = np.ones(masks.shape[1], bool), set[int]()
     kept: list[int] = []
     found: list[Match] = []
     for one in np.argsort(-_ranks(sure, iou[:n, n:], known), kind="stable").tolist():
-        if (one >= n and one - n in used) or area[one] == 0 or sure[one] < _KNOWN:
+        if (one >= n and one - n in used) or area[one] == 0 or sure[one] < const.KNOWN_SCORE:
             continue
         if kept and ((iou[one, kept] > SAME) | (both[one, kept] > INSIDE * area[one])).any():
             continue
@@ -75,13 +69,14 @@ def match(
             continue
         track = one - n if one >= n else _continued(iou[one, n:], both[one, n:] / np.maximum(area[n:], 1), used)
         if track is None:
-            if sure[one] < _NEW or area[one] < least * masks.shape[1]:
+            if sure[one] < const.NEW_SCORE or area[one] < least * masks.shape[1]:
                 continue
             key, held = 0, 1.0
         else:
             used.add(track)
             key, held = int(tracks[track]), float(iou[one, n + track])
-        mask = odds[one] if one < n else np.where(carried[one - n], _CARRIED_ODDS, -_CARRIED_ODDS).astype(np.float32)
+        sign = const.CARRIED_ODDS
+        mask = odds[one] if one < n else np.where(carried[one - n], sign, -sign).astype(np.float32)
         found.append(Match(key, mask, float(sure[one]), held, one < n))
         kept.append(one)
         free &= ~masks[one]
@@ -95,35 +90,35 @@ def _overlaps(masks: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _ranks(sure: np.ndarray, overlap: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Return by which mask goes before which (n seen, then t carried ones).
+    """Return the rank of each mask (n detected, then t carried ones): the highest is placed first.
 
     :param sure: n + t, how likely each is one whole object.
-    :param overlap: n x t, IoU of what was seen with what was carried.
+    :param overlap: n x t, IoU of the detected with the carried masks.
     :param known: t, how sure the tracks were.
     """
     rank, n = sure.copy(), len(overlap)
     if len(known):
-        rank[:n] += _SUPPORT * (overlap * np.minimum(2 * known, 1)).max(axis=1)
-        again = np.where(overlap > SAME, known, 0).max(axis=1)  # is drawn anew, however sure it was
+        rank[:n] += const.SUPPORT * (overlap * np.minimum(2 * known, 1)).max(axis=1)
+        again = np.where(overlap > SAME, known, 0).max(axis=1)  # a track is drawn anew, however sure it was
         rank[:n] = np.maximum(rank[:n], again + 0.1 * sure[:n])
     return rank
 
 
 def _continued(iou: np.ndarray, covered: np.ndarray, used: set[int]) -> int | None:
     """Return the track that a candidate continues, by its overlap with each, None where it is a new object."""
-    fits = (iou >= _CONTINUES) | (covered > _COVERS)
+    fits = (iou >= const.CONTINUES_IOU) | (covered > const.CONTINUES_COVER)
     fits[list(used)] = False
     if not fits.any():
         return None
-    return int(np.where(fits, np.maximum(iou, _CONTINUES * covered), -1).argmax())
+    return int(np.where(fits, np.maximum(iou, const.CONTINUES_IOU * covered), -1).argmax())
 
 
-def supported(seen: Seen, carried: np.ndarray, count: int) -> dict[int, np.ndarray]:
-    """Return by object (0..count-1) the log odds (h x w float32) of what the network sees as just this object.
+def supported(output: NetworkOutput, carried: np.ndarray, count: int) -> dict[int, np.ndarray]:
+    """Return by object (0..count-1) the log odds (h x w float32) of the candidate that agrees with it.
 
     :param carried: HxW int32, 1..count, where the objects are expected; 0 = none.
     """
-    odds, score = candidates(seen.pixels, seen.cells)
+    odds, score = candidates(output.pixels, output.cells)
     small = cv2.resize(carried, odds.shape[:0:-1], interpolation=cv2.INTER_NEAREST)
     masks = (odds > 0).reshape(len(odds), small.size).astype(np.float32)
     area, found = masks.sum(axis=1), {}
@@ -131,24 +126,24 @@ def supported(seen: Seen, carried: np.ndarray, count: int) -> dict[int, np.ndarr
         mine = (small == k + 1).ravel().astype(np.float32)
         both = masks @ mine
         iou = both / np.maximum(area + mine.sum() - both, 1)
-        fits = iou > _CONTINUES
+        fits = iou > const.CONTINUES_IOU
         if fits.any():
             found[k] = odds[int(np.where(fits, iou * score, 0).argmax())]
     return found
 
 
 def paint(found: list[Match], prior: np.ndarray) -> np.ndarray:
-    """Return the keys (HxW int32) of the pixels of all objects; where two meet, the surer one is before the other.
+    """Return the keys (HxW int32) of the pixels of all objects; where two overlap, the surer one is in front.
 
     :param prior: HxW int32, as for ``match``.
     """
     keys = np.zeros(prior.shape, np.int32)
     for one in reversed(found):
-        if one.seen:
+        if one.detected:
             odds = cv2.resize(one.odds, prior.shape[::-1], interpolation=cv2.INTER_LINEAR)
             inside = prior == one.key
             if inside.any():
-                odds += np.where(inside, np.float32(_MEMORY), np.float32(-_MEMORY))
+                odds += np.where(inside, np.float32(const.MASK_MEMORY), np.float32(-const.MASK_MEMORY))
             keys[odds > 0] = one.key
         else:
             keys[prior == one.key] = one.key

@@ -1,18 +1,16 @@
-"""Telling objects by their motion, where they move otherwise than what is around them."""
+"""Fit affine motions, and vote for objects that move otherwise than their surroundings."""
 
 from __future__ import annotations
 
 import cv2
 import numpy as np
 
+from cc_ros.tracking.flow import constants as const
+
 STRIDE = 2  # pixels between those whose motion is compared
 _STEP = 6  # pixels between the flow vectors that a motion is fitted to
 _MOST = 200  # vectors that one motion is fitted to
-_SCALE = 2.0  # pixels of residual that make one unit of log odds
-_FAR = 6.0  # pixels; larger residuals are all the same
-_SEPARATION = 0.3  # how much better than chance the motions must tell the object from its surroundings
 _RING = np.ones((15, 15), np.uint8)  # what surrounds an object, in steps of STRIDE
-_INSIDE, _OUTSIDE = 0.6, 0.05  # shares from which, and up to which, something surely is the object or not
 
 
 def affine_motions(flow: np.ndarray, rows: np.ndarray, shares: np.ndarray) -> list[np.ndarray | None]:
@@ -24,8 +22,8 @@ def affine_motions(flow: np.ndarray, rows: np.ndarray, shares: np.ndarray) -> li
     :return: n + 1 motions to the frame before (2x3 float32), the last one of the background; None = not found.
     """
     count, half = shares.shape[1], _STEP // 2
-    owner = np.where(shares.max(axis=1) > _INSIDE, shares.argmax(axis=1), -1)
-    owner[(shares < _OUTSIDE).all(axis=1)] = count
+    owner = np.where(shares.max(axis=1) > const.MOTION_INSIDE, shares.argmax(axis=1), -1)
+    owner[(shares < const.MOTION_OUTSIDE).all(axis=1)] = count
     y, x = np.mgrid[half : flow.shape[0] : _STEP, half : flow.shape[1] : _STEP].reshape(2, -1)
     sampled, points, steps = owner[rows[y, x]], np.stack([x, y], axis=1).astype(np.float32), flow[y, x]
     motions = [_affine(points, steps, np.flatnonzero(sampled == k)) for k in range(count + 1)]
@@ -65,7 +63,8 @@ def motion_errors(flow: np.ndarray, motion: np.ndarray, start: tuple[int, int] =
     x = np.float32(start[0]) + STRIDE * np.arange(flow.shape[1], dtype=np.float32)
     y = np.float32(start[1]) + STRIDE * np.arange(flow.shape[0], dtype=np.float32)[:, None]
     (a, b, u), (c, d, v) = motion - np.eye(2, 3, dtype=np.float32)
-    return np.minimum(np.hypot(flow[..., 0] - (a * x + u + b * y), flow[..., 1] - (c * x + v + d * y)), _FAR)
+    error = np.hypot(flow[..., 0] - (a * x + u + b * y), flow[..., 1] - (c * x + v + d * y))
+    return np.minimum(error, const.MOTION_FAR)
 
 
 def motion_odds(
@@ -79,9 +78,9 @@ def motion_odds(
     :param background: hxw float32, of ``motion_errors`` for the motion of the background.
     :param carried: hxw float32, 0..1, the object as carried into this frame.
     """
-    odds = np.clip((background - motion_errors(flow, motion, start)) / np.float32(_SCALE), -2, 2)
-    inside, outside = carried > _INSIDE, carried < _OUTSIDE
+    odds = np.clip((background - motion_errors(flow, motion, start)) / np.float32(const.MOTION_SCALE), -2, 2)
+    inside, outside = carried > const.MOTION_INSIDE, carried < const.MOTION_OUTSIDE
     ring = outside & (cv2.dilate((~outside).astype(np.uint8), _RING) > 0)
     told = (odds[inside] > 0).mean() - (odds[ring] > 0).mean() if inside.any() and ring.any() else 0.0
-    trust = max(float(told) - _SEPARATION, 0) / (1 - _SEPARATION)
+    trust = max(float(told) - const.MOTION_LEAD, 0) / (1 - const.MOTION_LEAD)
     return odds * np.float32(trust), trust

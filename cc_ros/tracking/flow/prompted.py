@@ -1,4 +1,4 @@
-"""Following just the objects that the first frame was given."""
+"""Prompted tracking: follow only the objects whose masks were given in the first frame."""
 
 from __future__ import annotations
 
@@ -8,47 +8,40 @@ import cv2
 import numpy as np
 
 from cc_ros.tracking.base import MAX_ID
+from cc_ros.tracking.flow import constants as const
 from cc_ros.tracking.flow.mask_follower import MaskFollower
 from cc_ros.tracking.flow.memory.search import ObjectSearch
-from cc_ros.tracking.flow.memory.views import Recovery
-from cc_ros.tracking.flow.superpixels import Grains
-from cc_ros.tracking.flow.track_table import TrackBook
+from cc_ros.tracking.flow.memory.views import ViewMemory
+from cc_ros.tracking.flow.superpixels import Superpixels
+from cc_ros.tracking.flow.track_table import TrackTable
 from cc_ros.tracking.objects.network import ObjectNetwork
-from cc_ros.tracking.optical_flow import Propagator, sources
-
-_RECALL = 0.3  # seconds between two looks for known views while nothing is lost
-_LEARN = 0.5  # seconds between two looks at what moving objects look like
-_MOVES = 0.3  # from which an object counts as one that moves, of ``MaskFollower.moves``
-_WHOLE = 0.8  # share of an object that must be visible to say what it looks like
-_STAYED = 0.7  # share of what was carried of an object that is where it was remembered, if it rests
-_SEARCH = 0.3  # seconds between two searches for lost objects that move
-_AVERAGE = 0.5  # seconds over which it is averaged how well an object is held
+from cc_ros.tracking.optical_flow import OpticalFlow, sources
 
 
-class SeededScene:
+class PromptedTracking:
     """Objects given as masks, in images of one working size.
 
-    :param book: where the tracks are kept.
-    :param network: sees objects, which the masks are held against.
-    :param recovery: knows objects again that were out of view.
+    :param table: the tracks.
+    :param network: detects objects, which support the masks.
+    :param views: re-identifies objects that were out of view.
     :param ids: HxW uint16, the objects in the first image, of any size.
     :param every: seconds between two frames in which the masks are drawn anew; in between, the flow carries them.
     """
 
     def __init__(
         self,
-        book: TrackBook,
-        propagator: Propagator,
+        table: TrackTable,
+        optical_flow: OpticalFlow,
         network: ObjectNetwork,
-        recovery: Recovery,
+        views: ViewMemory,
         ids: np.ndarray,
         *,
         every: float,
     ) -> None:
-        self._book = book
+        self._table = table
         self._network = network
-        self._propagator = propagator
-        self._recovery = recovery
+        self._optical_flow = optical_flow
+        self._views = views
         self._given: np.ndarray | None = ids
         self._every = every
         self._grey: np.ndarray = np.zeros((0, 0), np.uint8)  # the last image
@@ -78,24 +71,24 @@ class SeededScene:
         return self._follower.drawn(self._rows, size, self._ids)
 
     def _start(self, image: np.ndarray, grey: np.ndarray, ids: np.ndarray, stamp: float) -> None:
-        self._tracks = self._book.adopt(ids, stamp)
+        self._tracks = self._table.adopt(ids, stamp)
         if not self._tracks:
             return
         self._ids = np.array([0, *(track.id for track in self._tracks)], np.uint16)
         number = np.zeros(MAX_ID + 1, np.int32)
         number[self._ids] = np.arange(len(self._ids))
         index = cv2.resize(number[ids], (image.shape[1], image.shape[0]), interpolation=cv2.INTER_NEAREST)
-        grains = Grains.of(image, index=index)
-        self._follower = MaskFollower(grains, index, len(self._tracks))
+        superpixels = Superpixels.of(image, index=index)
+        self._follower = MaskFollower(superpixels, index, len(self._tracks))
         self._rows = self._follower.labels
-        self._search = ObjectSearch(grains, self._follower.share)
-        self._recovery.recall(grey)
-        self._recovery.remember(index)
+        self._search = ObjectSearch(superpixels, self._follower.share)
+        self._views.recall(grey)
+        self._views.remember(index)
         self._grey, self._drawn, self._recalled, self._learned = grey, stamp, stamp, stamp
 
     def _move(self, grey: np.ndarray) -> np.ndarray:
         """Return the flow from this frame to the one that was drawn last (HxWx2 float32, pixels)."""
-        flow = self._propagator.motion(self._grey, grey).flow
+        flow = self._optical_flow.motion(self._grey, grey).flow
         if self._flow is not None:
             flow = flow + cv2.remap(self._flow, *sources(flow), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         self._flow = flow
@@ -103,38 +96,38 @@ class SeededScene:
 
     def _redraw(self, image: np.ndarray, grey: np.ndarray, stamp: float, passed: float) -> None:
         follower, lost = self._follower, self._follower.area == 0
-        moving = follower.moves > _MOVES
-        looking = lost.any() or not 0 <= stamp - self._recalled < _RECALL
-        searching = bool((lost & moving).any()) and not 0 <= stamp - self._searched < _SEARCH
-        learning = bool(moving.any()) and not 0 <= stamp - self._learned < _LEARN
-        seeing = self._beside.submit(self._network, image)
-        split = self._beside.submit(follower.grains, image, searching or learning)
+        moving = follower.moves > const.MOVES
+        recalling = lost.any() or not 0 <= stamp - self._recalled < const.RECALL_PERIOD
+        searching = bool((lost & moving).any()) and not 0 <= stamp - self._searched < const.SEARCH_PERIOD
+        learning = bool(moving.any()) and not 0 <= stamp - self._learned < const.LEARN_PERIOD
+        output = self._beside.submit(self._network, image)
+        split = self._beside.submit(follower.segment, image, searching or learning)
         flow, places = self._move(grey), {}
-        if looking:
+        if recalling:
             self._recalled = stamp
-            places = self._places(follower.owner(follower.carried(flow)), self._recovery.recall(grey))
+            places = self._places(follower.owner(follower.carried(flow)), self._views.recall(grey))
         if searching:
             self._searched = stamp
             places = self._search.find(split.result(), follower.owner(follower.carried(flow)), lost & moving) | places
-        self._rows = follower.redraw(image, flow, passed, split, places, seeing)
+        self._rows = follower.redraw(image, flow, passed, split, places, output)
         self._flow, self._drawn = None, stamp
         for track, held in zip(self._tracks, follower.held.tolist(), strict=True):
-            self._book.judge(track, 1.0, held, stamp, _AVERAGE)
-        if looking:
-            self._recovery.remember(follower.owner(self._rows))
+            self._table.judge(track, 1.0, held, stamp, const.HELD_SECONDS)
+        if recalling:
+            self._views.remember(follower.owner(self._rows))
         if learning:
             self._learn(split.result(), stamp)
 
-    def _learn(self, grains: Grains, stamp: float) -> None:
-        """Learn what the moving objects look like; where things rest, they are known again by their place alone.
+    def _learn(self, superpixels: Superpixels, stamp: float) -> None:
+        """Learn the colours of moving objects; objects at rest are re-identified by their place alone.
 
-        :param grains: all of the frame that was just drawn.
+        :param superpixels: all of the frame that was just drawn.
         """
         passed, follower = stamp - self._learned, self._follower
-        moving = (follower.moves > _MOVES) & (follower.visible > _WHOLE) & (follower.area > 0)
+        moving = (follower.moves > const.MOVES) & (follower.visible > const.WHOLE_VISIBLE) & (follower.area > 0)
         if moving.any():
             self._learned = stamp
-            self._search.learn(grains, follower.share, moving, max(passed, 0.0))
+            self._search.learn(superpixels, follower.share, moving, max(passed, 0.0))
 
     def _places(self, carried: np.ndarray, recalled: np.ndarray) -> dict[int, np.ndarray]:
         """Return by object (0..n-1) where it is (HxW bool), if the flow has lost it, or has carried only a part of it.
@@ -145,6 +138,6 @@ class SeededScene:
         n = len(self._tracks) + 1
         shared = np.bincount((carried * n + recalled).ravel(), minlength=n * n).reshape(n, n)
         old, new, both = shared.sum(axis=1), shared.sum(axis=0), np.diagonal(shared)
-        part = (both >= _STAYED * old) & (new > 0) & (old < _STAYED * new)
+        part = (both >= const.STAYED * old) & (new > 0) & (old < const.STAYED * new)
         part[1:] |= (self._follower.area == 0) & (new[1:] > 0)
         return {k - 1: (recalled == k) | (carried == k) for k in np.flatnonzero(part).tolist() if k}

@@ -1,4 +1,4 @@
-"""How much each region is each object: told from odds and neighbours, and drawn."""
+"""Share of each object in each superpixel: solved from log odds and neighbours, and drawn as masks."""
 
 from __future__ import annotations
 
@@ -7,10 +7,8 @@ import numpy as np
 from scipy.ndimage import find_objects
 from scipy.sparse import csr_matrix
 
+from cc_ros.tracking.flow import constants as const
 from cc_ros.tracking.flow.superpixels import grown
-
-_SMOOTHNESS = 0.1  # weight of neighbours against a region's own evidence
-_SWEEPS = 25  # of the random walk
 
 
 def owners(share: np.ndarray, above: float = 0.5) -> np.ndarray:
@@ -33,10 +31,10 @@ def random_walk(links: csr_matrix, area: np.ndarray, odds: np.ndarray) -> np.nda
     claims = np.exp(np.minimum(odds, 30).astype(np.float32))
     own = share = claims / (1 + claims.sum(axis=1, keepdims=True))
     if links.nnz:
-        sure = np.sqrt(area, dtype=np.float32)[:, None] / _SMOOTHNESS * (0.1 + np.abs(2 * own - 1))
+        sure = np.sqrt(area, dtype=np.float32)[:, None] / const.SMOOTHNESS * (0.1 + np.abs(2 * own - 1))
         pull = 1 / (np.asarray(links.sum(axis=1), np.float32) + sure)
         own = pull * sure * own
-        for _ in range(_SWEEPS):
+        for _ in range(const.WALK_SWEEPS):
             share = own + pull * (links @ share)
     return np.asarray(np.clip((share - 0.5) * 3 + 0.5, 0, 1), np.float32)
 

@@ -1,4 +1,4 @@
-"""The book of objects: which exist, how sure each one is, and the ids that the outside sees."""
+"""The tracks of an episode: their state, their confidence, and the ids that they are published under."""
 
 from __future__ import annotations
 
@@ -9,33 +9,25 @@ from dataclasses import dataclass
 import numpy as np
 
 from cc_ros.tracking.base import Track, TrackStatus
+from cc_ros.tracking.flow import constants as const
 from cc_ros.tracking.ids import FORGOTTEN, REFUSED, IdPool
 from cc_ros.tracking.label_maps import compact, shapes
-
-_PROOF, _PROOFS = 0.25, 2  # seconds and looks for which an object must be seen until it gets an id
-_ALIKE, _CLEARLY = 0.80, 0.05  # cosine of two looks at one object, and how much less alike any other must be
-_LOOKS = 0.2  # share that a new look has in how an object looks
-# Expected IoU with a real object, averaged over looks, and the share of such masks that lie on an object, measured on
-# photographs that the network has not learned from (``benchmarks/tracking.py --only photos``).
-_EXPECTED, _RIGHT = (0.0, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0), (0.0, 0.45, 0.6, 0.7, 0.77, 0.85, 0.95, 1.0)
-_OFTEN, _LASTING = 0.1, 10.0  # what an object gains by being seen in many looks, and how many make most of it
-_SLIVER, _SLIVER_OF_PEAK = 0.001, 0.02  # shares of the image and of the largest size below which nothing is shown
 
 
 @dataclass(slots=True)
 class TrackState:
-    """One thing that is followed; it becomes an object once it has been seen for a while.
+    """One track; it becomes an object once it has been detected for a while.
 
     :param key: number within the tracker's maps, never used again.
-    :param id: the id that the outside sees; 0 while it has not proved to be an object.
+    :param id: published id; 0 while the track has not proved to be an object.
     :param named: stamp at which it got its id; no earlier owner of that id was seen as late.
-    :param turn: counts the ids given so far: of two objects, the one with the lower turn has had its id for longer.
+    :param turn: ids given so far: of two objects, the one with the lower turn has had its id for longer.
     :param objectness: 0..1, how likely it is one whole object, averaged over time.
-    :param score: 0..1, the same in the last look; it fades while the thing is only carried.
-    :param seen: looks in which the network saw it.
-    :param look: c float32, unit vector, how it looks to the network; None = not seen yet.
-    :param place: x, y of its centre when it was seen last, as if the scene had not moved since the first frame.
-    :param peak: share of the image, the largest that it was.
+    :param score: 0..1, the same in the last detection pass; it fades while the track is only carried.
+    :param detections: passes in which the network detected it.
+    :param descriptor: c float32, unit vector, running mean of its descriptors; None = not detected yet.
+    :param place: x, y of its centre at the last detection, as if the scene had not moved since the first frame.
+    :param peak: share of the image, its largest so far.
     :param held: 0..1, how well the carried mask agrees with the image, averaged over time.
     """
 
@@ -47,8 +39,8 @@ class TrackState:
     turn: float = math.inf
     objectness: float = 0.0
     score: float = 0.0
-    seen: int = 0
-    look: np.ndarray | None = None
+    detections: int = 0
+    descriptor: np.ndarray | None = None
     place: np.ndarray | None = None
     peak: float = 0.0
     held: float = 0.0
@@ -60,17 +52,19 @@ class TrackState:
 
     @property
     def confidence(self) -> float:
-        """How sure the tracker is that the mask is on this object: it looks like one, often did, and is held well."""
-        looks = self.objectness + _OFTEN * (1 - math.exp(-self.seen / _LASTING))
-        return float(np.interp(looks, _EXPECTED, _RIGHT)) * math.sqrt(self.held) if self.area else 0.0
+        """Probability (0..1) that the mask is on this object: by its score, its detections, and how it is held."""
+        if not self.area:
+            return 0.0
+        score = self.objectness + const.OFTEN_BONUS * (1 - math.exp(-self.detections / const.OFTEN_DETECTIONS))
+        return float(np.interp(score, const.EXPECTED_IOU, const.RIGHT_SHARE)) * math.sqrt(self.held)
 
-    def remember(self, look: np.ndarray) -> None:
-        """Take a new look (c float32, unit vector) into account."""
-        mean = look if self.look is None else self.look + _LOOKS * (look - self.look)
-        self.look = mean / max(float(np.linalg.norm(mean)), 1e-6)
+    def add_descriptor(self, new: np.ndarray) -> None:
+        """Update the running mean by a new descriptor (c float32, unit vector)."""
+        mean = new if self.descriptor is None else self.descriptor + const.DESCRIPTOR_RATE * (new - self.descriptor)
+        self.descriptor = mean / max(float(np.linalg.norm(mean)), 1e-6)
 
 
-class TrackBook:
+class TrackTable:
     """All tracks of an episode.
 
     :param max_lost: tracks out of view that are kept; of more, those unseen for longest are dropped.
@@ -79,7 +73,7 @@ class TrackBook:
     def __init__(self, max_lost: int) -> None:
         self._max_lost = max_lost
         self.tracks: dict[int, TrackState] = {}
-        self._judging = self._judged = -math.inf  # stamps of this look and of the one before
+        self._judging = self._judged = -math.inf  # stamps of this pass and of the one before
         self._next_key = 1
         self._pool = IdPool()
         self._forgotten = 0
@@ -94,7 +88,7 @@ class TrackBook:
         return {name: n for name, n in ((REFUSED, self._pool.refused), (FORGOTTEN, self._forgotten)) if n}
 
     def open(self, stamp: float) -> TrackState:
-        """Start to follow a region."""
+        """Start a track."""
         track = TrackState(self._next_key, stamp, stamp)
         self.tracks[track.key] = track
         self._next_key += 1
@@ -114,41 +108,42 @@ class TrackBook:
     def judge(
         self, track: TrackState, objectness: float, held: float, stamp: float, average: float, at_once: bool = False
     ) -> None:
-        """Take a new look at a track into account; it gets an id once it was seen for a while.
+        """Update a track by a detection pass; it gets an id once it was detected for a while.
 
-        :param average: seconds over which looks are averaged.
-        :param at_once: one look is enough; otherwise ids are not for what comes and goes.
+        :param average: seconds over which passes are averaged.
+        :param at_once: one detection is enough for an id.
         """
         if stamp != self._judging:
             self._judging, self._judged = stamp, self._judging
-        passed = stamp - max(track.judged, self._judged)  # a long absence is no long look
+        passed = stamp - max(track.judged, self._judged)  # an absence is no part of the pass
         rate = 1.0 if math.isinf(track.judged) or passed >= average else max(passed / average, 0.0)
         track.objectness += rate * (objectness - track.objectness)
         track.held += rate * (held - track.held)
         track.judged = stamp
-        proven = track.seen >= _PROOFS and stamp - track.first_seen >= _PROOF
+        proven = track.detections >= const.PROOF_DETECTIONS and stamp - track.first_seen >= const.PROOF_SECONDS
         if not track.id and (at_once or proven):
             track.id, track.named, track.turn = self._pool.take(), stamp, self._pool.given
 
     def known_again(self, track: TrackState, missed: Collection[int]) -> TrackState | None:
-        """Return the lost object that a new track clearly is, by its looks; None where there is none.
+        """Return the lost object that a new track clearly is, by its descriptor; None where there is none.
 
-        :param missed: keys of the tracks that are not where they were, though that place is in view. What is lost
-            since the camera turned away may still be there: what looks like it is another one until its place is seen.
+        :param missed: keys of the tracks that are not where they were, though that place is in view. An object that
+            left the view may still be at its place: a similar one is another object until that place is seen.
         """
-        if track.look is None:
+        if track.descriptor is None:
             return None
-        others = [t for t in self.tracks.values() if t.look is not None and t.key != track.key and t.id]
+        others = [t for t in self.tracks.values() if t.descriptor is not None and t.key != track.key and t.id]
         if not others:
             return None
-        alike = np.stack([t.look for t in others if t.look is not None]) @ track.look
+        alike = np.stack([t.descriptor for t in others if t.descriptor is not None]) @ track.descriptor
         best = int(alike.argmax())
         rest = np.delete(alike, best).max(initial=-1.0)
         lost = others[best].key in missed
-        return others[best] if lost and alike[best] > _ALIKE and alike[best] > rest + _CLEARLY else None
+        clear = alike[best] > const.SAME_COSINE and alike[best] > rest + const.SAME_COSINE_LEAD
+        return others[best] if lost and clear else None
 
     def unite(self, one: int, other: int) -> tuple[int, int]:
-        """Make one track of two (keys) that are one thing; return the key that remains and the one that is gone.
+        """Merge two tracks (keys) of one object; return the key that remains and the one that is gone.
 
         The one that has had an id for longer remains.
         """
@@ -158,7 +153,7 @@ class TrackBook:
         return elder.key, younger.key
 
     def ids(self, keys: np.ndarray) -> np.ndarray:
-        """Return the map of ids (uint16) for a map of keys (int32): no background, and no last slivers of objects."""
+        """Return the map of ids (uint16) for a map of keys (int32), without slivers of objects."""
         distinct, index = compact(keys)
         shares = np.bincount(index.ravel(), minlength=len(distinct)) / keys.size
         ids = np.zeros(len(distinct), np.uint16)
@@ -166,7 +161,7 @@ class TrackBook:
             track = self.tracks.get(key)
             if track is not None and track.id:
                 track.peak = max(track.peak, share)
-                ids[position] = track.id if share > max(_SLIVER, _SLIVER_OF_PEAK * track.peak) else 0
+                ids[position] = track.id if share > max(const.SLIVER, const.SLIVER_OF_PEAK * track.peak) else 0
         return ids[index]
 
     def measure(self, labels: np.ndarray, stamp: float) -> None:
@@ -186,7 +181,7 @@ class TrackBook:
             track.area, track.centre, track.box, track.last_seen = shape.area, shape.centre, shape.box, stamp
 
     def prune(self, present: set[int]) -> None:
-        """Forget the regions unseen for longest, objects and background each, where too many are out of view."""
+        """Forget the tracks unseen for longest, with and without an id each, where too many are out of view."""
         away = sorted((t for t in self.tracks.values() if t.key not in present), key=lambda t: t.last_seen)
         for group in ([t for t in away if t.id], [t for t in away if not t.id]):
             for track in group[: max(len(group) - self._max_lost, 0)]:
@@ -198,7 +193,7 @@ class TrackBook:
         self._pool.release(track.id)
 
     def report(self) -> tuple[Track, ...]:
-        """Return the objects that were ever in a map, those in view first."""
+        """Return every object that was in a map, those in view first."""
         seen = [(t, t.centre) for t in self.tracks.values() if t.id and t.centre is not None]
         seen.sort(key=lambda pair: (pair[0].area == 0, pair[0].id))
         return tuple(

@@ -1,1 +1,1 @@
-"""Seeing objects of any kind in single images."""
+"""Detection of objects of any kind in single images."""

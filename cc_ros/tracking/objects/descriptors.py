@@ -1,4 +1,4 @@
-"""What objects look like to the network: by this they are known again."""
+"""Descriptors of objects for re-identification: mean features of the network."""
 
 from __future__ import annotations
 

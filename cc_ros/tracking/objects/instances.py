@@ -1,4 +1,4 @@
-"""From the maps of the network to objects: candidates, their masks, and those of them that do not overlap."""
+"""Decode the output of the network: candidates, their masks, and the objects that remain after suppression."""
 
 from __future__ import annotations
 
@@ -7,20 +7,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-FEATURES = 24  # channels that masks are told apart by
-PIXEL_CHANNELS = 2 + FEATURES  # thing, boundary, features
-CELL_CHANNELS = 6 + FEATURES  # quality, bias, centre y and x, size y and x, weights of the features
-STRIDE, CELL = 4, 8  # pixels of the network's input between two pixels, and two cells, of its output
-REACH = 32.0  # pixels; unit of a cell's offset to the centre of its object
-SIZE = 32.0  # pixels; size of an object where the network says 0
+from cc_ros.tracking.objects import constants as const
 
-_CANDIDATES = 64  # at most
-_LEAST_QUALITY = 0.12
 _AROUND = np.ones((3, 3), np.uint8)
-_GAIN = 1.5  # the mean chance of a boundary along the outline of a good mask is about a half
-SAME = 0.5  # IoU of two candidates for one object
-INSIDE = 0.75  # share of a candidate that lies in a better one, which makes it a part of that
-LEFT = 0.5  # share of a mask that better objects must leave of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +30,7 @@ def sigmoid(value: np.ndarray) -> np.ndarray:
 
 
 def candidates(pixels: np.ndarray, cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return log odds of the masks (n x h x w float32) and scores (n float32) of what may be objects.
+    """Return log odds of the masks (n x h x w float32) and scores (n float32) of candidate objects.
 
     A mask is a Gaussian around the centre that a cell of it predicts, plus a product of the pixels' features with
     weights that the cell predicts (conditional masks: Tian et al. 2020; spatial embedding: Neven et al. 2019).
@@ -51,8 +40,8 @@ def candidates(pixels: np.ndarray, cells: np.ndarray) -> tuple[np.ndarray, np.nd
     """
     quality = cells[0]
     peaks = cv2.dilate(quality, np.ones((3, 3), np.uint8)) <= quality
-    y, x = np.nonzero(peaks & (quality > np.log(_LEAST_QUALITY / (1 - _LEAST_QUALITY))))
-    order = np.argsort(-quality[y, x], kind="stable")[:_CANDIDATES]
+    y, x = np.nonzero(peaks & (quality > np.log(const.LEAST_QUALITY / (1 - const.LEAST_QUALITY))))
+    order = np.argsort(-quality[y, x], kind="stable")[: const.CANDIDATES]
     y, x = y[order], x[order]
     odds = mask_odds(pixels, cells[1:, y, x], y, x)
     return odds, np.asarray(sigmoid(quality[y, x]) * _evidence(pixels, odds), np.float32)
@@ -72,7 +61,7 @@ def _evidence(pixels: np.ndarray, odds: np.ndarray) -> np.ndarray:
         return np.asarray((values * where).sum(axis=(1, 2)) / np.maximum(where.sum(axis=(1, 2)), 1))
 
     thing, boundary = mean(sigmoid(pixels[0]), inside), mean(sigmoid(pixels[1]), outline)
-    return mean(sigmoid(odds), inside) * np.minimum(_GAIN * np.sqrt(thing * boundary), 1.2)
+    return mean(sigmoid(odds), inside) * np.minimum(const.OUTLINE_GAIN * np.sqrt(thing * boundary), 1.2)
 
 
 def mask_odds(pixels: np.ndarray, cell: np.ndarray, y: np.ndarray, x: np.ndarray) -> np.ndarray:
@@ -83,12 +72,12 @@ def mask_odds(pixels: np.ndarray, cell: np.ndarray, y: np.ndarray, x: np.ndarray
     :param x: n, columns.
     """
     height, width = pixels.shape[1:]
-    odds = cell[5:].T @ pixels[2:].reshape(FEATURES, -1) + cell[0][:, None]
+    odds = cell[5:].T @ pixels[2:].reshape(const.FEATURES, -1) + cell[0][:, None]
     spread = []
     for at, offset, size, count in ((y, cell[1], cell[3], height), (x, cell[2], cell[4], width)):
-        centre = (at + 0.5) * CELL + REACH * offset
-        place = (np.arange(count, dtype=np.float32) + 0.5) * STRIDE
-        scale = SIZE * np.exp(np.clip(size, -3, 3))
+        centre = (at + 0.5) * const.CELL + const.REACH * offset
+        place = (np.arange(count, dtype=np.float32) + 0.5) * const.STRIDE
+        scale = const.SIZE * np.exp(np.clip(size, -3, 3))
         spread.append(((place - centre[:, None]) / scale[:, None]) ** 2)
     odds = odds.reshape(len(y), height, width)
     odds -= 0.5 * (spread[0][:, :, None] + spread[1][:, None, :])
@@ -116,10 +105,10 @@ def chosen(odds: np.ndarray, scores: np.ndarray, above: float) -> Instances:
             break
         shared = both[one, kept]
         union = area[one] + area[kept] - shared
-        if area[one] == 0 or (shared > SAME * union).any() or (shared > INSIDE * area[one]).any():
+        if area[one] == 0 or (shared > const.SAME * union).any() or (shared > const.INSIDE * area[one]).any():
             continue
         free = masks[one] & (labels == 0)
-        if free.sum() < LEFT * area[one]:
+        if free.sum() < const.LEFT * area[one]:
             continue
         kept.append(one)
         labels[free] = len(kept)

@@ -1,4 +1,4 @@
-"""The network that sees objects in an image; its weights come with the package (see NOTICE).
+"""Object network: detect objects of any kind in one image; the weights come with the package (see NOTICE).
 
 ONNX Runtime runs it where it is installed, in about half the time that OpenCV takes, which is there everywhere.
 """
@@ -13,20 +13,19 @@ from importlib.util import find_spec
 import cv2
 import numpy as np
 
+from cc_ros.tracking.objects import constants as const
 from cc_ros.tracking.objects.instances import instances, sigmoid
 
-_SIDE = 384  # pixels; the longer side of what the network sees
-_MULTIPLE = 32  # its sides are multiples of this
 _OUTPUTS = ["pixels", "cells", "features"]
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """What the network says of one image.
+class NetworkOutput:
+    """Output of the network for one image.
 
     :param pixels: c x h x w float32, every 4th pixel of its input: thing, boundary and features.
     :param cells: c x h/2 x w/2 float32, the objects whose centres are there.
-    :param features: 96 x h/4 x w/4 float32, to know objects again by.
+    :param features: 96 x h/4 x w/4 float32, for descriptors.
     """
 
     pixels: np.ndarray
@@ -35,12 +34,12 @@ class Seen:
 
     @property
     def thing(self) -> np.ndarray:
-        """How likely each pixel (h x w float32, 0..1) is a part of an object rather than of what is around them."""
+        """Probability (h x w float32) of each pixel to be a part of an object rather than background."""
         return sigmoid(self.pixels[0])
 
 
 class ObjectNetwork:
-    """Objects of any kind, seen by a small convolutional network; 20 to 30 ms an image on one core.
+    """A small convolutional network for objects of any kind; 20 to 30 ms an image on one core.
 
     Not thread-safe: one thread at a time calls it.
     """
@@ -50,11 +49,11 @@ class ObjectNetwork:
             model = _model(dict(np.load(file)))
         self._run = _in_onnx_runtime(model) if find_spec("onnxruntime") else _in_opencv(model)
 
-    def __call__(self, image: np.ndarray) -> Seen:
-        """Return what is seen in an image (HxWx3 uint8 BGR)."""
+    def __call__(self, image: np.ndarray) -> NetworkOutput:
+        """Run the network on an image (HxWx3 uint8 BGR)."""
         size = input_size(image.shape[1], image.shape[0])
         blob = cv2.dnn.blobFromImage(cv2.resize(image, size, interpolation=cv2.INTER_AREA))
-        return Seen(*(out[0] for out in self._run(blob)))
+        return NetworkOutput(*(out[0] for out in self._run(blob)))
 
     def regions(self, image: np.ndarray) -> np.ndarray:
         """Return HxW int32: 0 = background, 1.. = objects, the surest first, for an HxWx3 uint8 BGR image."""
@@ -64,11 +63,11 @@ class ObjectNetwork:
 
 
 def input_size(width: int, height: int) -> tuple[int, int]:
-    """Return the width and height in which the network sees an image."""
-    scale = _SIDE / max(width, height)
+    """Return the width and height that the network takes an image of a size at."""
+    scale = const.SIDE / max(width, height)
     return (
-        max(round(width * scale / _MULTIPLE), 1) * _MULTIPLE,
-        max(round(height * scale / _MULTIPLE), 1) * _MULTIPLE,
+        max(round(width * scale / const.MULTIPLE), 1) * const.MULTIPLE,
+        max(round(height * scale / const.MULTIPLE), 1) * const.MULTIPLE,
     )
 
 

@@ -13,14 +13,9 @@ from sam2.utils.amg import build_point_grid, calculate_stability_score
 from torch import Tensor
 
 from cc_ros.tracking.base import Proposer
+from cc_ros.tracking.sam2 import constants as const
 from cc_ros.tracking.sam2.predictor import Encoding, StreamingPredictor
 from cc_ros.tracking.sam2.settings import Sam2Settings
-
-SAME = 0.7  # IoU from which two masks are one thing
-INSIDE = 0.8  # share from which a mask is a part of another
-WHOLE_MARGIN = 0.05  # a whole may be this much worse than its parts and still replace them
-MAX_EXPLAINED = 0.3  # share of a new mask that other tracks may cover
-BACKGROUND_BORDER = 0.25  # share of the image's border along which a large mask must be background
 
 
 @dataclass(slots=True)
@@ -119,9 +114,9 @@ def worth_tracking(logits: Tensor, iou: Tensor, explained: Tensor, settings: Sam
     share = area / explained.numel()
     tracked = (masks & explained).flatten(1).sum(dim=1) / area.clamp(min=1)
     edges = torch.cat([masks[:, 0], masks[:, -1], masks[:, :, 0], masks[:, :, -1]], dim=1).float().mean(dim=1)
-    background = (share > settings.max_area) | ((share > settings.max_area / 4) & (edges > BACKGROUND_BORDER))
+    background = (share > settings.max_area) | ((share > settings.max_area / 4) & (edges > const.BACKGROUND_BORDER))
     small = (area == 0) | (share < settings.min_area)
-    good = (stability >= settings.min_stability) & ~small & ~background & (tracked <= MAX_EXPLAINED)
+    good = (stability >= settings.min_stability) & ~small & ~background & (tracked <= const.MAX_EXPLAINED)
     return masks[good], (iou * stability)[good]
 
 
@@ -136,10 +131,10 @@ def select_wholes(shared: np.ndarray, area: np.ndarray, quality: np.ndarray) -> 
     for i in np.argsort(-quality, kind="stable"):
         others = np.array(kept, dtype=int)
         both = shared[i, others]
-        if (both / (area[i] + area[others] - both) > SAME).any() or (both / area[i] > INSIDE).any():
+        if (both / (area[i] + area[others] - both) > const.SAME).any() or (both / area[i] > const.INSIDE).any():
             continue
-        parts = others[both / area[others] > INSIDE]
-        if len(parts) and quality[i] < quality[parts].max() - WHOLE_MARGIN:
+        parts = others[both / area[others] > const.INSIDE]
+        if len(parts) and quality[i] < quality[parts].max() - const.WHOLE_MARGIN:
             continue
         rest = [k for k in kept if k not in parts]
         if shared[i, rest].sum() > 0.5 * area[i]:
@@ -160,7 +155,7 @@ def region_prompts(regions: np.ndarray, explained: np.ndarray) -> np.ndarray:
     area = np.bincount(small.ravel(), minlength=count)
     tracked = np.bincount(small.ravel(), weights=explained.ravel(), minlength=count)
     prompts = []
-    for region in np.flatnonzero((area > 0) & (tracked <= MAX_EXPLAINED * area)):
+    for region in np.flatnonzero((area > 0) & (tracked <= const.MAX_EXPLAINED * area)):
         if region == 0:
             continue
         mask = (small == region).astype(np.uint8)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import torch
 
 from cc_ros.errors import BackendError
+from cc_ros.tracking.sam2 import constants as const
 from cc_ros.tracking.sam2.model import build_model
 from cc_ros.tracking.sam2.predictor import StreamingPredictor
 from cc_ros.tracking.sam2.settings import Sam2Settings
 from cc_ros.tracking.sam2.weights import load_weights
 
-SIZE_ON_GPU, SIZE_ON_CPU = 1024, 384
 CORES = torch.get_num_threads()  # as torch counts them, before anybody changes it
 
 
@@ -50,7 +50,7 @@ def load_predictor(settings: Sam2Settings) -> StreamingPredictor:
     :raises BackendError: device or weights cannot be used.
     """
     device = choose_device(settings.device)
-    size = settings.image_size or (SIZE_ON_GPU if device.type == "cuda" else SIZE_ON_CPU)
+    size = settings.image_size or (const.SIZE_ON_GPU if device.type == "cuda" else const.SIZE_ON_CPU)
     if size % 64:
         raise BackendError(f"image_size must be a multiple of 64, got {size}")
     torch.set_num_threads(settings.threads or CORES)

@@ -9,11 +9,8 @@ import torch
 import torch.nn.functional as F
 from scipy.optimize import linear_sum_assignment
 
+from cc_ros.tracking.sam2 import constants as const
 from cc_ros.tracking.sam2.predictor import Encoding, Prediction
-
-VIEWS = 4  # looks of one object that are kept
-NOVELTY = 0.9  # likeness below which a look is worth keeping as another view
-RATE = 0.1  # of the running means
 
 
 def looks(encoding: Encoding, prediction: Prediction) -> np.ndarray:
@@ -69,9 +66,9 @@ class Gallery:
             views = self._views.get(i)
             if views is None:
                 self._views[i] = view[None]
-            elif _likeness(views, view[None]).max() < NOVELTY:
+            elif _likeness(views, view[None]).max() < const.NOVELTY:
                 # The first view came with the object's first mask, the surest one: it always stays.
-                rest = views[1:] if len(views) < VIEWS else views[2:]
+                rest = views[1:] if len(views) < const.VIEWS else views[2:]
                 self._views[i] = np.concatenate([views[:1], rest, view[None]])
 
     def lose(self, ids: Collection[int]) -> None:
@@ -130,4 +127,4 @@ def _likeness(views: np.ndarray, seen: np.ndarray) -> np.ndarray:
 def _mean(before: float | None, values: np.ndarray) -> float | None:
     if not values.size:
         return before
-    return float(values.mean()) if before is None else before + RATE * (float(values.mean()) - before)
+    return float(values.mean()) if before is None else before + const.SIMILARITY_RATE * (float(values.mean()) - before)

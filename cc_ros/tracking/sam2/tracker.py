@@ -16,23 +16,18 @@ from cc_ros.errors import BackendError
 from cc_ros.frame import Frame
 from cc_ros.tracking.base import Proposer, Tracked, Tracker, check_image
 from cc_ros.tracking.ids import FORGOTTEN, IdPool
+from cc_ros.tracking.sam2 import constants as const
 from cc_ros.tracking.sam2.background import IdleWorker
-from cc_ros.tracking.sam2.discovery import SAME, Discovery
+from cc_ros.tracking.sam2.discovery import Discovery
 from cc_ros.tracking.sam2.memory import Moment
 from cc_ros.tracking.sam2.predictor import Encoding, Prediction, StreamingPredictor
 from cc_ros.tracking.sam2.reid import Gallery, looks
 from cc_ros.tracking.sam2.settings import Sam2Settings
 from cc_ros.tracking.sam2.streams import Streams
-from cc_ros.tracking.track_log import Sightings
+from cc_ros.tracking.track_log import TrackLog
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
-
-LOOK_EVERY = 5  # frames between two looks at each object
-WEIGH_EVERY = 30  # frames between two counts of the memory's bytes
-BLINK = 3  # frames out of view after which a new mask may be this object, while SAM 2 still looks for it too
-SEEDS_AT_ONCE = 16  # given masks that are prepared together
-SPECK = 1e-4  # share of the image below which a mask is noise
 
 
 Joined = tuple[Sequence[int], Prediction]  # ids and masks
@@ -86,7 +81,7 @@ class Sam2Tracker(Tracker):
         self._predictor.batch_objects, self._discovery.chunk = self._batch, self._settings.prompts_per_chunk
         self._degraded = ""
         self._gallery.clear()
-        self._sightings = Sightings()
+        self._track_log = TrackLog()
         self._index = 0
         self._pool = IdPool()
         self._turn: dict[int, int] = {}  # by id: how many were given until then
@@ -156,7 +151,7 @@ class Sam2Tracker(Tracker):
             prediction = found[1] if prediction is None else Prediction.cat([prediction, found[1]])
             labels = self._paint(ids, prediction, size)
         known = {*self._predictor.ids, *self._gallery.lost}
-        tracks = self._sightings.update(labels, frame.stamp, confidence(ids, prediction), known)
+        tracks = self._track_log.update(labels, frame.stamp, confidence(ids, prediction), known)
         if prediction is not None:
             self._note(encoding, ids, prediction, {t.id for t in tracks if t.area})
         self._index += 1
@@ -168,8 +163,8 @@ class Sam2Tracker(Tracker):
             return None
         labels = self._seed.astype(np.uint16)
         ids = [int(i) for i in np.unique(labels) if i]
-        for start in range(0, len(ids), SEEDS_AT_ONCE):
-            some = ids[start : start + SEEDS_AT_ONCE]
+        for start in range(0, len(ids), const.SEEDS_AT_ONCE):
+            some = ids[start : start + const.SEEDS_AT_ONCE]
             masks = torch.from_numpy(labels == np.array(some)[:, None, None])
             prediction = self._predictor.from_masks(encoding, masks)
             self._predictor.add(some, encoding.index, self._predictor.remember(encoding, prediction))
@@ -236,7 +231,7 @@ class Sam2Tracker(Tracker):
         """Count who is out of view, look at the others now and then, and stop stepping the lost and the doubles."""
         self._absent = {i: 0 if i in in_view else self._absent.get(i, 0) + 1 for i in self._predictor.ids}
         gone = {i for i, frames in self._absent.items() if frames > self._settings.patience}
-        if self._index % LOOK_EVERY == 0:
+        if self._index % const.EMBED_EVERY == 0:
             iou = prediction.iou.tolist()
             rows = [row for row, i in enumerate(ids) if i in in_view and iou[row] >= self._settings.min_iou]
             if rows:
@@ -244,12 +239,12 @@ class Sam2Tracker(Tracker):
             gone |= doubles(ids, prediction, self._turn)
         self._predictor.remove([i for i in self._predictor.ids if i in gone])
         self._gallery.find(in_view - gone)
-        self._gallery.lose({i for i, frames in self._absent.items() if frames >= BLINK} | gone)
+        self._gallery.lose({i for i, frames in self._absent.items() if frames >= const.BLINK} | gone)
         self._forgotten += self._pool.release_all_but({*self._predictor.ids, *self._gallery.lost})
 
     def _report(self) -> None:
         """Renew what ``health`` returns as a whole: it is read by other threads."""
-        if self._index % WEIGH_EVERY == 1:
+        if self._index % const.WEIGH_EVERY == 1:
             self._megabytes = round((self._predictor.state_bytes() + self._gallery.state_bytes()) / 2**20, 1)
         health: dict[str, str | int | float] = {
             "device": str(self._predictor.device),
@@ -307,7 +302,7 @@ def paint(ids: Sequence[int], prediction: Prediction | None, size: tuple[int, in
         logits, row = F.interpolate(some, size=size, mode="bilinear", align_corners=False)[:, 0].max(dim=0)
         rows = torch.where(logits > surest, row + (start + 1), rows)
         surest = torch.maximum(logits, surest)
-    large = torch.bincount(rows.flatten(), minlength=len(ids) + 1) >= SPECK * rows.numel()
+    large = torch.bincount(rows.flatten(), minlength=len(ids) + 1) >= const.SPECK * rows.numel()
     table = torch.tensor([0, *ids], device=rows.device) * large
     return table.to(torch.int16)[rows].cpu().numpy().view(np.uint16)  # torch indexes no uint16; the bits are the same
 
@@ -331,6 +326,6 @@ def doubles(ids: Sequence[int], prediction: Prediction, turn: Mapping[int, int])
     flat = (F.adaptive_avg_pool2d((prediction.logits > 0).float(), 64) > 0.5).float().flatten(1)
     shared = flat @ flat.T
     area = flat.sum(dim=1)
-    same = shared > SAME * (area[:, None] + area - shared).clamp(min=1)
+    same = shared > const.SAME * (area[:, None] + area - shared).clamp(min=1)
     pairs = same.nonzero().tolist()
     return {max(ids[a], ids[b], key=lambda i: turn[i]) for a, b in pairs if a != b}

@@ -8,19 +8,19 @@ import pytest
 
 from cc_ros.frame import Frame
 from cc_ros.tracking.flow.memory.views import ViewMemory
-from cc_ros.tracking.flow.track_table import TrackBook
+from cc_ros.tracking.flow.track_table import TrackTable
 from cc_ros.tracking.flow.tracker import FlowTracker
 
 
 def test_two_tracks_of_one_thing_become_the_one_whose_id_is_older() -> None:
-    book = TrackBook(max_lost=5)
-    late, early = book.open(0.0), book.open(0.0)
-    book.judge(early, objectness=0.9, held=1.0, stamp=0.0, average=0.5, at_once=True)
-    book.judge(late, objectness=0.9, held=1.0, stamp=0.0, average=0.5, at_once=True)
-    assert book.unite(late.key, early.key) == (early.key, late.key)
-    assert list(book.tracks) == [early.key]
-    unseen = book.open(1.0)
-    assert book.unite(unseen.key, early.key) == (early.key, unseen.key)  # an id outlives none
+    table = TrackTable(max_lost=5)
+    late, early = table.open(0.0), table.open(0.0)
+    table.judge(early, objectness=0.9, held=1.0, stamp=0.0, average=0.5, at_once=True)
+    table.judge(late, objectness=0.9, held=1.0, stamp=0.0, average=0.5, at_once=True)
+    assert table.unite(late.key, early.key) == (early.key, late.key)
+    assert list(table.tracks) == [early.key]
+    unseen = table.open(1.0)
+    assert table.unite(unseen.key, early.key) == (early.key, unseen.key)  # an id outlives none
 
 
 def test_views_know_a_united_track_by_its_new_name() -> None:
@@ -33,13 +33,13 @@ def test_views_know_a_united_track_by_its_new_name() -> None:
 
 
 def test_what_is_gone_for_long_is_not_judged_anew_by_one_look() -> None:
-    book = TrackBook(max_lost=5)
-    track, other = book.open(0.0), book.open(0.0)
+    table = TrackTable(max_lost=5)
+    track, other = table.open(0.0), table.open(0.0)
     for stamp in (0.0, 0.1, 9.9, 10.0):
         if stamp in (0.0, 0.1, 10.0):
-            book.judge(track, objectness=0.9 if stamp < 1 else 0.1, held=1.0, stamp=stamp, average=0.5)
-        book.judge(other, objectness=0.9, held=1.0, stamp=stamp, average=0.5)
-    assert track.objectness > 0.6  # one look of a tenth of a second, not one of ten seconds
+            table.judge(track, objectness=0.9 if stamp < 1 else 0.1, held=1.0, stamp=stamp, average=0.5)
+        table.judge(other, objectness=0.9, held=1.0, stamp=stamp, average=0.5)
+    assert track.objectness > 0.6  # one pass of a tenth of a second, not one of ten seconds
 
 
 def test_views_place_what_comes_in_at_the_border_by_their_neighbours() -> None:

@@ -10,9 +10,9 @@ from hypothesis.extra.numpy import arrays
 
 from cc_ros.tracking.base import TrackStatus
 from cc_ros.tracking.flow.memory.views import ViewMemory
-from cc_ros.tracking.flow.track_table import TrackBook
+from cc_ros.tracking.flow.track_table import TrackTable
 from cc_ros.tracking.label_maps import compact, shapes
-from cc_ros.tracking.optical_flow import DisPropagator, warp
+from cc_ros.tracking.optical_flow import DisFlow, warp
 
 maps = arrays(np.int32, st.tuples(st.integers(1, 12), st.integers(1, 12)), elements=st.integers(0, 5))
 
@@ -39,7 +39,7 @@ def test_flow_carries_a_map_along() -> None:
     image = cv2.GaussianBlur(np.random.default_rng(3).integers(0, 255, (240, 320), np.uint8), (0, 0), 2)
     labels = np.zeros(image.shape, np.int32)
     labels[100:140, 100:160] = 70000  # more than 16 bits
-    motion = DisPropagator(1).motion(image, np.roll(image, 6, axis=1))
+    motion = DisFlow(1).motion(image, np.roll(image, 6, axis=1))
     moved = warp(labels, motion.flow)
     truth = np.roll(labels, 6, axis=1) > 0
     assert (truth & (moved == 70000)).sum() / (truth | (moved > 0)).sum() > 0.9
@@ -69,19 +69,19 @@ def test_a_view_is_known_again_after_others() -> None:
 
 
 def test_ids_are_given_once_and_statuses_tell_what_happened() -> None:
-    book = TrackBook(max_lost=1)
+    table = TrackTable(max_lost=1)
     keys = np.zeros((40, 40), np.int32)
-    track = book.open(0.0)
-    book.judge(track, objectness=0.5, held=0.81, stamp=0.0, average=0.5, at_once=True)
+    track = table.open(0.0)
+    table.judge(track, objectness=0.5, held=0.81, stamp=0.0, average=0.5, at_once=True)
     keys[:20] = track.key
     seen = []
     for stamp, shown in enumerate((keys, keys, keys * 0, keys)):
-        book.measure(book.ids(shown), float(stamp))
-        seen.append(book.report()[0].status)
+        table.measure(table.ids(shown), float(stamp))
+        seen.append(table.report()[0].status)
     assert seen == [TrackStatus.NEW, TrackStatus.VISIBLE, TrackStatus.LOST, TrackStatus.RECOVERED]
-    assert math.isclose(book.report()[0].confidence, 0.77 * 0.9)
-    other = book.open(5.0)
-    book.judge(other, objectness=0.9, held=1.0, stamp=5.0, average=0.5, at_once=True)
+    assert math.isclose(table.report()[0].confidence, 0.77 * 0.9)
+    other = table.open(5.0)
+    table.judge(other, objectness=0.9, held=1.0, stamp=5.0, average=0.5, at_once=True)
     assert (track.id, other.id) == (1, 2)
-    book.prune(present=set())
-    assert list(book.tracks) == [other.key]  # of two as long unseen the newer one
+    table.prune(present=set())
+    assert list(table.tracks) == [other.key]  # of two as long unseen the newer one

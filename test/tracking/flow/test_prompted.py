@@ -13,7 +13,7 @@ from cc_ros.frame import Frame
 from cc_ros.tracking.base import Tracked, TrackStatus
 from cc_ros.tracking.flow.appearance import ColourModels, region_histograms
 from cc_ros.tracking.flow.memory.shapes import Patch, ShapeMemory
-from cc_ros.tracking.flow.superpixels import Grains
+from cc_ros.tracking.flow.superpixels import Superpixels
 from cc_ros.tracking.flow.tracker import FlowSettings, FlowTracker
 
 SIZE = (240, 320)
@@ -195,7 +195,7 @@ def test_grains_never_cross_a_given_outline() -> None:
     image = np.full((60, 80, 3), 128, np.uint8)
     index = np.zeros((60, 80), np.int32)
     index[20:40, 20:50] = 1
-    labels = Grains.of(image, index=index).labels
+    labels = Superpixels.of(image, index=index).labels
     assert not set(labels[index > 0].tolist()) & set(labels[index == 0].tolist())
 
 

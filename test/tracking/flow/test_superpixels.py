@@ -12,7 +12,7 @@ from scipy.sparse import csr_matrix
 from cc_ros.tracking.flow.appearance import Exemplars, region_histograms
 from cc_ros.tracking.flow.object_motion import STRIDE, motion_errors, motion_odds
 from cc_ros.tracking.flow.superpixel_shares import drawn, random_walk
-from cc_ros.tracking.flow.superpixels import Grains, grown, hull, superpixels
+from cc_ros.tracking.flow.superpixels import Superpixels, grown, hull, segment
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -52,7 +52,7 @@ def blocks(seed: int, size: tuple[int, int]) -> np.ndarray:
 @settings(max_examples=30)
 @given(seeds, st.integers(1, 70), st.integers(1, 50))
 def test_every_pixel_is_in_a_region_and_no_number_is_left_out(seed: int, width: int, height: int) -> None:
-    labels = superpixels(blocks(seed, (width, height)))
+    labels = segment(blocks(seed, (width, height)))
     assert labels.shape == (height, width)
     assert np.array_equal(np.unique(labels), np.arange(labels.max() + 1))
 
@@ -60,7 +60,7 @@ def test_every_pixel_is_in_a_region_and_no_number_is_left_out(seed: int, width: 
 def test_regions_end_where_colours_do() -> None:
     image = np.full((60, 80, 3), 200, np.uint8)
     image[20:40, 30:50] = (40, 60, 190)
-    labels = superpixels(image)
+    labels = segment(image)
     inside = np.zeros(labels.shape, bool)
     inside[20:40, 30:50] = True
     assert abs((labels == labels[30, 40]) ^ inside).sum() < 60  # the ridge between two is either's
@@ -70,25 +70,25 @@ def test_regions_end_where_colours_do() -> None:
 @given(seeds)
 def test_regions_are_what_their_pixels_are_in_the_whole_image(seed: int) -> None:
     image, window = blocks(seed, (64, 48)), np.s_[5:40, 9:60]
-    grains = Grains.of(image, window)
+    found = Superpixels.of(image, window)
     lab = cv2.cvtColor(image.astype(np.float32) / 255, cv2.COLOR_BGR2Lab)
     pixels = np.dstack([lab, *np.meshgrid(np.arange(64), np.arange(48))])[window]
-    for region in range(len(grains.area)):
-        mine = pixels[grains.labels == region]
-        assert len(mine) == grains.area[region] and np.allclose(mine.mean(axis=0), grains.looks[region], atol=1e-3)
+    for region in range(len(found.area)):
+        mine = pixels[found.labels == region]
+        assert len(mine) == found.area[region] and np.allclose(mine.mean(axis=0), found.features[region], atol=1e-3)
 
 
 @settings(max_examples=15)
 @given(seeds)
 def test_neighbours_are_linked_by_the_length_of_their_border_and_by_their_colours(seed: int) -> None:
-    grains = Grains.of(blocks(seed, (32, 24)))
-    colour, labels = grains.looks[:, :3].astype(float), grains.labels
+    found = Superpixels.of(blocks(seed, (32, 24)))
+    colour, labels = found.features[:, :3].astype(float), found.labels
     expected = np.zeros((len(colour),) * 2)
     for first, second in [(labels[:-1], labels[1:]), (labels[:, :-1], labels[:, 1:])]:
         for a, b in zip(first.ravel(), second.ravel(), strict=True):
             if a != b:
                 expected[[a, b], [b, a]] += max(np.exp(-np.linalg.norm(colour[a] - colour[b]) / 10), 0.02)
-    assert np.allclose(grains.links.toarray(), expected, rtol=1e-3)
+    assert np.allclose(found.links.toarray(), expected, rtol=1e-3)
 
 
 def test_the_hull_of_boxes_holds_them_all_and_grows_no_further_than_the_image() -> None:

@@ -10,15 +10,15 @@ from hypothesis import strategies as st
 from support.seen_objects import SHAPE, ScriptedNetwork, block, nothing, seen
 
 from cc_ros.frame import Frame
-from cc_ros.tracking.flow.automatic import OpenScene
+from cc_ros.tracking.flow.automatic import AutomaticTracking
 from cc_ros.tracking.flow.matching import match, paint, supported
 from cc_ros.tracking.flow.memory.views import ViewMemory
-from cc_ros.tracking.flow.track_table import TrackBook
+from cc_ros.tracking.flow.track_table import TrackTable
 from cc_ros.tracking.flow.tracker import FlowTracker
 from cc_ros.tracking.objects.descriptors import descriptors
 from cc_ros.tracking.objects.instances import candidates, chosen, instances
-from cc_ros.tracking.objects.network import ObjectNetwork, Seen, input_size
-from cc_ros.tracking.optical_flow import DisPropagator
+from cc_ros.tracking.objects.network import NetworkOutput, ObjectNetwork, input_size
+from cc_ros.tracking.optical_flow import DisFlow
 
 IMAGE = np.full((240, 320, 3), 120, np.uint8)
 CUP, OTHER, SMALL = block(10, 10, 20, 20), block(10, 50, 20, 20), block(14, 14, 5, 5)
@@ -67,14 +67,14 @@ def test_a_part_of_a_better_object_is_none_and_a_thing_on_it_is_one_if_it_is_bet
 def test_what_continues_a_track_keeps_its_key_and_needs_less_to_be_believed() -> None:
     said = seen([CUP, OTHER], [0.15, 0.15])
     (found,) = match(said, large(CUP, 7), {7: 0.8}, 0.001)
-    assert (found.key, found.seen) == (7, True) and found.held > 0.9
+    assert (found.key, found.detected) == (7, True) and found.held > 0.9
 
 
 def test_what_is_not_seen_is_carried_while_its_score_lasts() -> None:
     thing = seen([CUP], [0.9])
-    unseen = Seen(thing.pixels, np.full_like(thing.cells, -30), thing.features)
+    unseen = NetworkOutput(thing.pixels, np.full_like(thing.cells, -30), thing.features)
     (found,) = match(unseen, large(CUP, 7), {7: 0.5}, 0.001)
-    assert (found.key, found.seen) == (7, False)
+    assert (found.key, found.detected) == (7, False)
     assert iou(paint([found], large(CUP, 7)) == 7, large(CUP) > 0) == 1
     assert match(unseen, large(CUP, 7), {7: 0.1}, 0.001) == []
     assert match(nothing(), large(CUP, 7), {7: 0.5}, 0.001) == []  # and while something is there
@@ -92,22 +92,22 @@ def test_a_given_object_is_held_against_what_is_seen_as_just_it() -> None:
     assert list(found) == [0] and iou(found[0] > 0, CUP) == 1
 
 
-def scene(network: ScriptedNetwork) -> OpenScene:
-    parts = TrackBook(50), DisPropagator(0), network, ViewMemory(0, 50)
-    return OpenScene(*parts, every=0.1, min_area=0.001, judge_time=0.5)  # type: ignore[arg-type]
+def scene(network: ScriptedNetwork) -> AutomaticTracking:
+    parts = TrackTable(50), DisFlow(0), network, ViewMemory(0, 50)
+    return AutomaticTracking(*parts, every=0.1, min_area=0.001, judge_time=0.5)  # type: ignore[arg-type]
 
 
-def ids(of: OpenScene, stamp: float) -> set[int]:
+def ids(of: AutomaticTracking, stamp: float) -> set[int]:
     return set(np.unique(of.step(IMAGE, stamp)).tolist()) - {0}
 
 
-@pytest.mark.parametrize(("fps", "frames", "looks"), [(30, 31, 11), (10, 11, 6), (5, 6, 6)])
-def test_looks_leave_time_to_the_frames_between_unless_frames_are_rare(fps: int, frames: int, looks: int) -> None:
+@pytest.mark.parametrize(("fps", "frames", "passes"), [(30, 31, 11), (10, 11, 6), (5, 6, 6)])
+def test_detection_passes_leave_time_between_them_unless_frames_are_rare(fps: int, frames: int, passes: int) -> None:
     network = ScriptedNetwork(nothing())
     of = scene(network)
     for i in range(frames):
         of.step(IMAGE, i / fps)
-    assert network.looks == looks
+    assert network.passes == passes
 
 
 def test_the_first_frame_gives_ids_at_once_and_what_comes_later_must_be_seen_for_a_while() -> None:
@@ -120,7 +120,7 @@ def test_what_comes_and_goes_gets_no_id() -> None:
     assert [ids(of, 0.5 * i) for i in range(6)][-1] == {1}
 
 
-def test_a_lost_object_is_known_again_by_its_looks_and_only_where_no_other_looks_like_it() -> None:
+def test_a_lost_object_is_known_again_by_its_descriptor_and_only_where_no_other_is_like_it() -> None:
     elsewhere = block(38, 40, 18, 18)
     for looks, expected in (((3, 5), {1, 2}), ((3, 3), {2, 3})):
         both = seen([CUP, OTHER], [0.8, 0.8], looks)

@@ -1,4 +1,4 @@
-"""Which object is where in the world: an id is found again at its place, from whatever side it is seen."""
+"""Re-identify objects by their place in the world, from whatever side they are seen (depth and odometry)."""
 
 from __future__ import annotations
 
@@ -7,14 +7,11 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from cc_ros.tracking.flow import constants as const
 from cc_ros.tracking.flow.depth import DepthView
 
-_CELL = 0.06  # metres
 _SLOTS = 1 << 18  # 5 MB; a cell whose slot is taken takes it over
 _STRIDE = 2  # pixels
-_UNLIKE = 25  # Lab levels (0..255); a cell that looks so different shows something else now
-_AGREEING = 0.6  # share of what is found that must look as it did, and be what the flow carried there
-_FEW = 200  # pixels; fewer do not show whether a pose is right
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +28,8 @@ class _Sight:
 class PlaceMemory:
     """The ids of cells of space, in a table of constant size.
 
-    A pose that is wrong, or has drifted, shows: what is found looks unlike what was there, or contradicts the flow.
-    Then nothing is recalled, and the views that were seen have to do.
+    A pose that is wrong, or has drifted, shows: what is found differs from what was there, or contradicts the flow.
+    Then nothing is recalled, and :mod:`~cc_ros.tracking.flow.memory.views` decides.
     """
 
     def __init__(self) -> None:
@@ -53,11 +50,12 @@ class PlaceMemory:
             return ids
         sight = self._sight = _sight(view, view.pose, image)
         found = self._code[sight.slot] == sight.code
-        alike = found & (np.abs(sight.colour - self._colour[sight.slot]).max(axis=1) < _UNLIKE)
+        alike = found & (np.abs(sight.colour - self._colour[sight.slot]).max(axis=1) < const.CELL_COLOUR)
         known, flown = np.where(alike, self._key[sight.slot], 0), carried[sight.y, sight.x]
         both = (known > 0) & (flown > 0)
         right = both & (known == flown)
-        if found.sum() < _FEW or alike.sum() < _AGREEING * found.sum() or right.sum() < _AGREEING * both.sum():
+        agreeing = alike.sum() >= const.CELL_AGREEING * found.sum() and right.sum() >= const.CELL_AGREEING * both.sum()
+        if found.sum() < const.CELL_PIXELS or not agreeing:
             return ids
         small = ids[::_STRIDE, ::_STRIDE].copy()
         small[sight.y // _STRIDE, sight.x // _STRIDE] = known
@@ -71,7 +69,7 @@ class PlaceMemory:
             self._key[sight.slot] = keys[sight.y, sight.x]
 
     def rename(self, old: int, new: int) -> None:
-        """Note that what was taken for two objects is one."""
+        """Take what was remembered as ``old`` for ``new`` from now on."""
         self._key[self._key == old] = new
 
 
@@ -80,7 +78,7 @@ def _sight(view: DepthView, pose: np.ndarray, image: np.ndarray) -> _Sight:
     rows, columns = np.nonzero(known)
     y, x = _STRIDE * rows, _STRIDE * columns
     world = points[known] @ pose[:3, :3].T.astype(np.float32) + pose[:3, 3].astype(np.float32)
-    cell = np.floor(world / _CELL).astype(np.int64) & 0xFFFFF
+    cell = np.floor(world / const.CELL_SIZE).astype(np.int64) & 0xFFFFF
     code = (cell[:, 0] << 40) | (cell[:, 1] << 20) | cell[:, 2]
     slot = ((code * np.int64(-7046029254386353131)) >> 40) & (_SLOTS - 1)  # Fibonacci hashing
     colour = cv2.cvtColor(image, cv2.COLOR_BGR2LAB)[y, x].astype(np.int16)

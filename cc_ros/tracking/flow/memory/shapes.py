@@ -1,4 +1,4 @@
-"""A fading memory of the shapes of objects that moves along with them."""
+"""Remember the shapes of given objects; the memory moves with them and fades."""
 
 from __future__ import annotations
 
@@ -8,11 +8,9 @@ import cv2
 import numpy as np
 from scipy.ndimage import find_objects
 
+from cc_ros.tracking.flow import constants as const
 from cc_ros.tracking.flow.superpixel_shares import owners
 from cc_ros.tracking.flow.superpixels import Box, hull
-
-_FADE, _HIDDEN_FADE = 0.17, 0.7  # what is left of a shape after a second; of one that is mostly hidden
-_FAINT = 0.05  # less is forgotten
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +59,7 @@ class ShapeMemory:
         :param passed: seconds.
         :param size: height and width of the frames, pixels.
         """
-        fade = np.where(hidden, _HIDDEN_FADE, _FADE).astype(np.float32) ** np.float32(passed)
+        fade = np.where(hidden, const.SHAPE_FADE_HIDDEN, const.SHAPE_FADE).astype(np.float32) ** np.float32(passed)
         for k, (patch, motion) in enumerate(zip(self.patches, motions, strict=True)):
             if patch is not _NOTHING:
                 self.patches[k] = _moved(Patch(patch.x, patch.y, patch.values * fade[k]), motion, size)
@@ -72,10 +70,10 @@ class ShapeMemory:
         :param labels: HxW int32, the region of each pixel.
         :param share: regions x count, 0..1, how much each region is each object.
         """
-        for k, place in enumerate(find_objects(owners(share, _FAINT)[labels], len(self.patches))):
+        for k, place in enumerate(find_objects(owners(share, const.SHAPE_FAINT)[labels], len(self.patches))):
             if place is not None:
                 new, old = Patch(place[1].start, place[0].start, share[:, k][labels[place]]), self.patches[k]
-                box = hull([place, *([known] if (known := old.box(_FAINT)) else [])])
+                box = hull([place, *([known] if (known := old.box(const.SHAPE_FAINT)) else [])])
                 self.patches[k] = Patch(box[1].start, box[0].start, np.maximum(new.within(box), old.within(box)))
 
     def resize(self, scale: tuple[float, float]) -> None:
@@ -106,5 +104,5 @@ def _moved(patch: Patch, back: np.ndarray | None, size: tuple[int, int]) -> Patc
         (int(high[0] - low[0]), int(high[1] - low[1])),
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
     )
-    x, y, w, h = cv2.boundingRect((values > _FAINT).astype(np.uint8))
+    x, y, w, h = cv2.boundingRect((values > const.SHAPE_FAINT).astype(np.uint8))
     return Patch(int(low[0]) + x, int(low[1]) + y, values[y : y + h, x : x + w]) if w else _NOTHING

@@ -1,46 +1,18 @@
-"""Remembering what was seen where, so that an object that comes back gets its old id."""
+"""Re-identify objects by earlier views of their surroundings (ORB features, homographies)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import cv2
 import numpy as np
 
-from cc_ros.tracking.flow.memory.photometry import alike
+from cc_ros.tracking.flow import constants as const
 
-_MIN_INLIERS = 20  # features that must agree on one homography
-_MIN_AGREEING = 0.6  # share of the matches that must agree
 _SMALLEST = 32  # pixels; smaller images have no features
-_NEAR = 60  # bits; descriptors that differ in more are not alike
-_STRONG = 120  # features of each view that choose the views to try
-_TRIED = 2  # views tried
-_ENOUGH = 0.99  # share of the image; where views explain that much, no other is tried
-
-
-class Recovery(Protocol):
-    """Knows objects again after they were out of view."""
-
-    def recall(self, image: np.ndarray) -> np.ndarray:
-        """Return the ids (HxW int32, 0 = unknown) that earlier frames suggest for an image.
-
-        :param image: HxWx3 uint8 BGR or HxW uint8 grey, always the one or always the other.
-        """
-        ...
-
-    def remember(self, labels: np.ndarray) -> None:
-        """Keep the ids (HxW int32) of the image last given to ``recall``."""
-        ...
-
-    def rename(self, old: int, new: int) -> None:
-        """Take what was remembered as ``old`` for ``new`` from now on."""
-        ...
-
-    def forget(self) -> None:
-        """Drop everything: a new episode begins."""
-        ...
+_WINDOW = 5  # pixels that a photometric error is averaged over: noise and small misalignments
+_SAMPLE = 8  # pixels between samples of the common change of brightness
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +70,7 @@ class ViewMemory:
             seen, known = _seen_from(view, homography, image)
             ids = np.where(covered, ids, known)
             covered |= seen
-            if covered.mean() > _ENOUGH:
+            if covered.mean() > const.VIEW_EXPLAINED:
                 break
         for number in reversed(self._matched):
             self._views[number] = self._views.pop(number)
@@ -107,7 +79,7 @@ class ViewMemory:
 
     def remember(self, labels: np.ndarray) -> None:
         """Keep the ids (HxW int32) of the image last given to ``recall``, unless it showed nothing new."""
-        if self._descriptors is None or len(self._points) < _MIN_INLIERS or self._explained > self._overlap:
+        if self._descriptors is None or len(self._points) < const.VIEW_INLIERS or self._explained > self._overlap:
             return
         if len(self._views) >= self._capacity:
             dropped = next(iter(self._views))
@@ -140,22 +112,23 @@ class ViewMemory:
 
     def _matching_views(self) -> Iterator[tuple[int, np.ndarray]]:
         """Yield the best views with the homography from each into the current image, the most alike first."""
-        if not self._views or self._descriptors is None or len(self._points) < _MIN_INLIERS:
+        if not self._views or self._descriptors is None or len(self._points) < const.VIEW_INLIERS:
             return
         numbers = list(self._views)
-        strong = [view.descriptors[:_STRONG] for view in self._views.values()]
+        strong = [view.descriptors[: const.VIEW_STRONG] for view in self._views.values()]
         owner = np.repeat(np.arange(len(strong)), [len(part) for part in strong])
-        matches = self._matcher.match(self._descriptors[:_STRONG], np.concatenate(strong))
-        votes = np.bincount(owner[[m.trainIdx for m in matches if m.distance < _NEAR]], minlength=len(strong))
-        for number in [numbers[index] for index in np.argsort(-votes, kind="stable")[:_TRIED]]:
+        matches = self._matcher.match(self._descriptors[: const.VIEW_STRONG], np.concatenate(strong))
+        votes = np.bincount(owner[[m.trainIdx for m in matches if m.distance < const.VIEW_BITS]], minlength=len(strong))
+        for number in [numbers[index] for index in np.argsort(-votes, kind="stable")[: const.VIEWS_TRIED]]:
             view = self._views[number]
-            pairs = [m for m in self._matcher.match(self._descriptors, view.descriptors) if m.distance < _NEAR]
-            if len(pairs) < _MIN_INLIERS:
+            matches = self._matcher.match(self._descriptors, view.descriptors)
+            pairs = [m for m in matches if m.distance < const.VIEW_BITS]
+            if len(pairs) < const.VIEW_INLIERS:
                 continue
             old = view.points[[m.trainIdx for m in pairs]]
             new = self._points[[m.queryIdx for m in pairs]]
             homography, inliers = cv2.findHomography(old, new, cv2.USAC_DEFAULT, 2.5, maxIters=1000)
-            if homography is not None and inliers.sum() >= max(_MIN_INLIERS, _MIN_AGREEING * len(pairs)):
+            if homography is not None and inliers.sum() >= max(const.VIEW_INLIERS, const.VIEW_AGREEING * len(pairs)):
                 yield number, homography
 
 
@@ -167,3 +140,16 @@ def _seen_from(view: _View, homography: np.ndarray, image: np.ndarray) -> tuple[
     known = cv2.warpPerspective(view.labels.astype(np.float32), homography, size, flags=flags).astype(np.int32)
     known[~alike(cv2.warpPerspective(view.image, homography, size), image)] = 0
     return seen, known
+
+
+def alike(image: np.ndarray, other: np.ndarray, limit: float = 25.0) -> np.ndarray:
+    """Return where two aligned images (HxW or HxWx3 uint8) show the same surface (HxW bool).
+
+    A change of brightness that all of the image has in common does not count.
+
+    :param limit: grey levels that a channel may differ by.
+    """
+    difference = cv2.subtract(image, other, dtype=cv2.CV_16S).reshape(*image.shape[:2], -1)
+    common = np.median(difference[::_SAMPLE, ::_SAMPLE], axis=(0, 1))
+    error = cv2.blur(np.abs(difference - common.astype(np.int16)), (_WINDOW, _WINDOW)).reshape(difference.shape)
+    return np.asarray(error.max(axis=2) <= limit)
