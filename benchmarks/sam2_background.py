@@ -22,11 +22,9 @@ import torch
 from cc_ros.frame import Frame
 from cc_ros.tracking import priority
 from cc_ros.tracking.auto.tracker import AutoTracker
-from cc_ros.tracking.base import Tracked, Tracker
+from cc_ros.tracking.base import SlowBackend, Tracked, Tracker
 from cc_ros.tracking.flow.tracker import FlowTracker
-from cc_ros.tracking.optical_flow import DisFlow
-from cc_ros.tracking.sam2.loading import has_bf16
-from cc_ros.tracking.sam2.model import build_model
+from cc_ros.tracking.sam2.loading import build_model, has_bf16
 from cc_ros.tracking.sam2.predictor import StreamingPredictor
 from cc_ros.tracking.sam2.tracker import Sam2Tracker
 
@@ -76,7 +74,7 @@ def background(size: int, threads: int, labels: np.ndarray) -> AutoTracker:
         model.sam_mask_decoder.pred_obj_score_head.layers[-1].bias.data.fill_(10.0)  # keeps all objects in view
         return Seeded(StreamingPredictor(model, bf16=has_bf16(cpu), batch_objects=4), labels)
 
-    tracker = AutoTracker(FlowTracker(), make, DisFlow(1, 25.0), wait=False)
+    tracker = AutoTracker(FlowTracker(), SlowBackend("sam2", "SAM 2", make, keeps_up=False))
     while "degraded" in tracker.health():
         time.sleep(0.1)
     return tracker

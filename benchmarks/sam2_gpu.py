@@ -24,8 +24,7 @@ import torch
 
 from cc_ros.frame import Frame
 from cc_ros.tracking.objects.network import ObjectNetwork
-from cc_ros.tracking.sam2.loading import choose_device
-from cc_ros.tracking.sam2.model import CONFIGS, build_model
+from cc_ros.tracking.sam2.loading import CONFIGS, build_model, choose_device
 from cc_ros.tracking.sam2.predictor import StreamingPredictor
 from cc_ros.tracking.sam2.settings import Sam2Settings
 from cc_ros.tracking.sam2.tracker import Sam2Tracker, paint

@@ -41,12 +41,10 @@ def groups() -> dict[str, type]:
     """Return every group of settings that a run has."""
     from cc_ros.keyframes import KeyframeSettings, MarkSettings
     from cc_ros.reasoning.settings import ReasonerSettings
-    from cc_ros.tracking.flow.settings import FlowSettings
-    from cc_ros.tracking.sam2.settings import Sam2Settings
+    from cc_ros.tracking.factory import SETTINGS
 
     return {
-        "flow": FlowSettings,
-        "sam2": Sam2Settings,
+        **SETTINGS,
         "keyframes": KeyframeSettings,
         "mark": MarkSettings,
         "reasoner": ReasonerSettings,
@@ -56,11 +54,11 @@ def groups() -> dict[str, type]:
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of this command."""
     from cc_ros.sources.base import SourceSettings
-    from cc_ros.tracking.factory import BACKENDS
+    from cc_ros.tracking.factory import NAMES
 
     parser.add_argument("source", nargs="?", help="video file, folder of images, rosbag2, camera or stream")
     parser.add_argument("--out", type=Path, metavar="DIR", help="where to write; default runs/<name of the source>")
-    parser.add_argument("--backend", choices=BACKENDS, default="auto", help="tracking; default auto")
+    parser.add_argument("--backend", choices=NAMES, default="auto", help="tracking; default auto")
     parser.add_argument("--frames", type=int, metavar="M", help="keyframes (1..64); default 8")
     parser.add_argument("--marks", type=int, metavar="K", help="objects that get a mark; default 8")
     parser.add_argument("--marks-file", metavar="JSON", help="marks given by hand, laid out like marks.json")
@@ -98,12 +96,12 @@ def main(options: argparse.Namespace) -> int:
     from cc_ros.runs.writer import RunWriter
     from cc_ros.sources.base import SourceSettings
     from cc_ros.sources.open import open_source, source_name
-    from cc_ros.tracking.factory import make_tracker
+    from cc_ros.tracking.factory import SETTINGS, make_tracker
 
     settings = _settings(options)
     reading = settings_of(SourceSettings, options)
     keyframes = Keyframes(settings["keyframes"], settings["mark"])
-    tracker = make_tracker(options.backend, settings["flow"], settings["sam2"])
+    tracker = make_tracker(options.backend, *(settings[name] for name in SETTINGS))
     history = TrackHistory()
     out = options.out or Path("runs") / source_name(options.source)
     try:
@@ -140,10 +138,11 @@ def _settings(options: argparse.Namespace) -> dict[str, Any]:
     ):
         given[group] |= {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     from cc_ros.sources.open import is_stream
+    from cc_ros.tracking.factory import SETTINGS
 
-    if not is_stream(options.source):
-        # A file waits: SAM 2 searches within a frame's turn, so that the same file always gives the same result.
-        given["sam2"].setdefault("discover", "inline")
+    if not is_stream(options.source):  # a file waits for every frame
+        for name, cls in SETTINGS.items():
+            given[name] = {**cls.for_files, **given[name]}
     return {group: settings_of(cls, argparse.Namespace(), given[group]) for group, cls in groups().items()}
 
 

@@ -50,7 +50,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--namespace", metavar="NS", help="put all names below this, for several robots side by side")
     parser.add_argument("--use-sim-time", action="store_true", help="go by /clock (with `cc-ros play --clock`)")
-    parser.add_argument("--backend", help="tracking: auto, flow or sam2")
+    parser.add_argument("--backend", help="tracking, as for `cc-ros run`")
     parser.add_argument("--base-url", metavar="URL", help="OpenAI-compatible endpoint of the model")
     parser.add_argument("--model", metavar="NAME", help="the model's name; the key comes from the environment")
     parser.add_argument("--preset", metavar="NAME", help="kind of server: openai, gemini, claude, vllm, ollama, ...")

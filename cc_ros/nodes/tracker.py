@@ -26,21 +26,19 @@ from cc_ros.nodes.runtime import main_of
 from cc_ros.settings import knob
 from cc_ros.stamps import Order, StampOrder
 from cc_ros.tracking import Tracked, Tracker, TrackStatus
-from cc_ros.tracking.factory import BACKENDS, make_tracker
-from cc_ros.tracking.flow.settings import FlowSettings
-from cc_ros.tracking.sam2.settings import Sam2Settings
+from cc_ros.tracking.base import BackendSettings
+from cc_ros.tracking.factory import NAMES, SETTINGS, make_tracker, view_width
 
 SILENCE_AGAIN = 30.0  # seconds between two explanations of the same silence
 DEPTH_LATE = 0.01  # seconds that an image waits for its depth
 DETAIL = 2  # times the width that is tracked: images that are wider still are reduced as they are decoded
-SAM2_SIDE = 1024  # pixels that SAM 2 looks at unless set otherwise
 
 
 @dataclass(frozen=True)
 class TrackerSettings:
     """Settings of the tracker node."""
 
-    backend: str = knob("auto", "auto: SAM 2 where it can run, flow otherwise", choices=BACKENDS)
+    backend: str = knob("auto", "auto: SAM 2 where it can run, flow otherwise", choices=NAMES)
     queue: int = knob(
         1, "images that may wait: 1 works on the newest; to see every frame of a recording, more", ge=1, le=100
     )
@@ -51,7 +49,7 @@ class TrackerNode(StepNode):
     """Runs a tracker over the camera stream, in a thread of its own so that callbacks stay short."""
 
     name = "cc_tracker"
-    groups = (("", TrackerSettings), ("camera", CameraSettings), ("flow", FlowSettings), ("sam2", Sam2Settings))
+    groups = (("", TrackerSettings), ("camera", CameraSettings), *SETTINGS.items())
 
     def __init__(self, **node_options: object) -> None:
         self._tracker: Tracker | None = None
@@ -66,7 +64,8 @@ class TrackerNode(StepNode):
         :raises CCError: a parameter is wrong, the backend cannot run here, or the process ends.
         """
         self._made_of = self._tracking()
-        self._tracker = make_tracker(*self._made_of)
+        backend, settings = self._made_of
+        self._tracker = make_tracker(backend, *settings)
         if self.ending.is_set():
             raise BackendError("ended before the tracker was ready")
         self._tracker.prepare()
@@ -93,7 +92,8 @@ class TrackerNode(StepNode):
             self.prepare()
         self._settings = self.parameters.read(TrackerSettings)
         camera = self.parameters.read(CameraSettings)
-        self._enough = self._width()
+        backend, settings = self._made_of
+        self._enough = DETAIL * view_width(backend, *settings)
         self._inbox: deque[ImageMessage] = deque()
         self._at_work: ImageMessage | None = None
         self._wake = threading.Condition()
@@ -122,14 +122,9 @@ class TrackerNode(StepNode):
             self._wake.notify()
         self._worker.join()
 
-    def _tracking(self) -> tuple[str, FlowSettings, Sam2Settings]:
+    def _tracking(self) -> tuple[str, list[BackendSettings]]:
         read = self.parameters.read
-        return read(TrackerSettings).backend, read(FlowSettings), read(Sam2Settings)
-
-    def _width(self) -> int:
-        """Return the width in pixels that images must keep."""
-        backend, flow, sam2 = self._made_of
-        return DETAIL * max(flow.work_width, 0 if backend == "flow" else sam2.image_size or SAM2_SIDE)
+        return read(TrackerSettings).backend, [read(cls) for cls in SETTINGS.values()]
 
     def new_episode(self) -> None:
         """Forget every object before the next image."""

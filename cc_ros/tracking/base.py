@@ -1,17 +1,19 @@
-"""What every tracking backend promises: one frame in, one map of lasting instance ids out (paper section 3, step 1)."""
+"""The interface of tracking backends: one frame in, one map of lasting instance ids out (paper section 3, step 1)."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Protocol
+from types import MappingProxyType
+from typing import ClassVar, Protocol
 
 import numpy as np
 
 from cc_ros.errors import ImageError
 from cc_ros.frame import Frame
+from cc_ros.settings import Scalar
 
 MAX_ID = 65535  # the maps are uint16
 
@@ -60,6 +62,39 @@ class Tracked:
 
     labels: np.ndarray
     tracks: tuple[Track, ...]
+
+
+@dataclass(frozen=True)
+class BackendSettings(ABC):
+    """What the settings of every backend share; its fields are knobs (:func:`cc_ros.settings.knob`).
+
+    :cvar title: the backend's name for people.
+    :cvar for_files: other defaults for a source that waits for every frame.
+    """
+
+    title: ClassVar[str]
+    for_files: ClassVar[Mapping[str, Scalar]] = MappingProxyType({})
+
+    @property
+    @abstractmethod
+    def view_width(self) -> int:
+        """Width in pixels of the images that the backend works on."""
+
+
+@dataclass(frozen=True)
+class SlowBackend:
+    """A backend that runs beside a faster one.
+
+    :param key: prefix of its counters in ``health``.
+    :param title: its name for people.
+    :param make: makes the tracker; called in a thread of its own.
+    :param keeps_up: whether it answers within the camera's period; if not, it leaves the processor to the faster one.
+    """
+
+    key: str
+    title: str
+    make: Callable[[], Tracker]
+    keeps_up: bool
 
 
 class Proposer(Protocol):

@@ -1,108 +1,87 @@
-"""From the name of a backend to a tracker; an implementation is imported only when it is asked for."""
+"""The table of backends: from a name and settings to a tracker. An implementation is imported when it is asked for."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
-from importlib.util import find_spec
+from dataclasses import asdict, dataclass
+from pkgutil import resolve_name
 
 from cc_ros.errors import BackendError, SettingsError
 from cc_ros.settings import checked
 from cc_ros.tracking.auto.tracker import AutoTracker
-from cc_ros.tracking.base import Tracker
+from cc_ros.tracking.base import BackendSettings, Tracker
 from cc_ros.tracking.fallback import Fallback
 from cc_ros.tracking.flow.settings import FlowSettings
-from cc_ros.tracking.flow.tracker import FlowTracker
-from cc_ros.tracking.objects.network import ObjectNetwork
-from cc_ros.tracking.optical_flow import DisFlow
 from cc_ros.tracking.sam2.settings import Sam2Settings
-from cc_ros.tracking.sam2.weights import RELEASES, weights_here
-
-BACKENDS = ("auto", "flow", "sam2")
-KEYFRAME_PATIENCE = 10  # keyframes out of sight after which an object is only looked for
-INSTALL = "pip install sam2==1.1.0 (README.md says how without a GPU)"
 
 
-def make_tracker(backend: str = "auto", flow: FlowSettings | None = None, sam2: Sam2Settings | None = None) -> Tracker:
+@dataclass(frozen=True)
+class Backend:
+    """One row of the table.
+
+    :param settings: their names, behind the backend's, are parameters of the tracker node and ``cc-ros run --set``.
+    :param make: "module:callable" that makes the tracker from the settings; raises a BackendError where it cannot run.
+    """
+
+    settings: type[BackendSettings]
+    make: str
+
+
+BACKENDS = {
+    "flow": Backend(FlowSettings, "cc_ros.tracking.flow.tracker:FlowTracker"),
+    "sam2": Backend(Sam2Settings, "cc_ros.tracking.sam2.backend:make"),
+}
+AUTO, SIMPLE, SLOW = "auto", "flow", "sam2"  # auto runs the slow one beside the simple one, which runs everywhere
+NAMES = (AUTO, *BACKENDS)
+SETTINGS = {name: backend.settings for name, backend in BACKENDS.items()}
+
+
+def make_tracker(backend: str = AUTO, *settings: BackendSettings) -> Tracker:
     """Return the tracker called ``backend``.
 
     ``flow`` needs nothing; ``sam2`` needs torch, the sam2 package and weights; ``auto`` uses SAM 2 as far as it
     is there, and ``flow`` alone otherwise (``health()["degraded"]`` then says why).
 
-    :param flow: None = the defaults.
-    :param sam2: None = the defaults.
+    :param settings: of any backends, such as ``FlowSettings(work_width=480)``; defaults where they are missing.
     :raises SettingsError: no such backend, or a setting out of its range.
-    :raises BackendError: ``sam2`` cannot run here; the text says what to do.
+    :raises BackendError: the backend cannot run here; the text says what to do.
     """
-    flow = checked(FlowSettings, asdict(flow or FlowSettings()))
-    sam2 = checked(Sam2Settings, asdict(sam2 or Sam2Settings()))
-    if backend not in BACKENDS:
-        raise SettingsError(f"backend must be one of {', '.join(BACKENDS)}, got {backend!r}")
-    if backend == "flow":
-        return FlowTracker(flow)
-    reason = _why_not(sam2, fetch=backend == "sam2")
-    if backend == "sam2":
-        if reason:
-            raise BackendError(reason)
-        return Fallback(lambda: FlowTracker(flow), primary=_make_sam2(sam2))
-    if reason:
-        return Fallback(lambda: FlowTracker(flow), reason=reason)
-    return _make_auto(flow, sam2)
+    if backend not in NAMES:
+        raise SettingsError(f"backend must be one of {', '.join(NAMES)}, got {backend!r}")
+    given = _by_name(settings)
 
+    def make(name: str) -> Tracker:
+        tracker: Tracker = resolve_name(BACKENDS[name].make)(given[name])
+        return tracker
 
-def _why_not(settings: Sam2Settings, *, fetch: bool) -> str:
-    """Return why SAM 2 cannot be used and what to do, or "".
+    def simple() -> Tracker:
+        return make(SIMPLE)
 
-    :param fetch: whether download "auto" means that missing weights are fetched even without a GPU.
-    """
-    missing = [name for name in ("torch", "sam2") if find_spec(name) is None]
-    if missing:
-        return f"SAM 2 needs the package {missing[0]!r}: {INSTALL}"
+    if backend == SIMPLE:
+        return simple()
+    if backend != AUTO:
+        return Fallback(simple, make(backend), title=SETTINGS[backend].title)
+    from cc_ros.tracking.sam2.backend import in_background
+
     try:
-        gpu = _has_gpu(settings)
+        slow = in_background(given[SLOW])
     except BackendError as error:
-        return str(error)
-    return "" if fetch or weights_here(settings) else _may_not_fetch(settings, gpu)
+        return Fallback(simple, title=SETTINGS[SLOW].title, reason=str(error))
+    return AutoTracker(simple(), slow)
 
 
-def _may_not_fetch(settings: Sam2Settings, gpu: bool) -> str:
-    if settings.weights:
-        return f"weights {settings.weights!r} is no file; give SAM 2.1 weights, or '' for the official ones"
-    release = RELEASES[settings.model]
-    if settings.download == "never":
-        return f"no SAM 2 weights at {release.path}, and download is 'never'"
-    if settings.download == "auto" and not gpu:
-        size = f"{release.megabytes} MB"
-        return f"no GPU, and no SAM 2 weights at {release.path}; set download to 'always' to fetch them ({size})"
-    return ""
+def view_width(backend: str, *settings: BackendSettings) -> int:
+    """Return the width in pixels of the images that a backend works on; wider ones may be shrunk before."""
+    given = _by_name(settings)
+    return max(given[name].view_width for name in (SIMPLE, SLOW if backend == AUTO else backend))
 
 
-def _has_gpu(settings: Sam2Settings) -> bool:
-    try:
-        from cc_ros.tracking.sam2.loading import choose_device
-    except (ImportError, OSError, RuntimeError) as error:  # a CUDA library is missing, say, or a folder is named sam2
-        raise BackendError(f"torch or sam2 cannot be imported: {error}; {INSTALL}") from error
-    return choose_device(settings.device).type != "cpu"
+def _by_name(settings: tuple[BackendSettings, ...]) -> dict[str, BackendSettings]:
+    """Return checked settings of every backend.
 
-
-def _make_auto(flow: FlowSettings, sam2: Sam2Settings) -> Tracker:
-    from cc_ros.tracking.sam2.loading import CORES
-
-    gpu = _has_gpu(sam2)
-    if not gpu:
-        # Every frame that SAM 2 sees is a keyframe, seconds after the last one, and nobody waits for the answer; the
-        # camera's frames need a core as well.
-        sam2 = replace(
-            sam2,
-            discover="off" if sam2.discover == "off" else "inline",
-            discover_every=1,
-            patience=min(sam2.patience, KEYFRAME_PATIENCE),
-            threads=sam2.threads or max(CORES // 2, 1),
-        )
-    return AutoTracker(FlowTracker(flow), lambda: _make_sam2(sam2), DisFlow(1, 25.0), wait=gpu)
-
-
-def _make_sam2(settings: Sam2Settings) -> Tracker:
-    from cc_ros.tracking.sam2.loading import load_predictor
-    from cc_ros.tracking.sam2.tracker import Sam2Tracker
-
-    return Sam2Tracker(load_predictor(settings), settings, ObjectNetwork())
+    :raises SettingsError: a setting is out of its range, or of no backend.
+    """
+    by_type = {type(one): one for one in settings}
+    strangers = by_type.keys() - set(SETTINGS.values())
+    if strangers:
+        raise SettingsError(f"{strangers.pop().__name__} are settings of no backend")
+    return {name: checked(cls, asdict(by_type.get(cls) or cls())) for name, cls in SETTINGS.items()}

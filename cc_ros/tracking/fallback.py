@@ -1,4 +1,4 @@
-"""Going on with a simpler tracker where the better one cannot run, and saying so."""
+"""Fall back to a simple tracker where the better one cannot run, and say so."""
 
 from __future__ import annotations
 
@@ -23,11 +23,15 @@ class Fallback(Tracker):
 
     :param simple: makes the simple tracker, once, when it is needed.
     :param primary: None = it cannot even be made.
+    :param title: name of the primary for people.
     :param reason: why there is no primary, for people.
     """
 
-    def __init__(self, simple: Callable[[], Tracker], primary: Tracker | None = None, reason: str = "") -> None:
+    def __init__(
+        self, simple: Callable[[], Tracker], primary: Tracker | None = None, *, title: str, reason: str = ""
+    ) -> None:
         self._make_simple = simple
+        self._title = title
         self._active = primary if primary is not None else simple()
         self._primary = primary is not None
         self._labels: np.ndarray | None = None  # the newest map of the primary
@@ -35,7 +39,7 @@ class Fallback(Tracker):
         self._first: dict[int, float] = {}  # when the primary gave out those of the last frame
         self._reason = reason
         if reason:
-            log.warning("tracking without SAM 2: %s", reason)
+            log.warning("tracking without %s: %s", title, reason)
 
     def step(self, frame: Frame) -> Tracked:
         """Track all objects into ``frame``.
@@ -90,7 +94,7 @@ class Fallback(Tracker):
 
     def _fall_back(self, error: BackendError) -> None:
         self._reason = str(error)
-        log.error("SAM 2 gave up; the objects in view are followed by optical flow until a restart: %s", error)
+        log.error("%s gave up; a simpler tracker follows the objects in view until a restart: %s", self._title, error)
         self._active.close()
         self._active, self._primary = self._make_simple(), False
         if self._used and self._labels is not None:

@@ -1,4 +1,4 @@
-"""The numbers that objects go by: few enough for a uint16 map, and never the same for two things at a time."""
+"""Instance ids: few enough for a uint16 map, and never one for two objects at a time."""
 
 from __future__ import annotations
 

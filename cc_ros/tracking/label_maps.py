@@ -1,4 +1,4 @@
-"""What label maps hold, read run by run: such maps have a few thousand runs where they have 300,000 pixels."""
+"""Read label maps run by run: they have a few thousand runs where they have 300,000 pixels."""
 
 from __future__ import annotations
 

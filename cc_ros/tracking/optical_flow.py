@@ -1,4 +1,4 @@
-"""Carrying a label map from one frame into the next."""
+"""Dense optical flow between two frames, and warping by it."""
 
 from __future__ import annotations
 

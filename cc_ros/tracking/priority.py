@@ -1,4 +1,4 @@
-"""Giving way to threads that somebody waits for."""
+"""Thread priority: background work gives way to frames."""
 
 from __future__ import annotations
 

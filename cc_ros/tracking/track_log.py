@@ -1,4 +1,4 @@
-"""From label maps to tracks: what came, stayed, left and came back."""
+"""From label maps to tracks: new, visible, lost and recovered objects."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cc_ros.tracking.label_maps import shapes
 
 
 @dataclass(slots=True)
-class _Seen:
+class _Entry:
     first: float
     last: float
     centre: tuple[float, float]
@@ -23,7 +23,7 @@ class TrackLog:
     """Keeps when and where each object was seen; one entry an object that is in view or can still come back."""
 
     def __init__(self) -> None:
-        self._seen: dict[int, _Seen] = {}
+        self._entries: dict[int, _Entry] = {}
 
     def update(
         self, labels: np.ndarray, stamp: float, confidence: Mapping[int, float], known: Collection[int]
@@ -37,21 +37,21 @@ class TrackLog:
         """
         visible = []
         for i, shape in shapes(labels).items():
-            seen = self._seen.get(i)
-            if seen is None:
-                status, seen = TrackStatus.NEW, _Seen(stamp, stamp, shape.centre)
-                self._seen[i] = seen
+            entry = self._entries.get(i)
+            if entry is None:
+                status, entry = TrackStatus.NEW, _Entry(stamp, stamp, shape.centre)
+                self._entries[i] = entry
             else:
-                status = TrackStatus.RECOVERED if seen.lost else TrackStatus.VISIBLE
-            seen.last, seen.centre, seen.lost = stamp, shape.centre, False
+                status = TrackStatus.RECOVERED if entry.lost else TrackStatus.VISIBLE
+            entry.last, entry.centre, entry.lost = stamp, shape.centre, False
             visible.append(
-                Track(i, status, shape.area, shape.centre, shape.box, confidence.get(i, 1.0), seen.first, stamp)
+                Track(i, status, shape.area, shape.centre, shape.box, confidence.get(i, 1.0), entry.first, stamp)
             )
         in_view = {t.id for t in visible}
-        self._seen = {i: s for i, s in self._seen.items() if i in in_view or i in known}
+        self._entries = {i: s for i, s in self._entries.items() if i in in_view or i in known}
         lost = []
-        for i in sorted(self._seen.keys() - in_view):
-            seen = self._seen[i]
-            seen.lost = True
-            lost.append(Track(i, TrackStatus.LOST, 0, seen.centre, (0, 0, 0, 0), 0.0, seen.first, seen.last))
+        for i in sorted(self._entries.keys() - in_view):
+            entry = self._entries[i]
+            entry.lost = True
+            lost.append(Track(i, TrackStatus.LOST, 0, entry.centre, (0, 0, 0, 0), 0.0, entry.first, entry.last))
         return (*visible, *lost)

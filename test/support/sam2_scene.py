@@ -18,7 +18,7 @@ except ImportError:
         raise
     pytest.skip("torch and sam2 are not installed", allow_module_level=True)
 
-from cc_ros.tracking.sam2.model import build_model
+from cc_ros.tracking.sam2.loading import build_model
 from cc_ros.tracking.sam2.predictor import Encoding, Prediction, StreamingPredictor
 
 WIDTH, HEIGHT = 160, 120

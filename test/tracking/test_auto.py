@@ -14,16 +14,15 @@ from hypothesis import strategies as st
 
 from cc_ros.errors import BackendError, ImageError, SettingsError
 from cc_ros.frame import Frame
-from cc_ros.tracking import factory
-from cc_ros.tracking.auto import tracker as auto
-from cc_ros.tracking.auto import worker as lane
-from cc_ros.tracking.auto.flow_chain import Path
+from cc_ros.tracking.auto import constants
+from cc_ros.tracking.auto.flow_chain import FlowChain
 from cc_ros.tracking.auto.tracker import AutoTracker
-from cc_ros.tracking.base import Track, Tracked, Tracker, TrackStatus, check_image
+from cc_ros.tracking.base import SlowBackend, Track, Tracked, Tracker, TrackStatus, check_image
 from cc_ros.tracking.factory import make_tracker
 from cc_ros.tracking.fallback import Fallback
 from cc_ros.tracking.flow.tracker import FlowTracker
 from cc_ros.tracking.optical_flow import DisFlow, Motion
+from cc_ros.tracking.sam2 import backend
 from cc_ros.tracking.sam2.settings import Sam2Settings
 
 WIDTH, HEIGHT, SPEED = 200, 120, 3
@@ -135,10 +134,11 @@ def make():
     def make_auto(fast: Tracker, slow: Scripted | Callable[[], Tracker], wait: bool = False) -> AutoTracker:
         if isinstance(slow, Scripted) and slow.gate is not None:
             gates.append(slow.gate)
-        tracker = AutoTracker(fast, (lambda: slow) if isinstance(slow, Scripted) else slow, Counting(), wait=wait)
+        load = (lambda: slow) if isinstance(slow, Scripted) else slow
+        tracker = AutoTracker(fast, SlowBackend("sam2", "SAM 2", load, keeps_up=wait), Counting())
         made.append(tracker)
         if isinstance(slow, Scripted):
-            until(lambda: tracker._lane.tracker)
+            until(lambda: tracker._worker.tracker)
         return tracker
 
     yield make_auto
@@ -158,7 +158,7 @@ def test_a_late_answer_is_carried_to_now(make):
     before = [tracker.step(frame(t)) for t in range(8)]
     assert not any(b.labels.any() for b in before)
     gate.release()
-    until(lambda: tracker._lane._done)
+    until(lambda: tracker._worker._done)
     now = tracker.step(frame(8))  # the answer is for frame 0: 24 pixels ago
     truth = box_map(8, (1, 2))
     assert {t.id for t in now.tracks} == {1, 2}
@@ -177,18 +177,18 @@ def test_the_newest_frame_wins_and_none_is_queued(make):
     for t in range(10):
         tracker.step(frame(t))
     gate.release()
-    until(lambda: tracker._lane._done)
+    until(lambda: tracker._worker._done)
     tracker.step(frame(10))
     until(lambda: len(slow.seen) == 2)
     assert slow.seen == [0.0, 10 / FPS]
 
 
 def test_with_a_gpu_every_frame_is_answered_in_time(make, monkeypatch):
-    monkeypatch.setattr(auto, "LONGEST_WAIT", 5.0)
+    monkeypatch.setattr(constants, "LONGEST_WAIT", 5.0)
     slow = Scripted((5, 6))
     tracker = make(Scripted(()), slow, wait=True)
     tracker.step(frame(0))
-    until(lambda: tracker._lane._done or tracker._asked is None)
+    until(lambda: tracker._worker._done or tracker._asked is None)
     results = [tracker.step(frame(t)) for t in range(1, 6)]
     assert slow.seen == [t / FPS for t in range(6)]
     assert all(np.array_equal(r.labels, box_map(t, (1, 2))) for t, r in enumerate(results, start=1))
@@ -201,7 +201,7 @@ def test_ids_given_by_the_flow_stay_when_sam2_takes_over(make):
     tracker = make(fast, Scripted((7, 8, 9), gate))
     assert {t.id for t in tracker.step(frame(0)).tracks} == {1, 2}
     gate.release()
-    until(lambda: tracker._lane._done)
+    until(lambda: tracker._worker._done)
     result = tracker.step(frame(1))
     assert [(t.id, t.status) for t in result.tracks] == [
         (1, TrackStatus.VISIBLE),
@@ -216,7 +216,7 @@ def test_the_flow_follows_an_object_of_sam2_into_view(make):
     gate = threading.Semaphore(1)
     tracker = make(Scripted((1, 2, 3, 4)), Scripted((5, 6, 7, 8), gate))
     tracker.step(frame(5))  # of the fourth box only the left part is in view
-    until(lambda: tracker._lane._done)
+    until(lambda: tracker._worker._done)
     for t in range(6, 13):
         result = tracker.step(frame(t))
     truth = box_map(12, (1, 2, 3, 4))
@@ -229,24 +229,24 @@ def test_a_failure_leaves_the_flow_with_the_same_ids_and_a_diagnostic(make, capl
     slow = Scripted((7, 8))
     tracker = make(Scripted((40, 41)), slow)
     tracker.step(frame(0))
-    until(lambda: tracker._lane._done)
+    until(lambda: tracker._worker._done)
     tracker.step(frame(1))
-    until(lambda: tracker._lane._done)
+    until(lambda: tracker._worker._done)
     slow.failing = error
     tracker.step(frame(2))
-    until(lambda: tracker._lane.failure)
+    until(lambda: tracker._worker.failure)
     results = [tracker.step(frame(t)) for t in range(3, 6)]
     assert all({t.id for t in r.tracks if t.area} == {1, 2} for r in results)
     health = tracker.health()
     assert "fell off the bus" in str(health["degraded"])
-    assert len([r for r in caplog.records if "tracking by optical flow alone" in r.message]) == 1
+    assert len([r for r in caplog.records if "is tried again later" in r.message]) == 1
     assert slow.closed == 1
     # What SAM 2 cannot use is neither searched for motion nor counted as skipped.
     assert tracker._optical_flow.motions == 2 and health["sam2_skipped"] == 0
 
 
 def test_a_failed_sam2_is_tried_again_and_takes_over_with_the_same_ids(make, monkeypatch, caplog):
-    monkeypatch.setattr(lane, "PAUSE", 0.05)
+    monkeypatch.setattr(constants, "PAUSE", 0.05)
     made: list[Scripted] = []
 
     def load() -> Tracker:
@@ -254,7 +254,7 @@ def test_a_failed_sam2_is_tried_again_and_takes_over_with_the_same_ids(make, mon
         return made[-1]
 
     tracker = make(Scripted((40, 41)), load)
-    until(lambda: tracker._lane.tracker)
+    until(lambda: tracker._worker.tracker)
     for t in range(200):
         result = tracker.step(frame(t % 5))
         assert {t.id for t in result.tracks if t.area} == {1, 2}
@@ -266,33 +266,33 @@ def test_a_failed_sam2_is_tried_again_and_takes_over_with_the_same_ids(make, mon
 
 
 def test_what_cannot_be_loaded_is_logged_once(make, monkeypatch, caplog):
-    monkeypatch.setattr(lane, "PAUSE", 0.01)
+    monkeypatch.setattr(constants, "PAUSE", 0.01)
 
     def load() -> Tracker:
         raise BackendError("cannot fetch the weights; no network")
 
     tracker = make(Scripted((1,)), load)
-    until(lambda: tracker._lane.failures >= 3)
+    until(lambda: tracker._worker.failures >= 3)
     assert len(caplog.records) == 1
     assert "no network" in str(tracker.health()["degraded"])
 
 
 def test_a_seed_that_a_failed_sam2_knew_is_left_to_the_flow_until_the_next_episode(make, monkeypatch):
-    monkeypatch.setattr(lane, "PAUSE", 0.01)
+    monkeypatch.setattr(constants, "PAUSE", 0.01)
     slow = Scripted((5, 6), failing=BackendError("out of memory"))
     tracker = make(Scripted((5, 6)), slow)
     tracker.seed(box_map(0, (5, 6)))
     tracker.step(frame(0))
-    until(lambda: tracker._lane.failures)
+    until(lambda: tracker._worker.failures)
     slow.failing = None
-    until(lambda: tracker._lane.tracker)
+    until(lambda: tracker._worker.tracker)
     for t in range(1, 4):
         assert {t.id for t in tracker.step(frame(t)).tracks} == {5, 6}
     assert slow.seen == [0.0]
     assert "until the next episode" in str(tracker.health()["degraded"])
     tracker.reset()
     tracker.step(frame(4))
-    until(lambda: tracker._lane._done)
+    until(lambda: tracker._worker._done)
     assert "degraded" not in tracker.health()
 
 
@@ -341,7 +341,7 @@ def test_frames_are_tracked_while_sam2_loads_and_if_it_cannot(make):
     assert {t.id for t in tracker.step(frame(0)).tracks} == {1, 2}
     assert "until SAM 2 is loaded" in str(tracker.health()["degraded"])
     gate.set()
-    until(lambda: tracker._lane.failure)
+    until(lambda: tracker._worker.failure)
     assert {t.id for t in tracker.step(frame(1)).tracks} == {1, 2}
     assert "delete them" in str(tracker.health()["degraded"])
 
@@ -356,7 +356,7 @@ def test_a_seed_reaches_sam2_with_its_own_frame_even_while_it_is_busy(make):
     for t in range(3, 6):
         assert {t.id for t in tracker.step(frame(t)).tracks} == {5, 6}
     gate.release(2)
-    until(lambda: tracker._lane._done)
+    until(lambda: tracker._worker._done)
     assert {t.id for t in tracker.step(frame(6)).tracks} == {5, 6}
     assert slow.seen[:2] == [0.0, 3 / FPS]
     assert np.array_equal(slow.seeds[0], box_map(3, (5, 6)))
@@ -370,7 +370,7 @@ def test_an_answer_of_an_episode_that_is_over_is_dropped(make):
     until(lambda: slow.seen)
     tracker.reset()
     gate.release()
-    until(lambda: tracker._lane._done)
+    until(lambda: tracker._worker._done)
     assert not tracker.step(frame(1)).labels.any()
     until(lambda: slow.resets == 2)
 
@@ -381,8 +381,8 @@ def test_bad_images_are_refused_and_sizes_may_change(make):
     tracker.step(frame(0))
     with pytest.raises(ImageError):
         tracker.step(Frame(np.zeros((4, 4), np.uint8), 0.1))
-    assert not tracker._lane.failure
-    until(lambda: tracker._lane._done)
+    assert not tracker._worker.failure
+    until(lambda: tracker._worker._done)
 
     class Half(Scripted):
         def step(self, frame: Frame) -> Tracked:
@@ -416,7 +416,7 @@ def test_an_answer_that_comes_after_seconds_is_still_in_its_place(make):
     for t in range(91):
         if t == 90:
             slow.gate.release()
-            until(lambda: tracker._lane._done)
+            until(lambda: tracker._worker._done)
         now = tracker.step(Frame(view(t, ground(), cv2.INTER_LINEAR), t / 30))
     for i in (1, 2):
         assert iou(now.labels == i, truth(90) == i) > 0.95
@@ -424,35 +424,35 @@ def test_an_answer_that_comes_after_seconds_is_still_in_its_place(make):
 
 
 @given(st.lists(st.tuples(st.integers(-3, 3), st.integers(-3, 3)), max_size=6))
-def test_a_path_of_shifts_is_the_sum_of_the_shifts(shifts):
+def test_a_chain_of_shifts_is_the_sum_of_the_shifts(shifts):
     labels = np.zeros((40, 50), np.uint16)
     labels[18:24, 20:30] = 9
-    path = Path(np.zeros((40, 50), np.uint8))
+    chain = FlowChain(np.zeros((40, 50), np.uint8))
     for dx, dy in shifts:
         flow = np.empty((40, 50, 2), np.float32)
         flow[:] = dx, dy
-        path.extend(Motion(flow, np.ones((40, 50), bool)))
+        chain.extend(Motion(flow, np.ones((40, 50), bool)))
     dx, dy = np.sum(shifts, axis=0, dtype=int) if shifts else (0, 0)
     expected = np.zeros_like(labels)
     expected[18 - dy : 24 - dy, 20 - dx : 30 - dx] = 9
-    carried, seen = path.carry(labels, (40, 50))
+    carried, seen = chain.carry(labels, (40, 50))
     assert np.array_equal(carried, expected)
     assert seen[18 - dy : 24 - dy, 20 - dx : 30 - dx].all()
 
 
 def test_what_is_uncovered_on_the_way_belongs_to_nobody():
-    path = Path(np.zeros((10, 10), np.uint8))
+    chain = FlowChain(np.zeros((10, 10), np.uint8))
     hidden = np.ones((10, 10), bool)
     hidden[:, :5] = False
-    path.extend(Motion(np.zeros((10, 10, 2), np.float32), hidden))
-    carried, seen = path.carry(np.full((10, 10), 3, np.uint16), (10, 10))
+    chain.extend(Motion(np.zeros((10, 10, 2), np.float32), hidden))
+    carried, seen = chain.carry(np.full((10, 10), 3, np.uint16), (10, 10))
     assert not carried[:, :4].any() and (carried[:, 6:] == 3).all()
     assert not seen[:, :4].any() and seen[:, 6:].all()
 
 
 def test_a_failing_sam2_hands_its_objects_over(caplog):
     primary = Scripted((5, 6))
-    tracker = Fallback(FlowTracker, primary=primary)
+    tracker = Fallback(FlowTracker, primary, title="SAM 2")
     tracker.step(frame(0))
     primary.failing = BackendError("out of memory; lower image_size")
     for t in range(1, 5):
@@ -465,7 +465,7 @@ def test_a_failing_sam2_hands_its_objects_over(caplog):
 
 def test_without_torch_or_weights_auto_is_flow_and_says_so_once(monkeypatch, tmp_path, caplog):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(factory, "find_spec", lambda name: None)
+    monkeypatch.setattr(backend, "find_spec", lambda name: None)
     tracker = make_tracker("auto")
     for t in range(3):
         tracker.step(frame(t))
@@ -476,7 +476,7 @@ def test_without_torch_or_weights_auto_is_flow_and_says_so_once(monkeypatch, tmp
     with pytest.raises(SettingsError, match="'sam3'"):
         make_tracker("sam3")
     with pytest.raises(SettingsError, match=r"model must be one of tiny.*'tinny'"):
-        make_tracker("auto", sam2=Sam2Settings(model="tinny"))
+        make_tracker("auto", Sam2Settings(model="tinny"))
 
 
 @pytest.mark.parametrize("error", [ImportError("libcudart"), OSError("libcudart"), RuntimeError("parent directory")])
@@ -486,7 +486,7 @@ def test_a_torch_or_sam2_that_cannot_be_imported_is_said_as_well(monkeypatch, er
             if name == "cc_ros.tracking.sam2.loading":
                 raise error
 
-    monkeypatch.setattr(factory, "find_spec", lambda name: name)
+    monkeypatch.setattr(backend, "find_spec", lambda name: name)
     monkeypatch.delitem(sys.modules, "cc_ros.tracking.sam2.loading", raising=False)
     monkeypatch.setattr(sys, "meta_path", [Broken(), *sys.meta_path])
     assert "cannot be imported" in str(make_tracker("auto").health()["degraded"])
@@ -506,7 +506,7 @@ def test_without_weights_and_gpu_auto_fetches_nothing(monkeypatch, tmp_path):
         (Sam2Settings(device="toaster"), "device 'toaster'"),
         (Sam2Settings(device="cpu"), "no GPU, and no SAM 2 weights"),
     ]:
-        assert reason in str(make_tracker("auto", sam2=settings).health()["degraded"])
+        assert reason in str(make_tracker("auto", settings).health()["degraded"])
 
 
 def test_flow_needs_neither():

@@ -138,7 +138,7 @@ def _track(number: int, first: float, stamp: float) -> Track:
 def test_the_simple_tracker_that_takes_over_means_the_same_objects() -> None:
     image = np.zeros((64, 96, 3), np.uint8)
     image[10:40, 10:40], image[10:40, 60:90] = (0, 0, 200), (0, 200, 0)
-    tracker = Fallback(FlowTracker, _Failing())
+    tracker = Fallback(FlowTracker, _Failing(), title="SAM 2")
     tracker.step(Frame(image, 1.5))
     tracked = tracker.step(Frame(image, 2.0))
     assert {t.id: t.first_seen for t in tracked.tracks} == {1: 0.0, 2: 1.0}

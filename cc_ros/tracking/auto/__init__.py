@@ -1,1 +1,1 @@
-"""SAM 2 as often as the machine allows, carried to every frame by optical flow."""
+"""A slow tracker as often as the machine allows, carried to every frame by optical flow."""

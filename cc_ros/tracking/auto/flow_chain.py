@@ -1,4 +1,4 @@
-"""Moving a label map from the frame it was made for to now, through all the frames in between, at constant cost."""
+"""Chain optical flow over many frames: move a label map from an earlier frame to now at constant cost."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from cc_ros.tracking.auto import constants as const
 from cc_ros.tracking.optical_flow import Motion, OpticalFlow, sources
 
 
-class Path:
+class FlowChain:
     """The motion from the newest frame back to a frame in the past, put together frame by frame.
 
     A map is sampled once however many frames lie between: its outlines do not wear off.
@@ -19,13 +19,13 @@ class Path:
 
     def __init__(self, start: np.ndarray) -> None:
         self._start = start
-        self._back: np.ndarray = np.zeros((*start.shape, 3), np.float32)  # dx, dy; 1 where the path is known
+        self._back: np.ndarray = np.zeros((*start.shape, 3), np.float32)  # dx, dy; 1 where the chain is known
         self._back[..., 2] = 1.0
-        self._settled = 0  # frames of the path when it was last settled
+        self._corrected = 0  # frames of the chain at the last correction
         self.frames = 0
 
     def extend(self, motion: Motion) -> None:
-        """Go on to the next frame: ``motion`` leads from it to the one before."""
+        """Append the next frame: ``motion`` leads from it to the one before."""
         back: np.ndarray = cv2.remap(
             self._back, *sources(motion.flow), cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT
         )
@@ -34,18 +34,18 @@ class Path:
         self._back = back
         self.frames += 1
 
-    def settle(self, now: np.ndarray, optical_flow: OpticalFlow) -> None:
-        """Take out, now and then, what the steps have drifted: look for the past frame itself near where they lead.
+    def correct_drift(self, now: np.ndarray, optical_flow: OpticalFlow) -> None:
+        """Remove, now and then, the drift of the chained flow, by the flow to the past frame itself.
 
         :param now: HxW uint8 grey, the newest frame.
         """
-        if self.frames - self._settled < const.CORRECT_EVERY:
+        if self.frames - self._corrected < const.CORRECT_EVERY:
             return
         direct = optical_flow.motion(self._start, now, self._back[..., :2])
         near = np.abs(direct.flow - self._back[..., :2]).max(axis=2) < const.DRIFT * now.shape[1]
         known = direct.reliable & near & (self._back[..., 2] > 0.5)
         self._back[known, :2] = direct.flow[known]
-        self._settled = self.frames
+        self._corrected = self.frames
 
     def carry(self, labels: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
         """Return the map of the past frame as it is now, and which pixels show what was in view then.

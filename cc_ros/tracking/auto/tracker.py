@@ -1,9 +1,9 @@
-"""The ``auto`` backend: SAM 2 as often as the machine allows, carried to every frame by optical flow."""
+"""The ``auto`` backend: a slow tracker as often as the machine allows, carried to every frame by optical flow."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import cv2
@@ -11,22 +11,22 @@ import numpy as np
 
 from cc_ros.frame import Frame
 from cc_ros.tracking.auto import constants as const
-from cc_ros.tracking.auto.flow_chain import Path
+from cc_ros.tracking.auto.flow_chain import FlowChain
 from cc_ros.tracking.auto.worker import Job, Worker
-from cc_ros.tracking.base import MAX_ID, Tracked, Tracker, check_image
+from cc_ros.tracking.base import MAX_ID, SlowBackend, Tracked, Tracker, check_image
 from cc_ros.tracking.ids import REFUSED, IdPool
 from cc_ros.tracking.label_maps import compact
-from cc_ros.tracking.optical_flow import OpticalFlow
+from cc_ros.tracking.optical_flow import DisFlow, OpticalFlow
 from cc_ros.tracking.track_log import TrackLog
 
 
 @dataclass(slots=True)
 class _Asked:
-    """The frame that the slow tracker works on: the fast tracker's map of it, and the path back to it from now."""
+    """The frame that the slow tracker works on, with the fast tracker's map of it, and the flow from now back to it."""
 
     job: Job
     labels: np.ndarray
-    path: Path
+    chain: FlowChain
 
 
 class AutoTracker(Tracker):
@@ -37,22 +37,16 @@ class AutoTracker(Tracker):
     No frame is ever queued: those that the slow tracker does not see are counted as skipped.
 
     :param fast: takes every frame at camera rate.
-    :param slow: makes the slow tracker; called in its thread.
-    :param optical_flow: finds the motion between two frames.
-    :param wait: give the slow tracker the camera's period to answer: with a GPU it then labels every frame. If not, it
-        shares the processor with the fast one, which goes first.
-    :param width: pixels; images are shrunk to this to find the motion.
+    :param slow: if it keeps up, each frame waits for its answer, up to the camera's period.
+    :param optical_flow: finds the motion between two frames; None = DIS.
     """
 
-    def __init__(
-        self, fast: Tracker, slow: Callable[[], Tracker], optical_flow: OpticalFlow, *, wait: bool, width: int = 320
-    ) -> None:
+    def __init__(self, fast: Tracker, slow: SlowBackend, optical_flow: OpticalFlow | None = None) -> None:
         self._fast = fast
-        self._optical_flow = optical_flow
-        self._wait = wait
-        self._width = width
-        self._lane = Worker(slow, modest=not wait)
-        self._failures = 0  # of the lane, as far as they are known here
+        self._backend = slow
+        self._optical_flow = optical_flow or DisFlow(preset=1)
+        self._worker = Worker(slow)
+        self._failures = 0  # of the worker, as far as they are known here
         self._episode = 0
         self._skipped = self._answers = self._late = 0
         self._start()
@@ -64,10 +58,10 @@ class AutoTracker(Tracker):
         self._grey: np.ndarray | None = None
         self._stamp: float | None = None
         self._seed: np.ndarray | None = None
-        self._seeded = self._resigned = False  # resigned: SAM 2 cannot know the seed any more
+        self._seeded = self._resigned = False  # resigned: the slow tracker cannot know the seed any more
         self._asked: _Asked | None = None
         self._slow: Tracked | None = None
-        self._path: Path | None = None  # from now to the frame of self._slow
+        self._chain: FlowChain | None = None  # from now to the frame of self._slow
 
     def reset(self) -> None:
         """Start a new episode: forget every object; ids begin at 1 again."""
@@ -97,7 +91,7 @@ class AutoTracker(Tracker):
         fast = self._fast.step(frame)  # while the slow tracker works
         self._move(frame.image)
         if job is not None and self._grey is not None:
-            self._asked = _Asked(job, fast.labels, Path(self._grey))
+            self._asked = _Asked(job, fast.labels, FlowChain(self._grey))
         patience = self._patience(frame.stamp, began)
         if job is not None and patience > 0:
             self._listen(patience)
@@ -106,94 +100,98 @@ class AutoTracker(Tracker):
         return Tracked(labels, self._track_log.update(labels, frame.stamp, confidence, known))
 
     def health(self) -> Mapping[str, str | int | float]:
-        """Return both trackers' counters, frames that SAM 2 skipped, and under ``degraded`` why it is not in use."""
+        """Return both trackers' counters, and under ``degraded`` why the slow one is not in use."""
         health = dict(self._fast.health())
-        tracker, failure = self._lane.tracker, self._lane.failure
+        key, title = self._backend.key, self._backend.title
+        tracker, failure = self._worker.tracker, self._worker.failure
         if tracker is not None:
-            health |= {k if k == "degraded" else f"sam2_{k}": v for k, v in tracker.health().items()}
+            health |= {k if k == "degraded" else f"{key}_{k}": v for k, v in tracker.health().items()}
         if self._ids.pool.refused:
             health[REFUSED] = self._ids.pool.refused
-        health |= {"sam2_answers": self._answers, "sam2_late": self._late, "sam2_skipped": self._skipped}
+        health |= {f"{key}_answers": self._answers, f"{key}_late": self._late, f"{key}_skipped": self._skipped}
         if failure:
-            health["degraded"] = f"optical flow alone, SAM 2 is tried again later: {failure}"
+            health["degraded"] = f"optical flow alone, {title} is tried again later: {failure}"
         elif tracker is None:
-            health["degraded"] = "optical flow alone until SAM 2 is loaded"
+            health["degraded"] = f"optical flow alone until {title} is loaded"
         elif self._resigned:
-            health["degraded"] = "optical flow alone until the next episode: SAM 2 failed in this one"
+            health["degraded"] = f"optical flow alone until the next episode: {title} failed in this one"
         return health
 
     def close(self) -> None:
         """Stop the slow tracker after the step under way."""
-        self._lane.close()
+        self._worker.close()
         self._fast.close()
 
     def _ask(self, frame: Frame) -> Job | None:
         """Give the slow tracker this frame, unless it still works on another one."""
         seed, self._seed = self._seed, None
-        if self._lane.failure:
+        if self._worker.failure:
             self._resigned = self._seeded
             return None
-        loading = self._lane.tracker is None
+        loading = self._worker.tracker is None
         if self._asked is not None:
             self._skipped += not loading
             return None
         if self._resigned or (loading and seed is None):  # only a seed is worth keeping until it is loaded
             return None
         job = Job(self._episode, frame, seed)
-        self._lane.submit(job)
+        self._worker.submit(job)
         return job
 
     def _move(self, image: np.ndarray) -> None:
-        """Extend the paths by the motion from the last frame to this one."""
+        """Extend the chains by the motion from the last frame to this one."""
         shape = self._grey.shape if self._grey is not None else None
         h, w = image.shape[:2]
-        size = (shape[1], shape[0]) if shape else (min(self._width, w), max(round(h * min(self._width, w) / w), 1))
+        width = min(const.MOTION_WIDTH, w)
+        size = (shape[1], shape[0]) if shape else (width, max(round(h * width / w), 1))
         grey = cv2.cvtColor(cv2.resize(image, size, interpolation=cv2.INTER_AREA), cv2.COLOR_BGR2GRAY)
-        paths = [p for p in (self._path, self._asked.path if self._asked else None) if p is not None]
-        if self._grey is not None and paths:
+        chains = [p for p in (self._chain, self._asked.chain if self._asked else None) if p is not None]
+        if self._grey is not None and chains:
             motion = self._optical_flow.motion(self._grey, grey)
-            for path in paths:
-                path.extend(motion)
-                path.settle(grey, self._optical_flow)
+            for chain in chains:
+                chain.extend(motion)
+                chain.correct_drift(grey, self._optical_flow)
         self._grey = grey
 
     def _patience(self, stamp: float, began: float) -> float:
         """Return the seconds left until the next frame, as far as the stamps tell, or 0 if nobody is to wait."""
         last, self._stamp = self._stamp, stamp
-        if not self._wait or last is None:
+        if not self._backend.keeps_up or last is None:
             return 0.0
         return max(min(stamp - last, const.LONGEST_WAIT) - (time.monotonic() - began), 0.0)
 
     def _listen(self, seconds: float) -> None:
         """Take over the slow tracker's answer if it has come."""
-        answer = self._lane.take(seconds)
-        if self._failures != self._lane.failures:
-            self._failures = self._lane.failures
-            self._slow = self._path = self._asked = None
+        answer = self._worker.take(seconds)
+        if self._failures != self._worker.failures:
+            self._failures = self._worker.failures
+            self._slow = self._chain = self._asked = None
             self._resigned = self._seeded and self._seed is None
             self._ids.slow.clear()
         if answer is None or self._asked is None or answer[0] is not self._asked.job:  # of an episode that is over
             return
         slow, asked, self._asked = answer[1], self._asked, None
         self._answers += 1
-        self._late += asked.path.frames > 0
+        self._late += asked.chain.frames > 0
         self._ids.match(slow, asked.labels)
-        self._slow, self._path = slow, asked.path
+        self._slow, self._chain = slow, asked.chain
         self._slow_labels = self._ids.slow_table()[slow.labels]
 
     def _merge(self, fast: Tracked) -> tuple[np.ndarray, dict[int, float]]:
-        """Return the map of this frame and the confidences by id: SAM 2's objects first, the flow's in the gaps.
+        """Return the map of this frame and the confidences by id: the slow tracker's objects first.
 
-        An object of both is SAM 2's alone wherever SAM 2 has seen the place; the flow follows it into what has come
-        into view since.
+        An object of both is the slow tracker's wherever that one has seen the place; the fast one follows it into what
+        has come into view since, and fills the gaps with objects of its own.
         """
         size = fast.labels.shape[0], fast.labels.shape[1]
         labels, seen = np.zeros(size, np.uint16), np.zeros(size, bool)
-        sure: dict[int, float] = {}  # of SAM 2, 0 = lost
-        if self._slow is not None and self._path is not None:
-            labels, seen = self._path.carry(self._slow_labels, size)
+        sure: dict[int, float] = {}  # of the slow tracker, 0 = lost
+        if self._slow is not None and self._chain is not None:
+            labels, seen = self._chain.carry(self._slow_labels, size)
             sure = {self._ids.slow[t.id]: t.confidence for t in self._slow.tracks if t.id in self._ids.slow}
-        area = np.bincount(fast.labels[labels == 0], minlength=MAX_ID + 1)  # what SAM 2 leaves open of each object
+        area = np.bincount(
+            fast.labels[labels == 0], minlength=MAX_ID + 1
+        )  # what the slow tracker leaves open of each object
         mine = {t.id: self._ids.fast.get(t.id, 0) for t in fast.tracks}
         both = [own for own, i in mine.items() if sure.get(i, 0) > 0]
         alone = [t for t in fast.tracks if mine[t.id] not in sure and area[t.id] > const.UNCOVERED * t.area]

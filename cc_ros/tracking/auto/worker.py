@@ -1,10 +1,9 @@
-"""A slow tracker in a thread of its own, one frame at a time."""
+"""Run a slow tracker in a thread of its own, one frame at a time."""
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +11,7 @@ import numpy as np
 from cc_ros.errors import CCError
 from cc_ros.frame import Frame
 from cc_ros.tracking.auto import constants as const
-from cc_ros.tracking.base import Tracked, Tracker
+from cc_ros.tracking.base import SlowBackend, Tracked, Tracker
 from cc_ros.tracking.priority import give_way
 
 log = logging.getLogger(__name__)
@@ -32,17 +31,15 @@ class Job:
 
 
 class Worker:
-    """Makes the tracker, then steps it on what ``submit`` brings; queues nothing.
+    """Makes a slow tracker, then steps it on what ``submit`` brings; queues nothing.
 
     A tracker that fails is closed, and made anew after a pause: memory may be free again, or the network back.
 
-    :param make: makes the tracker, in the thread: loading and fetching weights hold up nobody.
-    :param modest: let all other threads go first.
+    :param backend: made in the thread, so that loading holds up nobody; one that does not keep up runs at low priority.
     """
 
-    def __init__(self, make: Callable[[], Tracker], *, modest: bool = False) -> None:
-        self._make = make
-        self._modest = modest
+    def __init__(self, backend: SlowBackend) -> None:
+        self._backend = backend
         self._changed = threading.Condition()
         self._job: Job | None = None
         self._done: tuple[Job, Tracked] | None = None
@@ -77,7 +74,7 @@ class Worker:
         self._thread.join(const.CLOSE_SECONDS)
 
     def _run(self) -> None:
-        if self._modest:
+        if not self._backend.keeps_up:
             give_way()
         pause = const.PAUSE
         while not self._closed:
@@ -95,14 +92,14 @@ class Worker:
         if self._closed:
             return
         if not self.failure:  # else it was said before
-            log.error("tracking by optical flow alone, SAM 2 is tried again later: %s", reason, exc_info=traceback)
+            log.error("%s failed and is tried again later: %s", self._backend.title, reason, exc_info=traceback)
         with self._changed:
             self.failure, self.failures = reason, self.failures + 1
             self._job = self._done = None
             self._changed.notify_all()
 
     def _work(self) -> None:
-        tracker = self._make()
+        tracker = self._backend.make()
         with self._changed:
             self.tracker, self.failure = tracker, ""
         try:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cc_ros.settings import knob
+from cc_ros.tracking.base import BackendSettings
 
 
 @dataclass(frozen=True)
-class FlowSettings:
+class FlowSettings(BackendSettings):
     """Settings of the flow backend."""
+
+    title = "optical flow"
 
     work_width: int = knob(320, "width in pixels that images are shrunk to for tracking", ge=80, le=1920)
     preset: int = knob(1, "preset of the DIS flow: 0 ultrafast, 1 fast, 2 medium", ge=0, le=2)
@@ -23,3 +26,8 @@ class FlowSettings:
     mask_width: int = knob(427, "width in pixels that images are shrunk to where masks are given", ge=80, le=1920)
     mask_preset: int = knob(2, "preset of the DIS flow where masks are given", ge=0, le=2)
     redraw_every: float = knob(0.08, "seconds between two frames in which given masks are drawn anew", ge=0, le=60)
+
+    @property
+    def view_width(self) -> int:
+        """Width in pixels of the images that the backend works on."""
+        return self.work_width

@@ -1,4 +1,4 @@
-"""Work in small pieces that is done while nobody waits for a frame."""
+"""Run the search for objects in small pieces, between frames."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finding objects without clicks: SAM 2 is asked at points and regions that no track explains yet."""
+"""Discover objects without clicks: prompt SAM 2 at points and regions that no track explains yet."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class _Found:
 
 
 class Discovery:
-    """Looks for objects in the encoding that tracking made anyway.
+    """Searches for objects in the encoding that tracking made anyway.
 
     :param predictor: the model; its objects are not touched.
     :param settings: grid, thresholds and chunk size.
@@ -44,7 +44,7 @@ class Discovery:
         self._grid = np.random.default_rng(0).permutation(grid).astype(np.float32)
 
     def search(self, encoding: Encoding, image: np.ndarray, labels: np.ndarray) -> Generator[None, None, Tensor]:
-        """Look for objects; each ``next`` asks one chunk of prompts, the generator's value are the masks.
+        """Search for objects; each ``next`` asks one chunk of prompts, the generator's value are the masks.
 
         :param encoding: of ``image``.
         :param image: HxWx3 uint8 BGR.

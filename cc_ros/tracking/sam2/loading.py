@@ -1,16 +1,21 @@
-"""From settings to a model on a device."""
+"""Load SAM 2.1 as the settings say: device, precision, weights."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
+from sam2.build_sam import build_sam2_video_predictor
+from sam2.modeling.sam2_base import SAM2Base
+from torch import Tensor
 
 from cc_ros.errors import BackendError
 from cc_ros.tracking.sam2 import constants as const
-from cc_ros.tracking.sam2.model import build_model
 from cc_ros.tracking.sam2.predictor import StreamingPredictor
 from cc_ros.tracking.sam2.settings import Sam2Settings
 from cc_ros.tracking.sam2.weights import load_weights
 
+CONFIGS = {"tiny": "t", "small": "s", "base_plus": "b+", "large": "l"}
 CORES = torch.get_num_threads()  # as torch counts them, before anybody changes it
 
 
@@ -66,3 +71,33 @@ def load_predictor(settings: Sam2Settings) -> StreamingPredictor:
             f"SAM 2.1 {settings.model} cannot be set up on {device}: {' '.join(reason)}; "
             "check that the weights are of that size and that the device has memory free"
         ) from error
+
+
+def build_model(
+    size: str,
+    image_size: int,
+    device: torch.device,
+    weights: Mapping[str, Tensor] | None = None,
+    *,
+    compiled: bool = False,
+) -> SAM2Base:
+    """Return SAM 2.1 ready for inference.
+
+    :param size: a key of ``CONFIGS``.
+    :param image_size: side in pixels that images are scaled to, a multiple of 64.
+    :param weights: the state dictionary; None leaves them random.
+    :param compiled: compile the encoder and the memory attention.
+    """
+    model = build_sam2_video_predictor(
+        f"configs/sam2.1/sam2.1_hiera_{CONFIGS[size]}.yaml",
+        device="cpu",
+        hydra_overrides_extra=[f"++model.image_size={image_size}"],
+    )
+    model.fill_hole_area = 0  # filling holes needs a CUDA extension that PyPI's package does not have
+    if weights is not None:
+        model.load_state_dict(weights)
+    model = model.to(device)
+    if compiled:
+        model.image_encoder.forward = torch.compile(model.image_encoder.forward)
+        model.memory_attention.forward = torch.compile(model.memory_attention.forward, dynamic=True)
+    return model

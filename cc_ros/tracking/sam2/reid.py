@@ -1,4 +1,4 @@
-"""Giving a returning object its old id, by SAM 2's object pointers and image features over the mask."""
+"""Re-identify objects by SAM 2's object pointers and image features over the mask."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from cc_ros.tracking.sam2 import constants as const
 from cc_ros.tracking.sam2.predictor import Encoding, Prediction
 
 
-def looks(encoding: Encoding, prediction: Prediction) -> np.ndarray:
-    """Return what N masks look like: Nx2xD float32, unit vectors of the object pointer and of the image features.
+def embed(encoding: Encoding, prediction: Prediction) -> np.ndarray:
+    """Return embeddings of N masks: Nx2xD float32, unit vectors of the object pointer and of the image features.
 
     The features are those over the mask against those of the whole image: what all images share tells no two
     objects apart.
@@ -29,14 +29,14 @@ def looks(encoding: Encoding, prediction: Prediction) -> np.ndarray:
 
 
 class Gallery:
-    """Remembers how objects look, those in view and a bounded number of lost ones.
+    """Embeddings of objects: those in view, and a bounded number of lost ones.
 
-    How alike two looks of one object are, and those of two objects, depends on the weights and on the scene; both are
-    seen in every frame, since objects in view at the same time are different ones. What is recovered must be nearer to
-    the former than to the latter.
+    How similar two embeddings of one object are, and those of two objects, depends on the weights and on the scene;
+    every frame shows both, since objects in view at the same time are different ones. A recovered object must be nearer
+    to the former than to the latter.
 
     :param max_lost: lost objects that are remembered; the one lost longest ago goes first.
-    :param min_similarity: smallest likeness (mean cosine) at which a mask is a lost object, whatever the scene.
+    :param min_similarity: smallest similarity (mean cosine) at which a mask is a lost object, whatever the scene.
     """
 
     def __init__(self, max_lost: int, min_similarity: float) -> None:
@@ -44,7 +44,7 @@ class Gallery:
         self._min_similarity = min_similarity
         self._views: dict[int, np.ndarray] = {}  # Vx2xD by id
         self._lost: dict[int, None] = {}  # in the order they were lost
-        self._same: float | None = None  # running mean likeness of two looks of one object
+        self._same: float | None = None  # running mean similarity of two embeddings of one object
         self._different: float | None = None  # and of two objects
 
     @property
@@ -54,19 +54,19 @@ class Gallery:
 
     @property
     def threshold(self) -> float:
-        """The likeness from which a new mask is taken for a lost object."""
+        """The similarity from which a new mask is taken for a lost object."""
         if self._same is None or self._different is None:
             return self._min_similarity
         return max(self._min_similarity, (self._same + self._different) / 2)
 
-    def look(self, ids: Sequence[int], seen: np.ndarray) -> None:
-        """Note how objects in view together look now: Nx2xD from ``looks``."""
-        self._compare(ids, seen)
-        for i, view in zip(ids, seen, strict=True):
+    def add(self, ids: Sequence[int], embeddings: np.ndarray) -> None:
+        """Add embeddings of objects that are in view together: Nx2xD from ``embed``."""
+        self._compare(ids, embeddings)
+        for i, view in zip(ids, embeddings, strict=True):
             views = self._views.get(i)
             if views is None:
                 self._views[i] = view[None]
-            elif _likeness(views, view[None]).max() < const.NOVELTY:
+            elif _similarity(views, view[None]).max() < const.NOVELTY:
                 # The first view came with the object's first mask, the surest one: it always stays.
                 rest = views[1:] if len(views) < const.VIEWS else views[2:]
                 self._views[i] = np.concatenate([views[:1], rest, view[None]])
@@ -82,31 +82,31 @@ class Gallery:
         for i in ids:
             self._lost.pop(i, None)
 
-    def recover(self, seen: np.ndarray) -> list[int]:
+    def recover(self, embeddings: np.ndarray) -> list[int]:
         """Return for each of N new masks the id of the lost object it shows, or 0; those are lost no more.
 
-        :param seen: Nx2xD from ``looks``.
+        :param embeddings: Nx2xD from ``embed``.
         """
-        found = [0] * len(seen)
+        found = [0] * len(embeddings)
         ids = list(self._lost)
-        if not ids or not len(seen):
+        if not ids or not len(embeddings):
             return found
-        likeness = np.stack([_likeness(self._views[i], seen).max(axis=0) for i in ids])
-        for row, column in zip(*linear_sum_assignment(-likeness), strict=True):
-            if likeness[row, column] >= self.threshold:
+        similarity = np.stack([_similarity(self._views[i], embeddings).max(axis=0) for i in ids])
+        for row, column in zip(*linear_sum_assignment(-similarity), strict=True):
+            if similarity[row, column] >= self.threshold:
                 found[column] = ids[row]
                 del self._lost[ids[row]]
         return found
 
-    def _compare(self, ids: Sequence[int], seen: np.ndarray) -> None:
+    def _compare(self, ids: Sequence[int], embeddings: np.ndarray) -> None:
         known = [row for row, i in enumerate(ids) if i in self._views]
         if not known:
             return
-        likeness = np.stack([_likeness(self._views[ids[row]], seen).max(axis=0) for row in known])
-        own = np.zeros(likeness.shape, bool)
+        similarity = np.stack([_similarity(self._views[ids[row]], embeddings).max(axis=0) for row in known])
+        own = np.zeros(similarity.shape, bool)
         own[np.arange(len(known)), known] = True
-        self._same = _mean(self._same, likeness[own])
-        self._different = _mean(self._different, likeness[~own])
+        self._same = _mean(self._same, similarity[own])
+        self._different = _mean(self._different, similarity[~own])
 
     def clear(self) -> None:
         """Forget everything."""
@@ -115,13 +115,13 @@ class Gallery:
         self._same = self._different = None
 
     def state_bytes(self) -> int:
-        """Return the bytes that the remembered looks hold."""
+        """Return the bytes that the embeddings hold."""
         return sum(v.nbytes for v in self._views.values())
 
 
-def _likeness(views: np.ndarray, seen: np.ndarray) -> np.ndarray:
+def _similarity(views: np.ndarray, embeddings: np.ndarray) -> np.ndarray:
     """Return VxN mean cosines of pointers and of features."""
-    return np.asarray(np.einsum("vkd,nkd->vn", views, seen) / views.shape[1])
+    return np.asarray(np.einsum("vkd,nkd->vn", views, embeddings) / views.shape[1])
 
 
 def _mean(before: float | None, values: np.ndarray) -> float | None:

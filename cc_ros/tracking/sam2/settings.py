@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from cc_ros.settings import knob
+from cc_ros.tracking.base import BackendSettings
+from cc_ros.tracking.sam2 import constants as const
 
 
 @dataclass(frozen=True)
-class Sam2Settings:
+class Sam2Settings(BackendSettings):
     """Settings of the SAM 2 backend."""
+
+    title = "SAM 2"
+    for_files = MappingProxyType({"discover": "inline"})  # the same file always gives the same result
 
     model: str = knob("tiny", "size of SAM 2.1", choices=("tiny", "small", "base_plus", "large"))
     weights: str = knob(
@@ -55,9 +61,14 @@ class Sam2Settings:
     min_area: float = knob(0.002, "smallest new object, share of the image", ge=0.0, le=1.0)
     max_area: float = knob(0.3, "largest new object, share of the image; larger regions are background", ge=0.0, le=1.0)
     patience: int = knob(
-        60, "frames out of sight after which an object is no longer stepped but looked for", ge=1, le=100000
+        60, "frames out of sight after which an object is no longer stepped but searched for", ge=1, le=100000
     )
     max_lost: int = knob(200, "lost objects that are remembered", ge=0, le=10000)
     min_similarity: float = knob(
-        0.5, "smallest likeness (cosine) at which a new mask can be a lost object", ge=-1.0, le=1.0
+        0.5, "smallest similarity (cosine) at which a new mask can be a lost object", ge=-1.0, le=1.0
     )
+
+    @property
+    def view_width(self) -> int:
+        """Width in pixels of the images that the backend works on."""
+        return self.image_size or const.SIZE_ON_GPU

@@ -1,4 +1,4 @@
-"""Two queues of work on one GPU: what a frame needs goes before the search for objects."""
+"""CUDA streams: work on frames goes before the search for objects."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ``sam2`` backend: SAM 2.1 on every frame, objects found, lost and found again without clicks."""
+"""The ``sam2`` backend: SAM 2.1 on every frame; objects are discovered, lost and re-identified without clicks."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from cc_ros.tracking.sam2.background import IdleWorker
 from cc_ros.tracking.sam2.discovery import Discovery
 from cc_ros.tracking.sam2.memory import Moment
 from cc_ros.tracking.sam2.predictor import Encoding, Prediction, StreamingPredictor
-from cc_ros.tracking.sam2.reid import Gallery, looks
+from cc_ros.tracking.sam2.reid import Gallery, embed
 from cc_ros.tracking.sam2.settings import Sam2Settings
 from cc_ros.tracking.sam2.streams import Streams
 from cc_ros.tracking.track_log import TrackLog
@@ -38,13 +38,13 @@ class Newcomers:
     """What a search found, ready to be tracked: N masks, the best first.
 
     :param index: of the frame that was searched.
-    :param looks: Nx2xD, what they look like.
+    :param embeddings: Nx2xD, from ``embed``.
     :param moments: what tracking remembers of them.
     """
 
     index: int
     prediction: Prediction
-    looks: np.ndarray
+    embeddings: np.ndarray
     moments: list[Moment]
 
 
@@ -168,7 +168,7 @@ class Sam2Tracker(Tracker):
             masks = torch.from_numpy(labels == np.array(some)[:, None, None])
             prediction = self._predictor.from_masks(encoding, masks)
             self._predictor.add(some, encoding.index, self._predictor.remember(encoding, prediction))
-            self._gallery.look(some, looks(encoding, prediction))
+            self._gallery.add(some, embed(encoding, prediction))
         self._pool.keep(ids)
         self._turn = {i: turn for turn, i in enumerate(ids)}
         self._max_objects = max(self._max_objects, len(ids))
@@ -205,7 +205,7 @@ class Sam2Tracker(Tracker):
         prediction = self._predictor.from_masks(encoding, masks)
         yield
         moments = self._predictor.remember(encoding, prediction)
-        found = Newcomers(encoding.index, prediction, looks(encoding, prediction), moments)
+        found = Newcomers(encoding.index, prediction, embed(encoding, prediction), moments)
         self._streams.hand_over([*prediction.tensors(), *(t for m in moments for t in m.tensors())])
         return found
 
@@ -213,7 +213,7 @@ class Sam2Tracker(Tracker):
         """Start tracking what was found, under their old ids where these are lost objects."""
         if found is None:
             return None
-        ids = self._gallery.recover(found.looks[: self._room()])
+        ids = self._gallery.recover(found.embeddings[: self._room()])
         self._recovered += sum(i > 0 for i in ids)
         rows = [row for row, old in enumerate(ids) if old or not self._only_seeded]
         if not rows:
@@ -224,18 +224,18 @@ class Sam2Tracker(Tracker):
                 self._turn[ids[row]] = self._pool.given
         ids = [ids[row] for row in rows]
         self._predictor.add(ids, found.index, [found.moments[row] for row in rows])
-        self._gallery.look(ids, found.looks[rows])
+        self._gallery.add(ids, found.embeddings[rows])
         return ids, found.prediction[rows]
 
     def _note(self, encoding: Encoding, ids: Sequence[int], prediction: Prediction, in_view: set[int]) -> None:
-        """Count who is out of view, look at the others now and then, and stop stepping the lost and the doubles."""
+        """Count the frames out of view, embed the others now and then, and stop stepping the lost and the doubles."""
         self._absent = {i: 0 if i in in_view else self._absent.get(i, 0) + 1 for i in self._predictor.ids}
         gone = {i for i, frames in self._absent.items() if frames > self._settings.patience}
         if self._index % const.EMBED_EVERY == 0:
             iou = prediction.iou.tolist()
             rows = [row for row, i in enumerate(ids) if i in in_view and iou[row] >= self._settings.min_iou]
             if rows:
-                self._gallery.look([ids[row] for row in rows], looks(encoding, prediction[rows]))
+                self._gallery.add([ids[row] for row in rows], embed(encoding, prediction[rows]))
             gone |= doubles(ids, prediction, self._turn)
         self._predictor.remove([i for i in self._predictor.ids if i in gone])
         self._gallery.find(in_view - gone)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from support.sam2_scene import HEIGHT, WIDTH, disc, disc_mask, frames, give, random_model, torch, write_jpegs
 
-from cc_ros.tracking.sam2.model import CONFIGS, build_model
+from cc_ros.tracking.sam2.loading import CONFIGS, build_model
 from cc_ros.tracking.sam2.predictor import StreamingPredictor, scale
 from cc_ros.tracking.sam2.weights import RELEASES
 

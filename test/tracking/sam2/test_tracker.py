@@ -19,7 +19,7 @@ from cc_ros.tracking.objects.network import ObjectNetwork
 from cc_ros.tracking.sam2.background import IdleWorker
 from cc_ros.tracking.sam2.discovery import Discovery, region_prompts, select_wholes, worth_tracking
 from cc_ros.tracking.sam2.predictor import Prediction, StreamingPredictor
-from cc_ros.tracking.sam2.reid import Gallery, looks
+from cc_ros.tracking.sam2.reid import Gallery, embed
 from cc_ros.tracking.sam2.settings import Sam2Settings
 from cc_ros.tracking.sam2.tracker import Sam2Tracker, finish, paint
 
@@ -244,7 +244,7 @@ def test_a_lost_object_comes_back_with_its_old_id(predictor, seeded):
     gone = run(tracker, 7, start=1)[-1]
     assert not gone.labels.any()
     assert [(t.id, t.status) for t in gone.tracks] == [(before, TrackStatus.LOST)]
-    assert not predictor.ids  # no longer stepped: only its looks are kept
+    assert not predictor.ids  # no longer stepped: only its embeddings are kept
     believe(predictor.model, present=True)
     back = [t for r in run(tracker, 4, start=30 * 150) for t in r.tracks if t.status is not TrackStatus.LOST]
     assert back and back[0].status is TrackStatus.RECOVERED
@@ -343,12 +343,12 @@ def test_looks_tell_objects_apart_in_other_frames():
 
     def seen(t: int) -> np.ndarray:
         encoding = predictor.encode(images[t], t)
-        return looks(
+        return embed(
             encoding, predictor.from_masks(encoding, torch.from_numpy(np.stack([disc_mask(i, t) for i in range(3)])))
         )
 
     gallery = Gallery(max_lost=10, min_similarity=0.0)
-    gallery.look([4, 5, 6], seen(0))
+    gallery.add([4, 5, 6], seen(0))
     gallery.lose([4, 5, 6])
     assert gallery.recover(seen(11)[[2, 0, 1]]) == [6, 4, 5]
     assert gallery.lost == ()
@@ -364,7 +364,7 @@ def test_a_new_object_is_not_taken_for_a_lost_one_because_all_look_alike():
     things = common + 0.4 * generator.normal(size=(5, 2, 64))  # cosines of about 0.85 between any two
     gallery = Gallery(max_lost=10, min_similarity=0.5)
     for _ in range(10):
-        gallery.look([1, 2, 3, 4], unit(things[:4] + 0.05 * generator.normal(size=(4, 2, 64))))
+        gallery.add([1, 2, 3, 4], unit(things[:4] + 0.05 * generator.normal(size=(4, 2, 64))))
     gallery.lose([2, 4])
     assert 0.86 < gallery.threshold < 0.98
     assert gallery.recover(unit(things[[4, 3]])) == [0, 4]
@@ -379,15 +379,15 @@ def test_a_lost_object_is_known_again_after_minutes_of_others():
     things = generator.normal(size=(30, 2, 64))
     gallery = Gallery(max_lost=10, min_similarity=0.5)
 
-    def look(ids: range) -> None:
-        gallery.look(ids, unit(things[list(ids)] + 0.2 * generator.normal(size=(len(ids), 2, 64))))
+    def add(ids: range) -> None:
+        gallery.add(ids, unit(things[list(ids)] + 0.2 * generator.normal(size=(len(ids), 2, 64))))
 
     for _ in range(20):
-        look(range(5))
+        add(range(5))
     gallery.lose([3])
-    for t in range(1200):  # 200 s at 30 frames a second, a look every five
+    for t in range(1200):  # 200 s at 30 frames a second, an embedding every five
         visible = range(5 + t // 60, 10 + t // 60)
-        look(visible)
+        add(visible)
         gallery.find(visible)
         gallery.lose([4 + t // 60] if t % 60 == 0 and t < 480 else [])
     assert gallery.recover(unit(things[[3]] + 0.2 * generator.normal(size=(1, 2, 64)))) == [3]
@@ -399,7 +399,7 @@ def test_the_memory_for_lost_objects_is_bounded():
     for i in range(1, 200):
         views = generator.normal(size=(10, 1, 2, 16)).astype(np.float32)
         for view in views / np.linalg.norm(views, axis=-1, keepdims=True):
-            gallery.look([i], view)
+            gallery.add([i], view)
         gallery.lose([i])
     assert gallery.lost == tuple(range(195, 200))
     assert gallery.state_bytes() <= 5 * 4 * 2 * 16 * 4
@@ -452,7 +452,7 @@ def test_auto_runs_sam2_in_the_background(tmp_path):
     settings = replace(
         LOOSE, weights=str(tmp_path / "tiny.pt"), image_size=64, device="cpu", precision="bf16", threads=1
     )
-    tracker = make_tracker("auto", sam2=settings)
+    tracker = make_tracker("auto", settings)
     try:
         deadline = time.monotonic() + 60
         stamp = 0.0
