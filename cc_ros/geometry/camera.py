@@ -1,4 +1,4 @@
-"""The pinhole camera: from a pixel to a bearing, from a pixel and its depth to a point."""
+"""Pinhole camera: pixels to bearings, pixels with depth to points."""
 
 from __future__ import annotations
 

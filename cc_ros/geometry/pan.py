@@ -1,4 +1,4 @@
-"""A panning camera without odometry: the turn between pictures from the marks they share.
+"""Estimate the turn of a panning camera without odometry, from the marks that pictures share.
 
 Two pictures taken from one place show the same objects under the same angles to each other; once the camera has moved,
 near and far objects shift differently. So a turn is only accepted where two or more shared marks agree on it.

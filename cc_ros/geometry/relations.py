@@ -1,4 +1,4 @@
-"""Which of two marks is further left, how far apart, how far away: measured, or unknown for a reason.
+"""Relations of marks: left or right, distances, directions; each measured, or unknown for a reason.
 
 Left and right are those of somebody who stands at the camera's newest place, or at a mark and faces another.
 """

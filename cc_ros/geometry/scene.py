@@ -1,4 +1,4 @@
-"""Where the marks are: bearings, points and where each was seen, from a set of marked keyframes.
+"""The map of the marks: bearings, points and sightings, from a set of marked keyframes.
 
 Nothing is guessed. A mark has a point only where depth with a pose, or enough parallax between poses, gives one; a
 bearing in the world only where poses are known; else it has just its places in the pictures.

@@ -1,4 +1,4 @@
-"""One point from several rays: least squares, with an honest spread."""
+"""Triangulate a point from several rays by least squares, with its standard deviation."""
 
 from __future__ import annotations
 

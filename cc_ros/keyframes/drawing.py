@@ -1,4 +1,4 @@
-"""Drawing numbered marks on keyframes (paper section 3, step 4, and its ablations of size, outline and mask)."""
+"""Draw numbered marks (paper section 3, step 4, and its ablations of size, outline and mask), masks and blurs."""
 
 from __future__ import annotations
 
@@ -45,6 +45,9 @@ def colour(name: str, instance: int = 0) -> tuple[int, int, int]:
     raise SettingsError(f"{name!r} is no colour; use #rrggbb, {BY_ID} or one of {', '.join(NAMED_COLOURS)}")
 
 
+_PALETTE = np.array([colour(BY_ID, i) for i in range(256)], np.uint8)
+
+
 @dataclass(frozen=True)
 class MarkSettings:
     """How a mark looks; the paper compares diameters of 40, 60 and 80 px, outlines (help) and filled masks (hurt)."""
@@ -73,7 +76,7 @@ def draw_marks(
     leads from the disc to the object's centre.
 
     :param image: HxWx3 uint8 BGR, changed in place.
-    :param marks: where; see :func:`cc_ros.keyframes.centre.mask_centre`.
+    :param marks: where; see :func:`cc_ros.keyframes.placement.mask_centre`.
     :param labels: HxW uint16, for outlines and overlays; None for marks given by hand.
     :param numbers: what to write for an id; the id itself where missing.
     """
@@ -143,6 +146,19 @@ def blur_objects(image: np.ndarray, labels: np.ndarray, ids: Sequence[int]) -> N
     blocks = cv2.resize(part, (max(1, w * 8 // width), max(1, h * 8 // height)), interpolation=cv2.INTER_AREA)
     coarse = cv2.resize(blocks, (w, h), interpolation=cv2.INTER_LINEAR)
     np.copyto(part, coarse, where=grown[y : y + h, x : x + w, None].astype(bool))
+
+
+def draw_labels(image: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Return a copy of ``image`` with every instance tinted in the colour of its id.
+
+    :param image: HxWx3 uint8 BGR.
+    :param labels: HxW uint16, 0 = none.
+    """
+    low = (labels & 255).astype(np.uint8)
+    tint = cv2.merge([cv2.LUT(low, np.ascontiguousarray(_PALETTE[:, channel])) for channel in range(3)])
+    blend = cv2.addWeighted(image, 0.5, tint, 0.5, 0)
+    cv2.copyTo(image, (labels == 0).astype(np.uint8), blend)
+    return blend
 
 
 def _draw_mask(image: np.ndarray, labels: np.ndarray, instance: int, settings: MarkSettings, thickness: int) -> None:

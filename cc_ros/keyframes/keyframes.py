@@ -16,9 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from cc_ros.errors import ImageError, SettingsError
-from cc_ros.keyframes.centre import mask_centre
 from cc_ros.keyframes.drawing import MarkSettings, blur_objects, draw_marks
-from cc_ros.keyframes.placement import mark_place
+from cc_ros.keyframes.placement import mark_place, mask_centre
 from cc_ros.keyframes.prominence import filled, top_k
 from cc_ros.keyframes.store import KeptFrame, KeyframeStore, encode_jpeg
 from cc_ros.keyframes.types import Mark, MarkedKeyframe

@@ -1,4 +1,4 @@
-"""Which objects get a mark: the K most prominent ones of the kept frames (paper section 3, step 3)."""
+"""Select the K most prominent objects of the kept frames (paper section 3, step 3)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A few frames spread over an endless stream, in constant memory (paper section 3, step 2)."""
+"""Keep candidates spread evenly over an endless stream, in constant memory (paper section 3, step 2)."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from std_msgs.msg import Header
 
 from cc_ros.errors import BackendError, CCError
 from cc_ros.frame import Frame
-from cc_ros.keyframes.overlay import draw_labels
+from cc_ros.keyframes.drawing import draw_labels
 from cc_ros.msg import TrackedMasks, Tracks
 from cc_ros.nodes.base_node import STEADY, StepNode
 from cc_ros.nodes.camera import SENSOR_QOS, CameraContext, CameraSettings, ImageInput, ImageMessage

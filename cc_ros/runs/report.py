@@ -1,4 +1,4 @@
-"""One self-contained page about a run, to look at: pictures, marks, tracks, answers, timings, settings."""
+"""Write the report of a run: one self-contained page with pictures, marks, tracks, answers, times and settings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When each track was visible, in bounded memory, however long the stream."""
+"""Record when each track was visible, in bounded memory."""
 
 from __future__ import annotations
 

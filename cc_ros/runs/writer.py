@@ -1,4 +1,4 @@
-"""The files of a run: label maps, marked keyframes, marks.json and timing.json."""
+"""Write the files of a run: label maps, marked keyframes, marks.json and timing.json."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading videos, image folders and bags; writing the files of a run."""
+"""Read frames from videos, image folders, bags and cameras."""
 
 from cc_ros.sources.base import Source, SourceSettings
 from cc_ros.sources.open import open_source

@@ -1,4 +1,4 @@
-"""What every source of frames promises: frames in order, one at a time, and an account of what was left out."""
+"""The interface of sources: frames in order, one at a time, and an account of what was left out."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 DEFAULT_FPS = 30.0  # for images that carry no time at all
+NONE = "none"  # as the name of a topic: do without
 
 
 @dataclass(frozen=True)

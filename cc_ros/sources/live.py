@@ -1,4 +1,4 @@
-"""Cameras and network streams by OpenCV: always the newest frame, at the pace of whoever takes them."""
+"""Cameras and network streams by OpenCV: always the newest frame."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from cc_ros.sources.video import VideoSource
 
 OPEN_TIMEOUT = 10.0  # seconds for a stream to open, and for its next frame to come
 _CLOSING = 2.0  # seconds that closing waits for a frame under way
-_POLL = 0.1  # seconds between two looks at whether to stop
+_POLL = 0.1  # seconds between two checks whether to stop
 
 
 def open_stream(address: str, fps: float = 0.0) -> Source:

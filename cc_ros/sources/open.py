@@ -1,4 +1,4 @@
-"""Open whatever holds the frames: a video, a folder of images, a bag, a camera or a stream."""
+"""Open a source of frames: a video, a folder of images, a bag, a camera or a stream."""
 
 from __future__ import annotations
 

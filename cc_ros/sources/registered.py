@@ -1,4 +1,4 @@
-"""When depth and calibration belong to a picture: the one rule for nodes and recordings."""
+"""Match depth and calibration with an image by frame and shape: one rule for nodes and recordings."""
 
 from __future__ import annotations
 

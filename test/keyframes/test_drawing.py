@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 
 from cc_ros.errors import ImageError, SettingsError
 from cc_ros.keyframes import ArrayPicture, Candidate, KeyframeRequest, Keyframes, KeyframeSettings, Mark, MarkSettings
-from cc_ros.keyframes.drawing import blur_objects, colour, draw_marks, place_discs
-from cc_ros.keyframes.overlay import draw_labels
+from cc_ros.keyframes.drawing import blur_objects, colour, draw_labels, draw_marks, place_discs
 
 RED, WHITE = (0, 0, 255), (255, 255, 255)
 

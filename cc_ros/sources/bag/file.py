@@ -1,4 +1,4 @@
-"""rosbag2 recordings as raw messages: the one place that knows how the rosbags library fails."""
+"""Read rosbag2 recordings as raw messages; the one place that handles the errors of the rosbags library."""
 
 from __future__ import annotations
 

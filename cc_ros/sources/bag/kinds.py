@@ -1,4 +1,4 @@
-"""What a file that may be a recording is, told by its name and first bytes; without the rosbags library."""
+"""Recognise recordings by name and first bytes, without the rosbags library."""
 
 from __future__ import annotations
 

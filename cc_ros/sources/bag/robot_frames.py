@@ -1,4 +1,4 @@
-"""Coordinate frames of a robot, from /tf_static and /tf: where the camera sits on its base."""
+"""The tree of transforms of a robot (/tf_static, /tf): the pose of the camera on its base."""
 
 from __future__ import annotations
 

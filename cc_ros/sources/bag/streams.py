@@ -1,4 +1,4 @@
-"""What a bag's topics hold, told by their first messages rather than by their names."""
+"""Describe the topics of a bag by their first messages rather than by their names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which of a bag's topics are the camera's image, calibration and depth, and the robot's odometry."""
+"""Choose the topics of a bag: the camera's image, calibration and depth, and the robot's odometry."""
 
 from __future__ import annotations
 
@@ -11,10 +11,8 @@ import numpy as np
 from cc_ros.errors import SourceError
 from cc_ros.sources.bag.robot_frames import RobotFrames
 from cc_ros.sources.bag.streams import CAMERA_INFO, COMPRESSED, IMAGE, ODOMETRY, Stream
-from cc_ros.sources.base import SourceSettings
+from cc_ros.sources.base import NONE, SourceSettings
 from cc_ros.sources.registered import same_frame, same_view
-
-NONE = "none"
 
 _ALIGNED = ("aligned", "registered", "_to_rgb", "_to_color")  # decides only where frames and calibrations do not
 _VIDEO = ("ffmpeg_image_transport_msgs/msg/FFMPEGPacket", "foxglove_msgs/msg/CompressedVideo")

@@ -1,4 +1,4 @@
-"""Which pictures of a folder are the frames: by what their names have in common, and what is in them."""
+"""Sort the pictures of a folder into frames, depth, masks and others, by their names and headers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Folders of images, with depth and poses where they lie beside."""
+"""Folders of images, with depth, poses and calibration that lie beside them."""
 
 from __future__ import annotations
 
@@ -13,12 +13,10 @@ import numpy as np
 from cc_ros.encodings import decode_compressed
 from cc_ros.errors import ImageError, SourceError
 from cc_ros.frame import Frame
-from cc_ros.sources.base import DEFAULT_FPS, Source, SourceSettings
+from cc_ros.sources.base import DEFAULT_FPS, NONE, Source, SourceSettings
 from cc_ros.sources.folder.groups import IMAGE_SUFFIXES, describe, key_of, pictures_in, sort_out
 from cc_ros.sources.folder.poses import FolderPoses, find_intrinsics, find_poses
 from cc_ros.sources.registered import NotRegisteredError, fit_depth
-
-NONE = "none"
 
 _COLOUR_FOLDERS = ("color", "colour", "rgb", "image", "images", "frames", "left", "data")
 _DEPTH_FOLDERS = ("depth", "depths")
@@ -65,6 +63,7 @@ class FolderSource(Source):
         self._own_stamps = times is not None and not settings.fps > 0
         for reason, dropped in roles.left_out.items():
             self.leave_out(reason, dropped[0].name, len(dropped))
+        self._all_depths: list[Path] = []
         self._depths: dict[Path, Path] = {}
         self._poses: FolderPoses | None = None
         self._intrinsics: np.ndarray | None = None
@@ -139,7 +138,7 @@ class FolderSource(Source):
                 f"depth: {describe(used)}, {self._depth_scale:g} units a metre, taken to be registered to the images "
                 "(7-Scenes' own is not: distances are off near edges)"
             )
-        elif hasattr(self, "_all_depths"):
+        elif self._all_depths:
             self.note(f"depth: none of {describe(self._all_depths)} has the number or time of an image")
         if self._poses:
             turned = f"; its axis {self._poses.up} is taken for up" if self._poses.up not in ("", "z") else ""

@@ -16,7 +16,7 @@ Colour = tuple[float, float, float]  # linear RGB, 0..1
 
 @dataclass(frozen=True)
 class Material:
-    """How a surface looks; ``kind`` names a pattern of ``room_light.albedo``.
+    """How a surface looks; ``kind`` names a pattern of ``light.albedo``.
 
     :param scale: metres, the size of the pattern.
     :param strength: 0..1, its contrast.

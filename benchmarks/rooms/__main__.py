@@ -1,7 +1,6 @@
-#!/usr/bin/env python3
 """Render furnished rooms with exact instance ids, to fit and to judge trackers on.
 
-usage: render_rooms.py OUT_DIR --rooms 201 202 .. --paths pan revisit walk views [--wild] [--prefix room]
+usage: python -m benchmarks.rooms OUT_DIR --rooms 201 202 .. --paths pan revisit walk views [--wild] [--prefix room]
 
 Needs ``pip install vtk numba`` (vtk 9.2 or newer; draws off screen through EGL and Mesa). Writes OUT_DIR/roomN_PATH:
 rgb.mp4     640x480 frames
@@ -23,8 +22,9 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from room_layout import FIRST_OBJECT, Furnisher, Room, room_lights
-from room_light import Camera, Lights, Rasteriser, looking, shade
+
+from benchmarks.rooms.layout import FIRST_OBJECT, Furnisher, Room, room_lights
+from benchmarks.rooms.light import Camera, Lights, Rasteriser, looking, shade
 
 WIDTH, HEIGHT, FOCAL = 640, 480, 320 / np.tan(np.radians(31))
 FINE = 2  # pictures are drawn this many times larger and shrunk

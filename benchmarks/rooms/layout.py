@@ -6,9 +6,10 @@ import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
-import room_shapes as shapes
-from room_light import Lights, Rasteriser, Scene, frame_of, lights
-from room_shapes import Colour, Material, Thing, box
+
+from benchmarks.rooms import shapes
+from benchmarks.rooms.light import Lights, Rasteriser, Scene, frame_of, lights
+from benchmarks.rooms.shapes import Colour, Material, Thing, box
 
 FIRST_OBJECT = 11  # instance id; 1-6 are floor, ceiling and walls, 7 is the rug
 PAINTS = {

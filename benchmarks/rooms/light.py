@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import numba
 import numpy as np
 import vtk
-from room_shapes import Material, Mesh, rotation
 from vtk.util.numpy_support import numpy_to_vtk, numpy_to_vtkIdTypeArray, vtk_to_numpy
+
+from benchmarks.rooms.shapes import Material, Mesh, rotation
 
 NEAR, FAR = 0.05, 30.0
 

@@ -1,0 +1,1 @@
+"""Furnished rooms drawn with exact instance ids, depth and poses: ``python -m benchmarks.rooms``."""
