@@ -119,7 +119,7 @@ def test_columns_without_pixels_leave_the_row_to_decide():
     assert mask_centre(mask) == (2, 1)
 
 
-def test_an_empty_mask_is_refused():
+def test_an_empty_mask_has_no_centre():
     with pytest.raises(ValueError, match="empty"):
         mask_centre(np.zeros((4, 4), bool))
 
