@@ -227,7 +227,7 @@ class BagSource(Source):
         self._matched_topics.add(self._topics.depth)
         of, to = nearest.content.header.frame_id, image.content.header.frame_id
         try:
-            return fit_depth(_decode_depth(nearest), width, height, of, to, same=self._frames.same(of, to))
+            return fit_depth(_decode(nearest, depth=True), width, height, of, to, same=self._frames.same(of, to))
         except NotRegisteredError as error:
             self.leave_out(error.kind, error)
         except ImageError as error:
@@ -278,15 +278,9 @@ def _overdue(waiting: deque[_Message], now: float) -> bool:
     return now - waiting[0].arrival > LOOK_AHEAD or len(waiting) > MAX_WAITING
 
 
-def _decode(message: _Message) -> np.ndarray:
+def _decode(message: _Message, depth: bool = False) -> np.ndarray:
     m = message.content
     if message.compressed:
-        return decode_compressed(m.format, m.data)
-    return decode_image(m.encoding, m.width, m.height, m.step, bool(m.is_bigendian), m.data)
-
-
-def _decode_depth(message: _Message) -> np.ndarray:
-    m = message.content
-    if message.compressed:
-        return decode_compressed_depth(m.format, m.data)
-    return decode_depth(m.encoding, m.width, m.height, m.step, bool(m.is_bigendian), m.data)
+        return (decode_compressed_depth if depth else decode_compressed)(m.format, m.data)
+    decode = decode_depth if depth else decode_image
+    return decode(m.encoding, m.width, m.height, m.step, bool(m.is_bigendian), m.data)

@@ -178,9 +178,9 @@ class Sam2Tracker(Tracker):
     def _due(self) -> bool:
         wanted = self._settings.discover != "off" and (not self._only_seeded or self._gallery.lost)
         rested = self._index - self._searched >= self._settings.discover_every
-        return bool(wanted and self._room() > 0 and rested and not self._worker.busy)
+        return bool(wanted and self._free_slots() > 0 and rested and not self._worker.busy)
 
-    def _room(self) -> int:
+    def _free_slots(self) -> int:
         return min(self._max_objects - len(self._predictor.ids), self._pool.left)
 
     def _search(self, encoding: Encoding, image: np.ndarray, labels: np.ndarray) -> Joined | None:
@@ -213,7 +213,7 @@ class Sam2Tracker(Tracker):
         """Start tracking what was found, under their old ids where these are lost objects."""
         if found is None:
             return None
-        ids = self._gallery.recover(found.embeddings[: self._room()])
+        ids = self._gallery.recover(found.embeddings[: self._free_slots()])
         self._recovered += sum(i > 0 for i in ids)
         rows = [row for row, old in enumerate(ids) if old or not self._only_seeded]
         if not rows:

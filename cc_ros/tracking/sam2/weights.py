@@ -21,18 +21,27 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """One official checkpoint: repository and file on the Hugging Face hub, its SHA-256 and size in megabytes."""
+    """One official checkpoint on the Hugging Face hub.
 
-    repository: str
-    file: str
-    sha256: str
+    :param size: of SAM 2.1: tiny, small, base_plus or large.
+    :param megabytes: of the file.
+    :param sha256: of the file.
+    """
+
+    size: str
     megabytes: int
+    sha256: str
+
+    @property
+    def file(self) -> str:
+        """Name of the file."""
+        return f"sam2.1_hiera_{self.size}.pt"
 
     @property
     def url(self) -> str:
         """Where it is fetched from; the environment's HF_ENDPOINT names another hub."""
         hub = os.environ.get("HF_ENDPOINT") or "https://huggingface.co"
-        return f"{hub.rstrip('/')}/{self.repository}/resolve/main/{self.file}"
+        return f"{hub.rstrip('/')}/facebook/sam2.1-hiera-{self.size.replace('_', '-')}/resolve/main/{self.file}"
 
     @property
     def path(self) -> Path:
@@ -42,30 +51,13 @@ class Release:
 
 
 RELEASES = {
-    "tiny": Release(
-        "facebook/sam2.1-hiera-tiny",
-        "sam2.1_hiera_tiny.pt",
-        "7402e0d864fa82708a20fbd15bc84245c2f26dff0eb43a4b5b93452deb34be69",
-        156,
-    ),
-    "small": Release(
-        "facebook/sam2.1-hiera-small",
-        "sam2.1_hiera_small.pt",
-        "6d1aa6f30de5c92224f8172114de081d104bbd23dd9dc5c58996f0cad5dc4d38",
-        184,
-    ),
-    "base_plus": Release(
-        "facebook/sam2.1-hiera-base-plus",
-        "sam2.1_hiera_base_plus.pt",
-        "a2345aede8715ab1d5d31b4a509fb160c5a4af1970f199d9054ccfb746c004c5",
-        324,
-    ),
-    "large": Release(
-        "facebook/sam2.1-hiera-large",
-        "sam2.1_hiera_large.pt",
-        "2647878d5dfa5098f2f8649825738a9345572bae2d4350a2468587ece47dd318",
-        898,
-    ),
+    size: Release(size, megabytes, sha256)
+    for size, megabytes, sha256 in (
+        ("tiny", 156, "7402e0d864fa82708a20fbd15bc84245c2f26dff0eb43a4b5b93452deb34be69"),
+        ("small", 184, "6d1aa6f30de5c92224f8172114de081d104bbd23dd9dc5c58996f0cad5dc4d38"),
+        ("base_plus", 324, "a2345aede8715ab1d5d31b4a509fb160c5a4af1970f199d9054ccfb746c004c5"),
+        ("large", 898, "2647878d5dfa5098f2f8649825738a9345572bae2d4350a2468587ece47dd318"),
+    )
 }
 
 
