@@ -14,11 +14,12 @@ from cc_ros.tracking.flow.depth import DepthTrust, depth_view
 from cc_ros.tracking.flow.matching import Match, match, paint
 from cc_ros.tracking.flow.memory.places import PlaceMemory
 from cc_ros.tracking.flow.memory.views import ViewMemory
+from cc_ros.tracking.flow.settings import FlowSettings
 from cc_ros.tracking.flow.track_table import TrackTable
 from cc_ros.tracking.label_maps import compact
 from cc_ros.tracking.objects.descriptors import descriptors
 from cc_ros.tracking.objects.network import NetworkOutput, ObjectNetwork
-from cc_ros.tracking.optical_flow import OpticalFlow, warp
+from cc_ros.tracking.optical_flow import DisFlow, warp
 
 _SAMPLE = 8  # every so many pixels are enough to know how the scene moves
 
@@ -28,32 +29,16 @@ class AutomaticTracking:
 
     :param table: the tracks.
     :param network: detects objects.
-    :param views: re-identifies objects by what is around them.
-    :param every: seconds between two detection passes.
-    :param min_area: smallest new object, share of the image.
-    :param judge_time: seconds over which the passes of a track are averaged.
     """
 
-    def __init__(
-        self,
-        table: TrackTable,
-        optical_flow: OpticalFlow,
-        network: ObjectNetwork,
-        views: ViewMemory,
-        *,
-        every: float,
-        min_area: float,
-        judge_time: float,
-    ) -> None:
+    def __init__(self, table: TrackTable, network: ObjectNetwork, settings: FlowSettings = FlowSettings()) -> None:
         self._table = table
-        self._optical_flow = optical_flow
         self._network = network
-        self._views = views
+        self._settings = settings
+        self._optical_flow = DisFlow(settings.preset)
+        self._views = ViewMemory(settings.views, settings.features)
         self._places = PlaceMemory()
         self._trust = DepthTrust()
-        self._every = every
-        self._min_area = min_area
-        self._judge_time = judge_time
         self._keys: np.ndarray | None = None  # HxW int32
         self._grey: np.ndarray | None = None
         self._detected = -math.inf
@@ -80,7 +65,7 @@ class AutomaticTracking:
     def _due(self, stamp: float) -> bool:
         """Whether a detection pass is due: not in two frames in a row, unless frames are rare."""
         passed = stamp - self._detected + 1e-3
-        return not 0 <= passed < self._every * (2 if self._fresh else 1)
+        return not 0 <= passed < self._settings.propose_every * (2 if self._fresh else 1)
 
     def _carried(self, grey: np.ndarray, outside: bool) -> np.ndarray:
         """Return the keys that the last map gives this image; ``outside``: extend it over the border."""
@@ -105,7 +90,7 @@ class AutomaticTracking:
         passed = min(max(stamp - self._detected, 0.0), 1.0)
         fade = math.exp(-const.SCORE_FADE * passed)
         scores = {key: fade * track.score for key, track in self._table.tracks.items()}
-        found = match(output, prior, scores, self._min_area, view)
+        found = match(output, prior, scores, self._settings.min_area, view)
         self._judge(found, output, stamp)
         keys = paint([one for one in found if one.key], prior)
         self._views.remember(keys)
@@ -156,7 +141,7 @@ class AutomaticTracking:
                     gone.detections, one.key, track = track.detections, gone.key, gone
                     missed.discard(gone.key)
             track.score = one.score
-            self._table.judge(track, one.score, one.held, stamp, self._judge_time, at_once=first)
+            self._table.judge(track, one.score, one.held, stamp, self._settings.judge_time, at_once=first)
 
     def _in_view(self, key: int) -> bool:
         """Whether the place where a track was last detected is in view, as far as the motion of the scene tells."""

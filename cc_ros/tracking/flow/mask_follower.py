@@ -62,10 +62,8 @@ class MaskFollower:
         self._drift = np.zeros((count, 2))  # pixels a second that each moves, backwards in time, past the background
         self.visible = np.ones(count)  # share of each object that is not hidden
         self._age = np.inf  # seconds since the exemplars were renewed
-        self._drawn: tuple[Superpixels, float] | None = (
-            superpixels,
-            0.0,
-        )  # drawn last; None: learned from it
+        # What was drawn last, and the seconds since the drawing before; None once it was learned from.
+        self._drawn: tuple[Superpixels, float] | None = (superpixels, 0.0)
 
     @property
     def share(self) -> np.ndarray:
@@ -93,7 +91,7 @@ class MaskFollower:
 
     def _window(self) -> Box:
         shape = self.labels.shape
-        boxes = [box for box in (patch.box(0.05) for patch in self._memory.patches) if box]
+        boxes = [box for box in (patch.box(const.SHAPE_FAINT) for patch in self._memory.patches) if box]
         if not boxes:
             return np.s_[0 : shape[0], 0 : shape[1]]
         sizes = [np.sqrt((rows.stop - rows.start) * (columns.stop - columns.start)) for rows, columns in boxes]

@@ -12,10 +12,11 @@ from cc_ros.tracking.flow import constants as const
 from cc_ros.tracking.flow.mask_follower import MaskFollower
 from cc_ros.tracking.flow.memory.search import ObjectSearch
 from cc_ros.tracking.flow.memory.views import ViewMemory
+from cc_ros.tracking.flow.settings import FlowSettings
 from cc_ros.tracking.flow.superpixels import Superpixels
 from cc_ros.tracking.flow.track_table import TrackTable
 from cc_ros.tracking.objects.network import ObjectNetwork
-from cc_ros.tracking.optical_flow import OpticalFlow, sources
+from cc_ros.tracking.optical_flow import DisFlow, sources
 
 
 class PromptedTracking:
@@ -23,27 +24,16 @@ class PromptedTracking:
 
     :param table: the tracks.
     :param network: detects objects, which support the masks.
-    :param views: re-identifies objects that were out of view.
     :param ids: HxW uint16, the objects in the first image, of any size.
-    :param every: seconds between two frames in which the masks are drawn anew; in between, the flow carries them.
     """
 
-    def __init__(
-        self,
-        table: TrackTable,
-        optical_flow: OpticalFlow,
-        network: ObjectNetwork,
-        views: ViewMemory,
-        ids: np.ndarray,
-        *,
-        every: float,
-    ) -> None:
+    def __init__(self, table: TrackTable, network: ObjectNetwork, settings: FlowSettings, ids: np.ndarray) -> None:
         self._table = table
         self._network = network
-        self._optical_flow = optical_flow
-        self._views = views
+        self._every = settings.redraw_every
+        self._optical_flow = DisFlow(settings.mask_preset)
+        self._views = ViewMemory(settings.views, settings.features)
         self._given: np.ndarray | None = ids
-        self._every = every
         self._grey: np.ndarray = np.zeros((0, 0), np.uint8)  # the last image
         self._flow: np.ndarray | None = None  # from it to the one that was drawn last; None: it was that one
         self._rows: np.ndarray = np.zeros((0, 0), np.int32)  # its regions

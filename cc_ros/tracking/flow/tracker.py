@@ -11,12 +11,10 @@ import numpy as np
 from cc_ros.frame import Frame
 from cc_ros.tracking.base import Tracked, Tracker, check_image
 from cc_ros.tracking.flow.automatic import AutomaticTracking
-from cc_ros.tracking.flow.memory.views import ViewMemory
 from cc_ros.tracking.flow.prompted import PromptedTracking
 from cc_ros.tracking.flow.settings import FlowSettings
 from cc_ros.tracking.flow.track_table import TrackTable
 from cc_ros.tracking.objects.network import ObjectNetwork
-from cc_ros.tracking.optical_flow import DisFlow
 
 
 class FlowTracker(Tracker):
@@ -34,18 +32,9 @@ class FlowTracker(Tracker):
 
     def reset(self) -> None:
         """Start a new episode: forget every object; ids begin at 1 again."""
-        s = self._settings
         self._prompted: PromptedTracking | None = None
-        self._table = TrackTable(s.max_lost)
-        self._automatic = AutomaticTracking(
-            self._table,
-            DisFlow(s.preset),
-            self._network,
-            ViewMemory(s.views, s.features),
-            every=s.propose_every,
-            min_area=s.min_area,
-            judge_time=s.judge_time,
-        )
+        self._table = TrackTable(self._settings.max_lost)
+        self._automatic = AutomaticTracking(self._table, self._network, self._settings)
         self._publish_health()
 
     def prepare(self) -> None:
@@ -56,15 +45,7 @@ class FlowTracker(Tracker):
     def seed(self, labels: np.ndarray) -> None:
         """Start a new episode whose first frame has these objects (HxW uint16); find no others."""
         self.reset()
-        s = self._settings
-        self._prompted = PromptedTracking(
-            self._table,
-            DisFlow(s.mask_preset),
-            self._network,
-            ViewMemory(s.views, s.features),
-            labels.astype(np.uint16),
-            every=s.redraw_every,
-        )
+        self._prompted = PromptedTracking(self._table, self._network, self._settings, labels.astype(np.uint16))
 
     def step(self, frame: Frame) -> Tracked:
         """Track all objects into ``frame``; its image may differ in size from the one before.

@@ -11,7 +11,7 @@ from cc_ros.tracking.base import BackendSettings, SlowBackend, Tracker
 from cc_ros.tracking.objects.network import ObjectNetwork
 from cc_ros.tracking.sam2 import constants as const
 from cc_ros.tracking.sam2.settings import Sam2Settings
-from cc_ros.tracking.sam2.weights import RELEASES, weights_here
+from cc_ros.tracking.sam2.weights import why_missing
 
 INSTALL = "pip install sam2==1.1.0 (README.md says how without a GPU)"
 
@@ -35,7 +35,7 @@ def in_background(settings: BackendSettings) -> SlowBackend:
     """
     settings = cast(Sam2Settings, settings)
     gpu = _has_gpu(settings)
-    if not weights_here(settings) and (reason := _may_not_fetch(settings, gpu)):
+    if reason := why_missing(settings, fetch=gpu):
         raise BackendError(reason)
     if not gpu:
         from cc_ros.tracking.sam2.loading import CORES
@@ -61,16 +61,3 @@ def _has_gpu(settings: Sam2Settings) -> bool:
     except (ImportError, OSError, RuntimeError) as error:  # a CUDA library is missing, say, or a folder is named sam2
         raise BackendError(f"torch or sam2 cannot be imported: {error}; {INSTALL}") from error
     return choose_device(settings.device).type != "cpu"
-
-
-def _may_not_fetch(settings: Sam2Settings, gpu: bool) -> str:
-    """Return why missing weights are not to be fetched, or ""."""
-    if settings.weights:
-        return f"weights {settings.weights!r} is no file; give SAM 2.1 weights, or '' for the official ones"
-    release = RELEASES[settings.model]
-    if settings.download == "never":
-        return f"no SAM 2 weights at {release.path}, and download is 'never'"
-    if settings.download == "auto" and not gpu:
-        size = f"{release.megabytes} MB"
-        return f"no GPU, and no SAM 2 weights at {release.path}; set download to 'always' to fetch them ({size})"
-    return ""

@@ -63,7 +63,25 @@ RELEASES = {
 
 def weights_here(settings: Sam2Settings) -> bool:
     """Return whether the weights that ``settings`` ask for lie on this machine."""
-    return (_local(settings.weights) if settings.weights else RELEASES[settings.model].path).is_file()
+    return _path(settings).is_file()
+
+
+def why_missing(settings: Sam2Settings, *, fetch: bool) -> str:
+    """Return for people why the weights are neither here nor to be fetched, or "".
+
+    :param fetch: whether download "auto" fetches them.
+    """
+    if weights_here(settings):
+        return ""
+    if settings.weights:
+        return f"weights {settings.weights!r} is no file; give SAM 2.1 weights, or '' for the official ones"
+    release = RELEASES[settings.model]
+    if settings.download == "never":
+        return f"no SAM 2 weights at {release.path}, and download is 'never'; {_by_hand(release)}"
+    if settings.download == "auto" and not fetch:
+        size = f"{release.megabytes} MB"
+        return f"no GPU, and no SAM 2 weights at {release.path}; set download to 'always' to fetch them ({size})"
+    return ""
 
 
 def load_weights(settings: Sam2Settings) -> dict[str, Tensor]:
@@ -71,28 +89,25 @@ def load_weights(settings: Sam2Settings) -> dict[str, Tensor]:
 
     :raises BackendError: the file is missing, broken or cannot be fetched; the text says what to do.
     """
+    if reason := why_missing(settings, fetch=True):
+        raise BackendError(reason)
+    path, release = _path(settings), RELEASES[settings.model]
     if settings.weights:
-        path = _local(settings.weights)
-        if not path.is_file():
-            raise BackendError(f"weights {str(path)!r} is no file; give SAM 2.1 weights, or '' for the official ones")
         return _read(path, "use another file, or weights '' for the official ones")
-    release = RELEASES[settings.model]
-    if not release.path.is_file():
-        if settings.download == "never":
-            raise BackendError(f"no SAM 2.1 weights at {release.path}, and download is 'never'; {_by_hand(release)}")
+    if not path.is_file():
         _fetch(release)
-    elif sha256_of(release.path) != release.sha256:
-        raise BackendError(
-            f"{release.path} is not the official file (SHA-256 differs); delete it, to have it fetched anew"
-        )
-    return _read(release.path, "delete it, to have it fetched anew")
+    elif sha256_of(path) != release.sha256:
+        raise BackendError(f"{path} is not the official file (SHA-256 differs); delete it, to have it fetched anew")
+    return _read(path, "delete it, to have it fetched anew")
 
 
-def _local(path: str) -> Path:
+def _path(settings: Sam2Settings) -> Path:
+    if not settings.weights:
+        return RELEASES[settings.model].path
     try:
-        return Path(path).expanduser()
+        return Path(settings.weights).expanduser()
     except RuntimeError:  # ~ of somebody who has no home here
-        return Path(path)
+        return Path(settings.weights)
 
 
 def _fetch(release: Release) -> None:

@@ -12,7 +12,8 @@ from support.room import HEIGHT, INTRINSICS, WIDTH, Box, draw, looking
 from cc_ros.frame import Frame
 from cc_ros.tracking.flow.depth import DepthView, depth_view
 from cc_ros.tracking.flow.memory.places import PlaceMemory
-from cc_ros.tracking.flow.tracker import FlowSettings, FlowTracker
+from cc_ros.tracking.flow.settings import FlowSettings
+from cc_ros.tracking.flow.tracker import FlowTracker
 
 RED, WHITE, GREEN = (40, 50, 200), (225, 225, 225), (60, 150, 60)
 FRONT, BACK = Box((0.6, -0.5, 0), (1.0, 0.1, 0.8), RED), Box((1.6, -0.1, 0), (2.0, 0.6, 0.9), RED)

@@ -13,8 +13,9 @@ from cc_ros.frame import Frame
 from cc_ros.tracking.base import Tracked, TrackStatus
 from cc_ros.tracking.flow.appearance import ColourModels, region_histograms
 from cc_ros.tracking.flow.memory.shapes import Patch, ShapeMemory
+from cc_ros.tracking.flow.settings import FlowSettings
 from cc_ros.tracking.flow.superpixels import Superpixels
-from cc_ros.tracking.flow.tracker import FlowSettings, FlowTracker
+from cc_ros.tracking.flow.tracker import FlowTracker
 
 SIZE = (240, 320)
 GROUND = cv2.GaussianBlur(np.random.default_rng(1).integers(60, 200, (*SIZE, 3), np.uint8), (0, 0), 3)

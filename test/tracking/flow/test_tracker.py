@@ -8,7 +8,8 @@ from support.room import wide_scene
 from cc_ros.errors import ImageError
 from cc_ros.frame import Frame
 from cc_ros.tracking.base import TrackStatus
-from cc_ros.tracking.flow.tracker import FlowSettings, FlowTracker
+from cc_ros.tracking.flow.settings import FlowSettings
+from cc_ros.tracking.flow.tracker import FlowTracker
 
 
 def picture(x: int, width: int = 320, height: int = 240) -> np.ndarray:

@@ -12,13 +12,12 @@ from support.seen_objects import SHAPE, ScriptedNetwork, block, nothing, seen
 from cc_ros.frame import Frame
 from cc_ros.tracking.flow.automatic import AutomaticTracking
 from cc_ros.tracking.flow.matching import match, paint, supported
-from cc_ros.tracking.flow.memory.views import ViewMemory
+from cc_ros.tracking.flow.settings import FlowSettings
 from cc_ros.tracking.flow.track_table import TrackTable
 from cc_ros.tracking.flow.tracker import FlowTracker
 from cc_ros.tracking.objects.descriptors import descriptors
 from cc_ros.tracking.objects.instances import candidates, chosen, instances
 from cc_ros.tracking.objects.network import NetworkOutput, ObjectNetwork, input_size
-from cc_ros.tracking.optical_flow import DisFlow
 
 IMAGE = np.full((240, 320, 3), 120, np.uint8)
 CUP, OTHER, SMALL = block(10, 10, 20, 20), block(10, 50, 20, 20), block(14, 14, 5, 5)
@@ -93,8 +92,8 @@ def test_a_given_object_is_held_against_what_is_seen_as_just_it() -> None:
 
 
 def scene(network: ScriptedNetwork) -> AutomaticTracking:
-    parts = TrackTable(50), DisFlow(0), network, ViewMemory(0, 50)
-    return AutomaticTracking(*parts, every=0.1, min_area=0.001, judge_time=0.5)  # type: ignore[arg-type]
+    chosen = FlowSettings(preset=0, views=0, propose_every=0.1, min_area=0.001, judge_time=0.5)
+    return AutomaticTracking(TrackTable(50), network, chosen)  # type: ignore[arg-type]
 
 
 def ids(of: AutomaticTracking, stamp: float) -> set[int]:
