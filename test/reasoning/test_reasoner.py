@@ -89,6 +89,29 @@ def test_a_server_that_can_is_given_a_schema(server: ModelServer, make: MakeAske
     assert "JSON" not in "".join(server.received[0].texts)
 
 
+@pytest.mark.parametrize("preset", ["vllm", "ollama", "llama_cpp", "lm_studio", "transformers", "compatible", ""])
+def test_a_local_server_is_asked_which_model_it_has(server: ModelServer, make: MakeAsker, preset: str) -> None:
+    server.holds("my-finetune")
+    asker = make(preset=preset)
+    assert ask(asker).ok and ask(asker, "And what else?").ok
+    assert [sent.body["model"] for sent in server.received] == ["my-finetune"] * 2
+    server.holds("a-newer-one")
+    server.script(HttpStatus(404, "The model `my-finetune` does not exist."), reply("there"))
+    assert ask(asker, "Still there?").status is Status.REJECTED
+    assert ask(asker, "And now?").ok
+    assert server.received[-1].body["model"] == "a-newer-one"
+
+
+def test_of_several_models_none_is_guessed(server: ModelServer, make: MakeAsker) -> None:
+    server.holds("one", "two")
+    answer = ask(make(preset="vllm"))
+    assert answer.status is Status.MISCONFIGURED and "set model to one of them: one, two" in answer.message
+    assert ask(make(preset="vllm", model="two")).ok
+    server.holds()  # it answers with something else than a list
+    assert ask(make(preset="vllm"), "Any name?").ok
+    assert [sent.body["model"] for sent in server.received] == ["two", "default"]
+
+
 def test_openai_quirks(server: ModelServer, make: MakeAsker) -> None:
     asker = make({"OPENAI_API_KEY": "sk-1"}, preset="openai", image_detail="low")
     assert ask(asker).ok
@@ -317,7 +340,7 @@ def test_every_fault_is_a_status_with_a_message(
 ) -> None:
     server.always(HttpStatus(400, "one request too many"))
     server.script(*steps)
-    answer = ask(make(retries=2, max_answer_tokens=1024))
+    answer = ask(make(retries=2, max_answer_tokens=1024, timeout=30.0))  # how long is not what is asked here
     assert (answer.status, answer.text, answer.source, answer.confidence) == (status, "", "", 0.0)
     assert answer.message and "too many" not in answer.message
     assert answer.usage.requests == len(server.received)

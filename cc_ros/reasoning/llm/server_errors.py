@@ -77,7 +77,8 @@ def advice(code: int, words: str, endpoint: Endpoint) -> str:
     if code == 407:
         return "the proxy wants a user and a password"
     if code == 404:
-        return f"is base_url right, and does the server have the model {endpoint.model!r}? `cc-ros doctor` looks"
+        model = f"the model {endpoint.model!r}" if endpoint.model else "a model"
+        return f"is base_url right, and does the server have {model}? `cc-ros doctor` looks"
     if 400 <= code < 500 or not code:
         return next((text for pattern, text in _ADVICE if pattern.search(words)), "")
     return ""
