@@ -124,6 +124,19 @@ def test_a_tracker_is_prepared_before_it_is_active_and_kept_until_it_is_cleaned_
     assert scripted[1].closed == 1
 
 
+def test_a_reasoner_makes_its_client_when_it_is_configured(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+    monkeypatch.setattr("cc_ros.reasoning.llm.client.ChatClient.__init__", lambda self, to: made.append(to.base_url))
+    monkeypatch.setattr("cc_ros.reasoning.llm.client.ChatClient.close", noop)
+    _, look = start(ReasonerNode, "-p", "base_url:=http://127.0.0.1:9/v1", activate=False)
+    assert change(look, "cc_reasoner", Transition.TRANSITION_CONFIGURE)
+    assert made == ["http://127.0.0.1:9/v1"]
+
+
+async def noop(*_: object) -> None:
+    """Do nothing."""
+
+
 def test_preparing_is_broken_off_when_the_process_ends(
     start: Start, monkeypatch: pytest.MonkeyPatch, scripted: list[Scripted]
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -588,4 +589,27 @@ def test_text_in_the_scene_is_declared_to_be_data(server: ModelServer, make: Mak
 def test_reasoning_is_imported_without_the_heavy_packages() -> None:
     code = "import sys, cc_ros.reasoning; print(sorted({'openai', 'torch', 'rclpy', 'httpx2'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+FIRST = """
+import sys
+from support.marked_scene import keyframe
+from support.model_server import ModelServer
+from cc_ros.reasoning import Asker, Question, ReasonerSettings
+frames = [keyframe(0, {1: (100, 200)})]
+with ModelServer() as server, Asker(ReasonerSettings(base_url=server.base_url, timeout=60.0), {}) as asker:
+    before = set(sys.modules)
+    assert asker.ask(Question("What is there?"), frames).ok
+    print(sorted(set(sys.modules) - before))
+"""
+
+
+def test_the_first_question_imports_nothing() -> None:
+    """On a busy machine imports take longer than a question may."""
+    path = os.pathsep.join([str(Path(__file__).parents[1]), *sys.path])
+    command = [sys.executable, "-c", FIRST]
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=100, check=True, env={**os.environ, "PYTHONPATH": path}
+    )
     assert done.stdout.strip() == "[]"

@@ -93,6 +93,9 @@ class ChatClient:
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
         self._client = open_client(endpoint)
+        # The openai package imports them when they are first looked at: half a second that no question is to wait for.
+        self._send = self._client.chat.completions.with_streaming_response.create
+        self._models = self._client.models
         self._left_out = headers_left_out(endpoint)
         self._model = endpoint.model  # "" until the server was asked for its own
         proxy = proxy_of(endpoint)
@@ -109,10 +112,9 @@ class ChatClient:
         :raises ModelFault: there is no complete reply.
         """
         done = Completion(limit=CHARACTERS_A_TOKEN * self._endpoint.answer_tokens)
-        send = self._client.chat.completions.with_streaming_response.create
         try:
             self._model = self._model or await self._model_of_the_server()
-            async with send(**self._body(request), extra_headers=self._left_out) as response:
+            async with self._send(**self._body(request), extra_headers=self._left_out) as response:
                 await self._receive(response, done, on_text)
         except ModelFault:
             raise
@@ -135,7 +137,7 @@ class ChatClient:
     async def _model_of_the_server(self) -> str:
         """Return the model to ask where none is configured."""
         try:
-            models = await list_models(self._client, self._endpoint)
+            models = await list_models(self._models, self._endpoint)
         except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
             models = {}  # no list of models: the answer to the question itself tells more
         return model_to_ask(models, self._endpoint)

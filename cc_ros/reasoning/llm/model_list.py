@@ -6,6 +6,7 @@ from collections.abc import Collection
 from typing import Any
 
 import openai
+from openai.resources.models import AsyncModels
 
 from cc_ros.reasoning.llm.endpoint import Endpoint
 from cc_ros.reasoning.llm.errors import ModelFault
@@ -17,17 +18,17 @@ _NO_LIST = (404, 405, 501)
 _SHOWN = 8  # names in a message
 
 
-async def list_models(client: openai.AsyncOpenAI, endpoint: Endpoint) -> dict[str, Any]:
+async def list_models(api: AsyncModels, endpoint: Endpoint) -> dict[str, Any]:
     """Return the server's models by name; empty where it lists none.
 
     :raises openai.APIError: it cannot be reached, refuses, or fails.
     """
     left_out = headers_left_out(endpoint)
     try:
-        listing = await client.models.list(extra_headers=left_out)
+        listing = await api.list(extra_headers=left_out)
         models = {bare(model.id): model for model in listing.data}
         if endpoint.model and models and bare(endpoint.model) not in models and getattr(listing, "has_more", False):
-            models[bare(endpoint.model)] = await client.models.retrieve(endpoint.model, extra_headers=left_out)
+            models[bare(endpoint.model)] = await api.retrieve(endpoint.model, extra_headers=left_out)
     except openai.APIStatusError as error:
         if error.status_code in _NO_LIST:
             return {}

@@ -76,7 +76,7 @@ async def _ask_models(endpoint: Endpoint) -> tuple[bool | None, str]:
 
     client = open_client(endpoint)
     try:
-        models = await list_models(client, endpoint)
+        models = await list_models(client.models, endpoint)
         model = model_to_ask(models, endpoint)
     except ModelFault as error:
         return False, str(error)
