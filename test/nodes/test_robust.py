@@ -329,6 +329,31 @@ def test_under_overload_the_newest_image_is_worked_on_and_the_rest_counted(
     assert node.counters["images_skipped_lower_camera_rate_or_raise_queue"] == 18
 
 
+def test_a_tracker_that_is_busy_does_not_complain_of_missing_images(start: Start, scripted: list[Scripted]) -> None:
+    node, look = start(TrackerNode, "-p", "silence:=0.5", "-p", "diagnostics_period:=0.1")
+    said = Trouble(look)
+    camera = matched(look.publisher(Image, "image", reliable=True))
+    scripted[0].go.clear()
+    send(camera, small(0, T0), lambda: scripted[0].frames)
+    until(lambda: node.counters["slow_frames"])
+    until(lambda: "one image has been in work for" in said())
+    before = node.counters["silences"]
+    scripted[0].go.set()
+    until(lambda: said() == "running")
+    until(lambda: "no images for" in said())
+    until(lambda: node.counters["silences"] > before)
+
+
+class Trouble:
+    """The newest state of the tracker on /diagnostics."""
+
+    def __init__(self, look: Onlooker) -> None:
+        self._heard = look.listen(DiagnosticArray, "/diagnostics")
+
+    def __call__(self) -> str:
+        return self._heard[-1].status[0].message if self._heard else ""
+
+
 @pytest.mark.parametrize("compressed", [False, True])
 def test_large_images_are_reduced_and_their_masks_are_of_the_whole_size(
     start: Start, monkeypatch: pytest.MonkeyPatch, compressed: bool
