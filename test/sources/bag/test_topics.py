@@ -144,6 +144,23 @@ def test_depth_alone_is_told(tmp_path: Path) -> None:
         open_source(write(tmp_path / "bag", [("/points", 0, depth(0, 1.0))]))
 
 
+def test_a_thermal_camera_may_call_its_pictures_16uc1(tmp_path: Path) -> None:
+    bag = write(tmp_path / "named", [("/thermal/image_raw", i, depth(i, 8.0)) for i in range(3)])
+    assert len(read(bag)[0]) == 3
+    bag = write(tmp_path / "asked", [("/cam/image_raw", i, depth(i, 8.0)) for i in range(3)])
+    with pytest.raises(SourceError, match="a thermal camera's, name it by --topic"):
+        open_source(bag)
+    frames, source = read(bag, image_topic="/cam/image_raw")
+    assert len(frames) == 3 and "as asked for" in said(source)
+
+
+@pytest.mark.parametrize(("topic", "message"), [("/depth/image", depth(0, 8.0)), ("/z", depth(0, 0.0))])
+def test_depth_that_is_asked_for_as_the_image_is_refused(tmp_path: Path, topic: str, message: Any) -> None:
+    bag = write(tmp_path / "bag", [(topic, 0, message), ("/image", 0, image(0))])
+    with pytest.raises(SourceError, match="holds depth, not"):
+        read(bag, image_topic=topic)
+
+
 def test_the_reason_of_what_is_left_out_is_told_once(tmp_path: Path) -> None:
     rvl = T[COMPRESSED](header(0), "16UC1; compressedDepth rvl", np.zeros(40, np.uint8))
     rows = [("/image/compressed", i / 10, compressed(i / 10, i, cut=300 if i == 2 else None)) for i in range(4)]
