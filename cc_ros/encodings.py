@@ -42,7 +42,9 @@ _SIXTEEN_BIT = {
 }
 _PLANAR = {"nv12": cv2.COLOR_YUV2BGR_NV12, "nv21": cv2.COLOR_YUV2BGR_NV21}
 _MILLIMETRES = ("16UC1", "mono16")
-_UNKNOWN = 0.01  # share of pixels at 0 from which a 16UC1 image is depth: sensors leave more unknown, thermal cameras none
+_UNKNOWN = (
+    0.01  # share of pixels at 0 from which a 16UC1 image is depth: sensors leave more unknown, thermal cameras none
+)
 _HOLDS_DEPTH = "holds depth, not a picture: use it as the depth topic"
 _REDUCED = {
     1: cv2.IMREAD_COLOR,

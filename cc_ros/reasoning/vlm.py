@@ -144,7 +144,9 @@ class Model:
         tally = Tally()
 
         async def work(post: Callable[[Any], None]) -> Answer:
-            return await self._dialogue.run(self._attempts.result(), task, asking.deadline, tally, lambda *stage: post(stage))
+            return await self._dialogue.run(
+                self._attempts.result(), task, asking.deadline, tally, lambda *stage: post(stage)
+            )
 
         def show(event: tuple[str, str]) -> None:
             asking.progress(event[0], self.endpoint.redact_growing(event[1]))

@@ -93,7 +93,10 @@ async def _ask_models(endpoint: Endpoint) -> tuple[bool | None, str]:
     if bare(model) in models:
         return _ending(f"{endpoint.host} answers; {model} will be asked", models[bare(model)])
     preset = f" (the presets were checked {CHECKED})" if model == endpoint.preset.model else ""
-    return False, f"{endpoint.host} answers, but has no model {model!r}{preset}; it has {shown(models)}; set model to one"
+    return (
+        False,
+        f"{endpoint.host} answers, but has no model {model!r}{preset}; it has {shown(models)}; set model to one",
+    )
 
 
 def _ending(text: str, model: Any) -> tuple[bool | None, str]:

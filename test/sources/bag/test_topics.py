@@ -191,6 +191,15 @@ def test_a_mounting_that_is_not_known_is_told(tmp_path: Path) -> None:
     assert "mounting: no tf joins 'base_link' and the camera 'camera_optical'" in said(source)
 
 
+def test_a_mounting_that_is_given_counts(tmp_path: Path) -> None:
+    rows = [("/image", 0, image(0)), ("/odom", 0, odometry(0, 5.0))]
+    rows += [("/tf_static", 0, transforms(("base_link", "camera_optical", (9.0, 0.0, 0.0), OPTICAL)))]
+    frames, source = read(write(tmp_path / "bare", rows), camera_x=0.2, camera_z=1.1, camera_yaw=np.pi / 2)
+    np.testing.assert_allclose(frames[0].pose[:3, 3], [5.2, 0, 1.1], atol=1e-9)
+    np.testing.assert_allclose(frames[0].pose[:3, 2], [0, 1, 0], atol=1e-9)  # it looks to the left
+    assert "mounting: the camera sits on 'base_link' as camera_x ... camera_yaw say" in said(source)
+
+
 def test_a_camera_that_moves_on_the_robot_is_followed(tmp_path: Path) -> None:
     """A head that rises by 1 m/s, published on /tf at 10 Hz."""
     rows: list[bags.Row] = [("/tf_static", 0, transforms(("head", "camera_optical", (0.1, 0.0, 0.0), OPTICAL)))]
