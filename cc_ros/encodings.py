@@ -42,9 +42,7 @@ _SIXTEEN_BIT = {
 }
 _PLANAR = {"nv12": cv2.COLOR_YUV2BGR_NV12, "nv21": cv2.COLOR_YUV2BGR_NV21}
 _MILLIMETRES = ("16UC1", "mono16")
-_UNKNOWN = (
-    0.01  # share of pixels at 0 from which a 16UC1 image is depth: sensors leave more unknown, thermal cameras none
-)
+_UNKNOWN = 0.01  # share of pixels at 0 that makes a 16UC1 image depth: where nothing was measured; heat is never 0
 _HOLDS_DEPTH = "holds depth, not a picture: use it as the depth topic"
 _REDUCED = {
     1: cv2.IMREAD_COLOR,
@@ -152,7 +150,7 @@ def decode_compressed(format: str, data: Any, *, max_pixels: int = MAX_PIXELS, r
         return _imdecode(raw, _REDUCED[reduce], format)
     image = _imdecode(raw, cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH, format)
     if image.dtype == np.uint16:
-        _refuse_depth(format.split(";")[0].strip(), image)
+        _refuse_depth(format.split(";", maxsplit=1)[0].strip(), image)
         image = eight_bits(image, grey=image.ndim == 2)
     if image.dtype != np.uint8:
         raise ImageError(f"compressed image ({format!r}) has pixels of {image.dtype}: a picture has 8 or 16 bits")

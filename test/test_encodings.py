@@ -97,9 +97,9 @@ def test_thermal_pictures_may_be_called_16uc1_and_depth_is_refused() -> None:
     png = cv2.imencode(".png", heat)[1].tobytes()
     np.testing.assert_array_equal(decode_compressed("16UC1; png compressed ", png), mono16(heat))
     heat[:2] = 0  # as depth sensors say that they do not know
-    with pytest.raises(ImageError, match="16UC1.*holds depth, not a picture"):
+    with pytest.raises(ImageError, match=r"16UC1.*holds depth, not a picture"):
         mono16(heat, "16UC1")
-    with pytest.raises(ImageError, match="16UC1.*holds depth, not a picture"):
+    with pytest.raises(ImageError, match=r"16UC1.*holds depth, not a picture"):
         decode_compressed("16UC1; png compressed ", cv2.imencode(".png", heat)[1].tobytes())
 
 

@@ -97,10 +97,11 @@ def _plain(pieces: Iterable[bytes]) -> Iterator[bytes]:
     """Yield what zstd frames that come in pieces hold."""
     frame = None
     for piece in pieces:
-        while piece:
+        left = piece
+        while left:
             frame = frame or _zstd_frame()
-            yield frame.decompress(piece)
-            piece, frame = (frame.unused_data, None) if frame.eof else (b"", frame)
+            yield frame.decompress(left)
+            left, frame = (frame.unused_data, None) if frame.eof else (b"", frame)
     if frame is not None:
         raise EOFError("it ends early")
 

@@ -203,7 +203,10 @@ def _no_images(streams: Mapping[str, Stream]) -> str:
     text = f"the bag has no images: neither {IMAGE} nor {COMPRESSED}; it has {_list(streams.values())}"
     depths = sorted(stream.topic for stream in streams.values() if stream.depth)
     if depths:
-        text += f". {', '.join(depths)} hold depth: record the colour images too (where one is a thermal camera's, name it by --topic)"
+        text += (
+            f". {', '.join(depths)} hold depth: record the colour images too (where one is a thermal camera's, name it "
+            "by --topic)"
+        )
     videos = sorted(f"{stream.topic} ({stream.msgtype})" for stream in streams.values() if stream.msgtype in _VIDEO)
     if videos:
         text += (
