@@ -119,9 +119,10 @@ class ChatClient:
         except ModelFault:
             raise
         except openai.APIStatusError as error:
+            fault = self._status_fault(error)
             if error.status_code == 404:
                 self._model = self._endpoint.model  # the server may have another one by now
-            raise self._status_fault(error) from None
+            raise fault from None
         except openai.APITimeoutError:
             raise self._unreachable("no connection in time") from None
         except openai.APIConnectionError as error:
@@ -196,7 +197,7 @@ class ChatClient:
             )
         words = self._said(error)
         said = f"{self._endpoint.host} answered {code}: {words}"
-        help = advice(code, words, self._endpoint)
+        help = advice(code, words, self._model)
         if help:
             said += f"; {help}"
         if code in (401, 403):
@@ -214,7 +215,7 @@ class ChatClient:
         code = _code_of(error)
         words = self._short(words_of(error))
         refused = 400 <= code < 500 and code not in _AGAIN
-        help = advice(code, words, self._endpoint)
+        help = advice(code, words, self._model)
         status = Status.SERVER_ERROR
         if code == 429:
             status = Status.RATE_LIMITED
