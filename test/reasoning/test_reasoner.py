@@ -23,6 +23,7 @@ import psutil
 import pytest
 from support.marked_scene import keyframe, looking, picture, see
 from support.model_server import Cut, Endless, Hang, HttpStatus, ModelServer, Raw, Say, Whole, reply
+from support.rig import until
 
 from cc_ros.errors import SourceError
 from cc_ros.keyframes.drawing import MarkSettings
@@ -461,7 +462,7 @@ def test_after_faults_in_a_row_the_server_is_left_alone_and_geometry_answers(
     assert "left alone" in measured.message
     assert ask(asker, "What is there?", ROOM).status is Status.SERVER_DOWN
     assert len(server.received) == 2
-    time.sleep(0.45)
+    until(lambda: asker.status()["breaker"] == "half open")
     assert ask(asker, "What is there?", ROOM).source == "model"
     assert asker.status()["breaker"] == "closed"
 
