@@ -15,7 +15,7 @@ from cc_ros.reasoning.types import Status
 
 ANY_NAME = "default"  # asked for where a server lists no models: those that hold one take any name
 _NO_LIST = (404, 405, 501)
-_SHOWN = 8  # names in a message
+_SHOWN, _LONGEST = 8, 80  # names in a message, and characters of one
 
 
 async def list_models(api: AsyncModels, endpoint: Endpoint) -> dict[str, Any]:
@@ -26,7 +26,7 @@ async def list_models(api: AsyncModels, endpoint: Endpoint) -> dict[str, Any]:
     left_out = headers_left_out(endpoint)
     try:
         listing = await api.list(extra_headers=left_out)
-        models = {bare(model.id): model for model in listing.data}
+        models = {endpoint.redact(bare(model.id)): model for model in listing.data}
         if endpoint.model and models and bare(endpoint.model) not in models and getattr(listing, "has_more", False):
             models[bare(endpoint.model)] = await api.retrieve(endpoint.model, extra_headers=left_out)
     except openai.APIStatusError as error:
@@ -66,4 +66,4 @@ def bare(name: object) -> str:
 def shown(names: Collection[str]) -> str:
     """Return the first names, for people."""
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(sorted(names)[:_SHOWN]) + more
+    return ", ".join(name[:_LONGEST] for name in sorted(names)[:_SHOWN]) + more

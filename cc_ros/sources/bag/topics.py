@@ -41,7 +41,7 @@ def choose_topics(streams: Mapping[str, Stream], settings: SourceSettings, frame
     """
     why: list[str] = []
     asked = _asked(streams, settings.image_topic, (IMAGE, COMPRESSED))
-    if asked and asked.depth and (asked.encoding != "16UC1" or "depth" in asked.topic.lower()):
+    if asked and asked.depth and (not asked.encoding.startswith("16UC1") or "depth" in asked.topic.lower()):
         raise SourceError(f"topic {asked} holds depth, not pictures; the bag has {_list(streams.values())}")
     image, reason = (asked, "as asked for") if asked else _find_image(streams)
     why.append(f"images: {image}: {reason}")

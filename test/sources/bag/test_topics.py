@@ -150,6 +150,10 @@ def test_a_thermal_camera_may_call_its_pictures_16uc1(tmp_path: Path) -> None:
     bag = write(tmp_path / "asked", [("/cam/image_raw", i, depth(i, 8.0)) for i in range(3)])
     with pytest.raises(SourceError, match="a thermal camera's, name it by --topic"):
         open_source(bag)
+    png = cv2.imencode(".png", np.full((bags.HEIGHT, bags.WIDTH), 8000, np.uint16))[1].ravel()
+    packed = T[COMPRESSED](header(0), "16UC1; png compressed ", png)
+    packed = write(tmp_path / "packed", [("/cam/image_raw/compressed", 0, packed)])
+    assert len(read(packed, image_topic="/cam/image_raw")[0]) == 1
     frames, source = read(bag, image_topic="/cam/image_raw")
     assert len(frames) == 3 and "as asked for" in said(source)
 
