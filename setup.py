@@ -119,9 +119,9 @@ setup(
         "openai>=3",
         "opencv-python-headless>=4.6",  # the same OpenCV as opencv-python, without the GUI that needs libGL
         "psutil>=5.9.8",
-        "pydantic>=2.5",
+        "pydantic>=2.10",  # reads JSON that ends within a text
         "pyyaml>=6.0.1",
-        "rosbags>=0.11",
+        "rosbags>=0.11",  # 0.10 reads folders alone, no .mcap or .db3 by itself
         "scipy>=1.11.4",
         "tqdm>=4.66",
         "ros-kilted-action-msgs",

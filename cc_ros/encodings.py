@@ -35,12 +35,15 @@ _LAYOUTS: dict[str, tuple[int, int | None]] = {
 }
 _SIXTEEN_BIT = {
     "mono16": "mono8",
+    "16UC1": "mono8",  # of a thermal camera; depth is refused, see _refuse_depth
     "bgr16": "bgr8",
     "rgb16": "rgb8",
     **{f"bayer_{p}16": f"bayer_{p}8" for p in ("rggb", "bggr", "gbrg", "grbg")},
 }
 _PLANAR = {"nv12": cv2.COLOR_YUV2BGR_NV12, "nv21": cv2.COLOR_YUV2BGR_NV21}
 _MILLIMETRES = ("16UC1", "mono16")
+_UNKNOWN = 0.01  # share of pixels at 0 that makes a 16UC1 image depth: where nothing was measured; heat is never 0
+_HOLDS_DEPTH = "holds depth, not a picture: use it as the depth topic"
 _REDUCED = {
     1: cv2.IMREAD_COLOR,
     2: cv2.IMREAD_REDUCED_COLOR_2,
@@ -66,14 +69,17 @@ def decode_image(encoding: str, width: int, height: int, step: int, is_bigendian
         return _decode_planar(encoding, width, height, step, data)
     base = _SIXTEEN_BIT.get(encoding, encoding)
     if base not in _LAYOUTS:
-        hint = "; it holds depth: use it as the depth topic" if encoding in DEPTH_ENCODINGS else ""
-        raise ImageError(f"image encoding {encoding!r} is not supported{hint}; known: {', '.join(IMAGE_ENCODINGS)}")
+        if encoding in DEPTH_ENCODINGS:
+            raise ImageError(f"an image of encoding {encoding!r} {_HOLDS_DEPTH}")
+        raise ImageError(f"image encoding {encoding!r} is not supported; known: {', '.join(IMAGE_ENCODINGS)}")
     channels, code = _LAYOUTS[base]
     if encoding == base:
         pixels = _rows(encoding, width, height, step, channels, data)
     else:
         wide = _rows(encoding, width, height, step, 2 * channels, data).view(">u2" if is_bigendian else "<u2")
-        pixels = eight_bits(np.ascontiguousarray(wide, np.uint16), grey=encoding == "mono16")
+        deep = np.ascontiguousarray(wide, np.uint16)
+        _refuse_depth(encoding, deep)
+        pixels = eight_bits(deep, grey=base == "mono8")
     if channels == 2 and width % 2:
         raise ImageError(f"{encoding} needs an even width, got {width}")
     if channels > 1:
@@ -120,6 +126,12 @@ def eight_bits(pixels: np.ndarray, grey: bool) -> np.ndarray:
     return table[pixels]
 
 
+def _refuse_depth(encoding: str, pixels: np.ndarray) -> None:
+    """Refuse 16-bit pixels that are distances: drivers name both depth and thermal pictures 16UC1."""
+    if encoding == "16UC1" and np.count_nonzero(pixels) < (1 - _UNKNOWN) * pixels.size:
+        raise ImageError(f"an image of encoding '16UC1' whose unknown pixels are 0 {_HOLDS_DEPTH}")
+
+
 def decode_compressed(format: str, data: Any, *, max_pixels: int = MAX_PIXELS, reduce: int = 1) -> np.ndarray:
     """Return the picture of a ``sensor_msgs/CompressedImage`` or of a file as HxWx3 uint8 BGR.
 
@@ -132,12 +144,13 @@ def decode_compressed(format: str, data: Any, *, max_pixels: int = MAX_PIXELS, r
     :raises ImageError: of another kind, truncated, damaged, too large, or a depth image.
     """
     if "compressedDepth" in format:
-        raise ImageError(f"compressed format {format!r} holds depth, not a picture: use it as the depth topic")
+        raise ImageError(f"an image of compressed format {format!r} {_HOLDS_DEPTH}")
     raw = _bytes(data)
     if not _check_header(raw, format, max_pixels).deep:
         return _imdecode(raw, _REDUCED[reduce], format)
     image = _imdecode(raw, cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH, format)
     if image.dtype == np.uint16:
+        _refuse_depth(format.split(";", maxsplit=1)[0].strip(), image)
         image = eight_bits(image, grey=image.ndim == 2)
     if image.dtype != np.uint8:
         raise ImageError(f"compressed image ({format!r}) has pixels of {image.dtype}: a picture has 8 or 16 bits")

@@ -81,7 +81,9 @@ class Knob:
         if not isinstance(value, self.type) or (self.type is not bool and isinstance(value, bool)):
             raise SettingsError(f"{self.name} must be {self.type.__name__}, got {value!r} ({type(value).__name__})")
         if self.choices and value not in self.choices:
-            raise SettingsError(f"{self.name} must be one of {', '.join(self.choices)}, got {value!r}")
+            raise SettingsError(
+                f"{self.name} must be one of {', '.join(choice or 'empty' for choice in self.choices)}, got {value!r}"
+            )
         number = cast(float, value)
         if self.type is float and not math.isfinite(number):
             raise SettingsError(f"{self.name} must be a finite number, got {value!r}")

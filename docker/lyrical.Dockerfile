@@ -18,7 +18,7 @@ RUN apt-get update \
       --dependency-types=exec --skip-keys=python3-openai-pip \
  && rm -rf /var/lib/apt/lists/*
 # Debian's own packages cannot be uninstalled by pip, only passed over: those of the system may be older.
-RUN pip install --ignore-installed "typing_extensions>=4.14" "pydantic>=2.5" \
+RUN pip install --ignore-installed "typing_extensions>=4.14" "pydantic>=2.10" \
  && pip install "openai>=3" "rosbags>=0.11"
 
 COPY . src/cc_ros

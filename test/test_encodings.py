@@ -78,8 +78,8 @@ def test_sixteen_bits_that_are_used_are_scaled_by_a_fixed_factor(big: bool) -> N
     np.testing.assert_array_equal(decode_image("mono16", 4, 1, step, big, data)[0, :, 0], [0, 1, 128, 255])
 
 
-def mono16(values: np.ndarray) -> np.ndarray:
-    return decode_image("mono16", values.shape[1], values.shape[0], 2 * values.shape[1], False, values.tobytes())
+def mono16(values: np.ndarray, encoding: str = "mono16") -> np.ndarray:
+    return decode_image(encoding, values.shape[1], values.shape[0], 2 * values.shape[1], False, values.tobytes())
 
 
 @pytest.mark.parametrize(("low", "high"), [(7000, 7200), (0, 900), (20000, 20060), (0, 4095), (29000, 36000)])
@@ -89,6 +89,18 @@ def test_a_narrow_range_of_sixteen_bits_is_seen(low: int, high: int) -> None:
     assert grey.max() - grey.min() > 60
     assert (np.diff(grey.ravel()) >= 0).all()
     assert (mono16(ramp) == mono16(ramp)[..., :1]).all()
+
+
+def test_thermal_pictures_may_be_called_16uc1_and_depth_is_refused() -> None:
+    heat = np.linspace(7010, 9180, 64 * 48).reshape(48, 64).astype("<u2")
+    np.testing.assert_array_equal(mono16(heat, "16UC1"), mono16(heat))
+    png = cv2.imencode(".png", heat)[1].tobytes()
+    np.testing.assert_array_equal(decode_compressed("16UC1; png compressed ", png), mono16(heat))
+    heat[:2] = 0  # as depth sensors say that they do not know
+    with pytest.raises(ImageError, match=r"16UC1.*holds depth, not a picture"):
+        mono16(heat, "16UC1")
+    with pytest.raises(ImageError, match=r"16UC1.*holds depth, not a picture"):
+        decode_compressed("16UC1; png compressed ", cv2.imencode(".png", heat)[1].tobytes())
 
 
 def test_noise_and_hot_pixels_do_not_make_the_brightness_flicker() -> None:

@@ -24,7 +24,7 @@ from cc_ros.errors import CCError
 
 PACKAGES = ("numpy", "opencv", "scipy", "openai", "pydantic", "rosbags", "jinja2", "tqdm", "psutil", "yaml")
 MODULES = {"opencv": "cv2"}
-LISTEN = 3.0  # seconds for images to arrive
+LISTEN = 3.0  # seconds for a publisher of images to be found, and then for images to arrive
 
 
 @dataclass(frozen=True)
@@ -173,9 +173,11 @@ def _listen(node: object) -> Iterator[Finding]:
     arrivals: list[float] = []
     listening = ImageInput(node, "auto", lambda message: arrivals.append(time.monotonic()))  # type: ignore[arg-type]
     waited_on = listening.topics()
-    begun = time.monotonic()
+    begun, found = time.monotonic(), False
     while time.monotonic() - begun < LISTEN:
         rclpy.spin_once(node, timeout_sec=0.1)  # type: ignore[arg-type]
+        if not found and listening.publishers():  # on a busy machine it takes a while to find them
+            begun, found = time.monotonic(), True
     here = node.get_namespace()  # type: ignore[attr-defined]
     running = {name for name, space in node.get_node_names_and_namespaces() if space == here}  # type: ignore[attr-defined]
     missing = [name for name in ("cc_tracker", "cc_keyframes", "cc_reasoner") if name not in running]

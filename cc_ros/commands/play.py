@@ -65,5 +65,8 @@ def main(options: argparse.Namespace) -> int:
             )
     for topic, why in played.left_out.items():
         print(f"left out {topic}: {why}", file=sys.stderr)
+    if played.unheard:
+        names = ", ".join(played.unheard)
+        print(f"nobody listened to {names} within {options.wait:g} s (--topics plays what it names)", file=sys.stderr)
     print(f"played {played.messages} messages, {played.position:.1f} s of {played.length:.1f} s")
     return 0

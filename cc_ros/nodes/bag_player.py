@@ -23,7 +23,7 @@ if TYPE_CHECKING:  # rosbags is needed to play, not to name the options of it
 CLOCK_PERIOD = 0.01  # seconds of wall time between messages on /clock
 PROGRESS_PERIOD = 0.2  # seconds of wall time
 PACE_PERIOD = 0.005  # seconds between two questions whether to wait any longer
-SETTLE = 1.0  # seconds without a new subscriber after which waiting for more ends
+LOOK_PERIOD = 0.02  # seconds between two looks whether all subscribers are there
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,9 @@ class PlaySettings:
     clock: bool = knob(False, "publish the bag's time on /clock, for nodes with use_sim_time")
     start: float = knob(0.0, "seconds of the bag to leave out at its beginning", ge=0)
     duration: float = knob(0.0, "seconds of the bag to play; 0 = to its end", ge=0)
-    wait: float = knob(0.0, "at most so many seconds to wait for subscribers first; 0 = begin at once", ge=0)
+    wait: float = knob(
+        0.0, "at most so many seconds to wait until every topic has a subscriber; 0 = begin at once", ge=0
+    )
 
 
 class Pace(Protocol):
@@ -58,6 +60,7 @@ class Played:
     :ivar passes: complete ones.
     :ivar worst_delay: largest lateness of a message, seconds of wall time.
     :ivar left_out: topic -> why it is not played.
+    :ivar unheard: topics that had no subscriber when waiting for them ended.
     """
 
     position: float = 0.0
@@ -66,6 +69,7 @@ class Played:
     passes: int = 0
     worst_delay: float = 0.0
     left_out: dict[str, str] = field(default_factory=dict)
+    unheard: list[str] = field(default_factory=list)
 
 
 def play(
@@ -251,17 +255,17 @@ class _Player:
             self._progress(self.played)
 
     def _wait_for_subscribers(self) -> None:
-        """Wait until every topic has a subscriber, or some have and no more come, or the time is over."""
+        """Wait until every topic has a subscriber, or the time is over, and say whose were missing then."""
+        deadline = time.monotonic() + self._settings.wait
         publishers = {*self._publishers.values(), *([self._clock] if self._clock else [])}
-        settled = deadline = time.monotonic() + self._settings.wait
-        counted = 0
-        while time.monotonic() < min(deadline, settled) and not self._stop.is_set():
-            counts = [publisher.get_subscription_count() for publisher in publishers]
-            if all(counts):
+        while missing := {p.topic_name for p in publishers if not p.get_subscription_count()}:
+            if time.monotonic() >= deadline:
+                break
+            self._stop.wait(LOOK_PERIOD)
+            if self._stop.is_set():
                 return
-            if sum(counts) > counted:
-                counted, settled = sum(counts), time.monotonic() + SETTLE
-            self._stop.wait(0.02)
+        if self._settings.wait:
+            self.played.unheard = sorted(missing)
 
 
 def _choose(bag: BagFile, topics: Collection[str]) -> list[Connection]:

@@ -17,7 +17,8 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from cc_ros.errors import CCError
 from cc_ros.geometry.camera import check_intrinsics
-from cc_ros.geometry.poses import OPTICAL_IN_BODY, PoseTrack, camera_pose
+from cc_ros.geometry.mounting import MountingSettings
+from cc_ros.geometry.poses import PoseTrack, camera_pose
 from cc_ros.nodes.convert import nanoseconds, to_depth
 from cc_ros.nodes.depths import DepthBuffer
 from cc_ros.nodes.mounting import Mounting
@@ -32,7 +33,7 @@ POSES = 20_000  # kept: 20 s at 1 kHz
 
 
 @dataclass(frozen=True)
-class CameraSettings:
+class CameraSettings(MountingSettings):
     """Which messages to take from the camera, and where it sits on the robot."""
 
     transport: str = knob(
@@ -41,25 +42,6 @@ class CameraSettings:
     depth_tolerance: float = knob(0.05, "largest difference of the stamps of image and depth, in s", ge=0.0, le=10.0)
     depth_buffer: float = knob(128.0, "memory for depth that waits for its images, in MB", ge=1.0, le=8192.0)
     odom_tolerance: float = knob(0.2, "largest distance in time to a known pose, in s", ge=0.0, le=10.0)
-    camera_x: float = knob(0.0, "camera in base_link: forward, in m; all six 0 = ask /tf_static")
-    camera_y: float = knob(0.0, "camera in base_link: left, in m")
-    camera_z: float = knob(0.0, "camera in base_link: up, in m")
-    camera_roll: float = knob(0.0, "camera in base_link: about x, in rad")
-    camera_pitch: float = knob(0.0, "camera in base_link: about y, positive looks down, in rad")
-    camera_yaw: float = knob(0.0, "camera in base_link: about z, positive looks left, in rad")
-
-    def base_to_camera(self) -> np.ndarray | None:
-        """Return the 4x4 pose of the optical frame in base_link, or None where it is not given."""
-        place = self.camera_x, self.camera_y, self.camera_z
-        angles = [self.camera_yaw, self.camera_pitch, self.camera_roll]
-        if not any((*place, *angles)):
-            return None
-        from scipy.spatial.transform import Rotation
-
-        body = np.eye(4)
-        body[:3, :3] = Rotation.from_euler("ZYX", angles).as_matrix()
-        body[:3, 3] = place
-        return body @ OPTICAL_IN_BODY
 
 
 def beside(node: Node, topic: str, transport: str) -> str:

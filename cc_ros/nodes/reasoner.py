@@ -70,6 +70,13 @@ class ReasonerNode(StepNode):
             callback_group=group,
         )
 
+    def prepare(self) -> None:
+        """Import what a model is asked with, which takes seconds; checks the parameters on the way.
+
+        :raises CCError: a parameter is wrong.
+        """
+        Asker(self.parameters.read(ReasonerSettings)).close()
+
     def start(self) -> None:
         """Get ready to ask.
 

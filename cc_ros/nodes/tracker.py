@@ -30,6 +30,8 @@ from cc_ros.tracking.base import BackendSettings
 from cc_ros.tracking.factory import NAMES, SETTINGS, make_tracker, view_width
 
 SILENCE_AGAIN = 30.0  # seconds between two explanations of the same silence
+NO_IMAGES = "no images for {:.0f} s"
+IN_WORK = "one image has been in work for {:.0f} s"
 DEPTH_LATE = 0.01  # seconds that an image waits for its depth
 DETAIL = 2  # times the width that is tracked: images that are wider still are reduced as they are decoded
 
@@ -102,8 +104,9 @@ class TrackerNode(StepNode):
         self._new_episode()
         self._buffer = array.array("B")
         self._durations: deque[float] = deque(maxlen=300)
-        self._last_image = time.monotonic()
+        self._last_image = self._turned = time.monotonic()
         self._warned_at: float | None = None
+        self._told: ImageMessage | None = None  # the last image whose long work was told
         self._camera = CameraContext(self, camera, self, self._oldest_waiting)
         self.undo.callback(self._camera.close)
         taken = max(2, min(self._settings.queue, SENSOR_QOS.depth))
@@ -141,9 +144,9 @@ class TrackerNode(StepNode):
         """Return figures of the last seconds; a trouble when images are missing or the backend is degraded."""
         tracker = dict(self._tracker.health()) if self._tracker is not None else {}
         trouble = str(tracker.get("degraded", ""))
-        silent = time.monotonic() - self._last_image
-        if silent > self._settings.silence:
-            trouble = f"no images for {silent:.0f} s"
+        in_work, seconds = self._standstill()
+        if seconds > self._settings.silence:
+            trouble = (NO_IMAGES if in_work is None else IN_WORK).format(seconds)
         spent = sorted(self._durations)
         with self._wake:
             waiting = len(self._inbox) + (self._at_work is not None)
@@ -172,31 +175,44 @@ class TrackerNode(StepNode):
             oldest = self._at_work or (self._inbox[0] if self._inbox else None)
         return None if oldest is None else nanoseconds(oldest.header.stamp)
 
+    def _standstill(self) -> tuple[ImageMessage | None, float]:
+        """Return the image in work and for how many seconds it has been, or None and how long none has come.
+
+        The camera is not to blame while one is in work: who plays a recording may well wait for the tracker.
+        """
+        with self._wake:
+            since = self._turned if self._at_work else max(self._turned, self._last_image)
+            return self._at_work, time.monotonic() - since
+
     def _watch_silence(self) -> None:
-        now = time.monotonic()
-        silent = now - self._last_image
-        if silent <= self._settings.silence:
+        in_work, seconds = self._standstill()
+        if in_work is not None and in_work is not self._told and seconds > self._settings.silence:
+            self._told = in_work
+            self.fault("slow_frames", f"{IN_WORK.format(seconds)}: the backend is slow here; backend:=flow is fastest")
+        if in_work is not None or seconds <= self._settings.silence:
             if self._warned_at is not None:
                 self._warned_at = None
                 self.get_logger().info("images arrive")
             return
         self._images.listen()
+        now = time.monotonic()
         if self._warned_at is None or now - self._warned_at > SILENCE_AGAIN:
             self._warned_at = now
             self.count("silences")
             why = explain_silence(self, self._images.topics(), SENSOR_QOS)
-            self.get_logger().warning("\n  ".join([f"no images for {silent:.0f} s", *why]))
+            self.get_logger().warning("\n  ".join([NO_IMAGES.format(seconds), *why]))
 
     # -- worker's thread
 
     def _work(self) -> None:
         while True:
             with self._wake:
-                self._at_work = None
+                self._at_work, self._turned = None, time.monotonic()
                 self._wake.wait_for(lambda: self._inbox or self._stopping)
                 if self._stopping:
                     return
                 message = self._at_work = self._inbox.popleft()
+                self._turned = time.monotonic()
                 restart, self._restart = self._restart, False
             try:
                 if restart:

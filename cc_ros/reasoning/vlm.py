@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 import threading
 from collections.abc import Callable, Hashable
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from typing import TYPE_CHECKING, Any
 
 from cc_ros.errors import CCError
@@ -53,8 +52,8 @@ class Model:
         self._episodes = 0  # how often a new one was begun, to tell a turn that was asked before from one after
         self._navigating = threading.Lock()
         self._runner = Runner()
-        # Importing openai takes about a second: begun now, so that the first question need not wait for it.
         self._attempts: Future[Attempts] = self._runner.start(self._open())
+        wait([self._attempts])  # importing openai takes seconds on a busy machine: no question's deadline is for that
 
     def answer(
         self,
@@ -145,8 +144,9 @@ class Model:
         tally = Tally()
 
         async def work(post: Callable[[Any], None]) -> Answer:
-            attempts = await asyncio.shield(asyncio.wrap_future(self._attempts))
-            return await self._dialogue.run(attempts, task, asking.deadline, tally, lambda *stage: post(stage))
+            return await self._dialogue.run(
+                self._attempts.result(), task, asking.deadline, tally, lambda *stage: post(stage)
+            )
 
         def show(event: tuple[str, str]) -> None:
             asking.progress(event[0], self.endpoint.redact_growing(event[1]))
@@ -164,6 +164,8 @@ class Model:
 
     async def _open(self) -> Attempts:
         try:
+            from anyio.lowlevel import checkpoint
+
             from cc_ros.reasoning.llm.client import ChatClient
             from cc_ros.reasoning.llm.retry import Attempts
         except ImportError as error:
@@ -171,6 +173,7 @@ class Model:
                 Status.MISCONFIGURED, f"the package openai cannot be imported ({error}); pip install 'openai>=3'"
             ) from None
         try:
+            await checkpoint()  # anyio imports what it has for asyncio when it is first called
             return Attempts(ChatClient(self.endpoint), self._settings, self.breaker, self.budget)
         except Exception as error:  # a proxy, certificates, or what else the environment gives the HTTP client
             words = error if isinstance(error, CCError) else f"no HTTP client can be made: {error}"
@@ -178,5 +181,5 @@ class Model:
             raise ModelFault(Status.MISCONFIGURED, self.unusable) from None
 
     async def _close_client(self) -> None:
-        if self._attempts.done() and not self._attempts.cancelled() and self._attempts.exception() is None:
+        if self._attempts.exception() is None:
             await self._attempts.result().close()

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cc_ros.frame import Frame
+from cc_ros.geometry.mounting import MountingSettings
 from cc_ros.settings import knob
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ NONE = "none"  # as the name of a topic: do without
 
 
 @dataclass(frozen=True)
-class SourceSettings:
+class SourceSettings(MountingSettings):
     """How to read a recording; what does not concern its kind is not looked at."""
 
     fps: float = knob(0.0, "frames per second of a video or image folder; 0 = as recorded", ge=0, le=1000)

@@ -204,6 +204,27 @@ def test_waiting_for_subscribers_ends(tmp_path: Path) -> None:
     assert 0.5 <= time.monotonic() - began < 10
 
 
+def test_playing_begins_when_the_last_topic_has_its_subscriber(tmp_path: Path, listen: Any) -> None:
+    """A second program takes seconds to start, and hears the first message all the same."""
+    bag = write_bag(tmp_path / "bag", [("/odom", 0.0, odometry(0.0, 1.0)), *images(4)])
+    first = listen(IMAGES, count=4)
+    results: list[Played] = []
+    playing = threading.Thread(target=lambda: results.append(play(bag, PlaySettings(wait=30))))
+    playing.start()
+    second = listen(("/odom", "nav_msgs/msg/Odometry", True, False), count=1)
+    playing.join(40)
+    assert [topic for topic, _, _ in second.heard()] == ["/odom"]
+    assert len(first.heard()) == 4
+    assert results[0].unheard == []
+
+
+def test_topics_that_nobody_listens_to_are_named(tmp_path: Path, listen: Any) -> None:
+    bag = write_bag(tmp_path / "bag", [("/odom", 0.0, odometry(0.0, 1.0)), *images(2)])
+    listener = listen(IMAGES, count=2)
+    assert play(bag, PlaySettings(wait=3)).unheard == ["/odom"]
+    assert len(listener.heard()) == 2
+
+
 @pytest.mark.parametrize("number", ["SIGINT", "SIGTERM"])
 def test_signals_stop_it_cleanly(tmp_path: Path, number: str) -> None:
     program = (

@@ -49,7 +49,7 @@ TO = {
     "mono8": cv2.COLOR_BGR2GRAY,
     "8UC1": cv2.COLOR_BGR2GRAY,
 }
-WIDER = {"bgr16": "bgr8", "rgb16": "rgb8", "mono16": "mono8"}
+WIDER = {"bgr16": "bgr8", "rgb16": "rgb8", "mono16": "mono8", "16UC1": "mono8"}
 
 
 def flat(colour: tuple[int, int, int] = COLOUR) -> np.ndarray:

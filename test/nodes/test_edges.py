@@ -57,6 +57,9 @@ def test_what_cannot_be_decoded_is_counted_and_the_stream_goes_on(start: Start) 
     send(camera, small(0, T0), lambda: len(masks) == 1)
     send(camera, image_of(scene(1, 320, 240), T0 + SECOND // 15), lambda: len(masks) == 2)
     assert [(m.labels.width, m.labels.height) for m in masks] == [SMALL, (320, 240)]
+    heat = np.linspace(7000, 7900, SMALL[0] * SMALL[1]).reshape(SMALL[::-1]).astype(np.uint16)
+    send(camera, image_of(heat, T0 + SECOND // 5, encoding="16UC1"), lambda: len(masks) == 3)
+    assert "holds depth, not a picture" in node._reasons["bad_images"]
     assert node.counters["errors"] == 0
 
 

@@ -124,6 +124,19 @@ def test_a_tracker_is_prepared_before_it_is_active_and_kept_until_it_is_cleaned_
     assert scripted[1].closed == 1
 
 
+def test_a_reasoner_makes_its_client_when_it_is_configured(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+    monkeypatch.setattr("cc_ros.reasoning.llm.client.ChatClient.__init__", lambda self, to: made.append(to.base_url))
+    monkeypatch.setattr("cc_ros.reasoning.llm.client.ChatClient.close", noop)
+    _, look = start(ReasonerNode, "-p", "base_url:=http://127.0.0.1:9/v1", activate=False)
+    assert change(look, "cc_reasoner", Transition.TRANSITION_CONFIGURE)
+    assert made == ["http://127.0.0.1:9/v1"]
+
+
+async def noop(*_: object) -> None:
+    """Do nothing."""
+
+
 def test_preparing_is_broken_off_when_the_process_ends(
     start: Start, monkeypatch: pytest.MonkeyPatch, scripted: list[Scripted]
 ) -> None:
@@ -314,6 +327,31 @@ def test_under_overload_the_newest_image_is_worked_on_and_the_rest_counted(
     newest = T0 + 19 * SECOND // 30
     assert masks[-1].header.stamp.sec * SECOND + masks[-1].header.stamp.nanosec == newest
     assert node.counters["images_skipped_lower_camera_rate_or_raise_queue"] == 18
+
+
+def test_a_tracker_that_is_busy_does_not_complain_of_missing_images(start: Start, scripted: list[Scripted]) -> None:
+    node, look = start(TrackerNode, "-p", "silence:=0.5", "-p", "diagnostics_period:=0.1")
+    said = Trouble(look)
+    camera = matched(look.publisher(Image, "image", reliable=True))
+    scripted[0].go.clear()
+    send(camera, small(0, T0), lambda: scripted[0].frames)
+    until(lambda: node.counters["slow_frames"])
+    until(lambda: "one image has been in work for" in said())
+    before = node.counters["silences"]
+    scripted[0].go.set()
+    until(lambda: said() == "running")
+    until(lambda: "no images for" in said())
+    until(lambda: node.counters["silences"] > before)
+
+
+class Trouble:
+    """The newest state of the tracker on /diagnostics."""
+
+    def __init__(self, look: Onlooker) -> None:
+        self._heard = look.listen(DiagnosticArray, "/diagnostics")
+
+    def __call__(self) -> str:
+        return self._heard[-1].status[0].message if self._heard else ""
 
 
 @pytest.mark.parametrize("compressed", [False, True])

@@ -213,7 +213,7 @@ def test_a_stream_that_says_done_and_is_whole_is_an_answer(server: ModelServer, 
         (HttpStatus(400, "response_format is not supported"), Status.REJECTED, "structured"),
         (HttpStatus(400, "max_tokens must be at most 512"), Status.REJECTED, "max_answer_tokens"),
         (HttpStatus(400, "this model does not support image input"), Status.REJECTED, "model take pictures"),
-        (HttpStatus(404, "no such model"), Status.REJECTED, "have the model 'default'"),
+        (HttpStatus(404, "no such model"), Status.REJECTED, "have the model 'scripted'"),
         (HttpStatus(401, f"Incorrect API key provided: {KEY}"), Status.NOT_AUTHORISED, "check the key"),
     ],
 )

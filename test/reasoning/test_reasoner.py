@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -22,6 +23,7 @@ import psutil
 import pytest
 from support.marked_scene import keyframe, looking, picture, see
 from support.model_server import Cut, Endless, Hang, HttpStatus, ModelServer, Raw, Say, Whole, reply
+from support.rig import until
 
 from cc_ros.errors import SourceError
 from cc_ros.keyframes.drawing import MarkSettings
@@ -87,6 +89,29 @@ def test_a_server_that_can_is_given_a_schema(server: ModelServer, make: MakeAske
     assert body["response_format"]["json_schema"]["schema"]["properties"]["choice"]["enum"] == ["A", "B"]
     assert body["stream_options"] == {"include_usage": True}
     assert "JSON" not in "".join(server.received[0].texts)
+
+
+@pytest.mark.parametrize("preset", ["vllm", "ollama", "llama_cpp", "lm_studio", "transformers", "compatible", ""])
+def test_a_local_server_is_asked_which_model_it_has(server: ModelServer, make: MakeAsker, preset: str) -> None:
+    server.holds("my-finetune")
+    asker = make(preset=preset)
+    assert ask(asker).ok and ask(asker, "And what else?").ok
+    assert [sent.body["model"] for sent in server.received] == ["my-finetune"] * 2
+    server.holds("a-newer-one")
+    server.script(HttpStatus(404, "The model `my-finetune` does not exist."), reply("there"))
+    assert ask(asker, "Still there?").status is Status.REJECTED
+    assert ask(asker, "And now?").ok
+    assert server.received[-1].body["model"] == "a-newer-one"
+
+
+def test_of_several_models_none_is_guessed(server: ModelServer, make: MakeAsker) -> None:
+    server.holds("one", "two")
+    answer = ask(make(preset="vllm"))
+    assert answer.status is Status.MISCONFIGURED and "set model to one of them: one, two" in answer.message
+    assert ask(make(preset="vllm", model="two")).ok
+    server.holds()  # it answers with something else than a list
+    assert ask(make(preset="vllm"), "Any name?").ok
+    assert [sent.body["model"] for sent in server.received] == ["two", "default"]
 
 
 def test_openai_quirks(server: ModelServer, make: MakeAsker) -> None:
@@ -317,7 +342,7 @@ def test_every_fault_is_a_status_with_a_message(
 ) -> None:
     server.always(HttpStatus(400, "one request too many"))
     server.script(*steps)
-    answer = ask(make(retries=2, max_answer_tokens=1024))
+    answer = ask(make(retries=2, max_answer_tokens=1024, timeout=30.0))  # how long is not what is asked here
     assert (answer.status, answer.text, answer.source, answer.confidence) == (status, "", "", 0.0)
     assert answer.message and "too many" not in answer.message
     assert answer.usage.requests == len(server.received)
@@ -437,7 +462,7 @@ def test_after_faults_in_a_row_the_server_is_left_alone_and_geometry_answers(
     assert "left alone" in measured.message
     assert ask(asker, "What is there?", ROOM).status is Status.SERVER_DOWN
     assert len(server.received) == 2
-    time.sleep(0.45)
+    until(lambda: asker.status()["breaker"] == "half open")
     assert ask(asker, "What is there?", ROOM).source == "model"
     assert asker.status()["breaker"] == "closed"
 
@@ -565,4 +590,27 @@ def test_text_in_the_scene_is_declared_to_be_data(server: ModelServer, make: Mak
 def test_reasoning_is_imported_without_the_heavy_packages() -> None:
     code = "import sys, cc_ros.reasoning; print(sorted({'openai', 'torch', 'rclpy', 'httpx2'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+FIRST = """
+import sys
+from support.marked_scene import keyframe
+from support.model_server import ModelServer
+from cc_ros.reasoning import Asker, Question, ReasonerSettings
+frames = [keyframe(0, {1: (100, 200)})]
+with ModelServer() as server, Asker(ReasonerSettings(base_url=server.base_url, timeout=60.0), {}) as asker:
+    before = set(sys.modules)
+    assert asker.ask(Question("What is there?"), frames).ok
+    print(sorted(set(sys.modules) - before))
+"""
+
+
+def test_the_first_question_imports_nothing() -> None:
+    """On a busy machine imports take longer than a question may."""
+    path = os.pathsep.join([str(Path(__file__).parents[1]), *sys.path])
+    command = [sys.executable, "-c", FIRST]
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=100, check=True, env={**os.environ, "PYTHONPATH": path}
+    )
     assert done.stdout.strip() == "[]"

@@ -129,6 +129,17 @@ def test_scannet_as_it_is_exported(tmp_path: Path) -> None:
     assert "images: 4 #.jpg in color/" in said(source)
 
 
+def test_poses_may_be_the_robots_where_the_mounting_is_given(tmp_path: Path) -> None:
+    """It drives along x; its camera sits 0.2 m ahead and 1.1 m up, and looks to the left, along y."""
+    for i in range(3):
+        save(tmp_path / f"{i}.color.png", colour(i))
+        matrix(tmp_path / f"{i}.pose.txt", pose(i, np.eye(3)))
+    frames, source = read(tmp_path, camera_x=0.2, camera_z=1.1, camera_yaw=np.pi / 2)
+    np.testing.assert_allclose([f.pose[:3, 3] for f in frames], pose(0)[:3, 3] + [[i + 0.2, 0, 1.1] for i in range(3)])
+    np.testing.assert_allclose(frames[0].pose[:3, :3], LOOKS_ALONG_Y, atol=1e-9)
+    assert "robot, with the camera where camera_x ... camera_yaw say, to world" in said(source)
+
+
 def test_tum(tmp_path: Path) -> None:
     root = tmp_path / "rgbd_dataset_freiburg2_desk"
     begin = 1305031102.0

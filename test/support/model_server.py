@@ -203,6 +203,7 @@ class _Server(ThreadingHTTPServer):
         self.lock = threading.Lock()
         self.steps: list[Step] = []
         self.otherwise: Step = reply("a plain answer")
+        self.models: list[str] | None = ["scripted"]
         self.received: list[Received] = []
         self.closed_early = 0
         self.open = 0
@@ -220,6 +221,13 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     server: _Server
+
+    def do_GET(self) -> None:
+        if self.server.models is None:
+            self.send_json(200, {"data": "none"})
+            return
+        models = [{"id": name, "object": "model", "created": 0, "owned_by": ""} for name in self.server.models]
+        self.send_json(200, {"object": "list", "data": models})
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -311,9 +319,13 @@ class ModelServer:
         """Set what happens once the queue is empty."""
         self._server.otherwise = step
 
+    def holds(self, *models: str) -> None:
+        """Set the models that it lists; without any, its list is none."""
+        self._server.models = list(models) or None
+
     @property
     def received(self) -> list[Received]:
-        """Every request so far."""
+        """Every question so far."""
         with self._server.lock:
             return list(self._server.received)
 

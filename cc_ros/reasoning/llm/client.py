@@ -17,6 +17,7 @@ from anyio.lowlevel import checkpoint
 
 from cc_ros.reasoning.llm.endpoint import Endpoint
 from cc_ros.reasoning.llm.errors import ModelFault
+from cc_ros.reasoning.llm.model_list import list_models, model_to_ask
 from cc_ros.reasoning.llm.proxies import proxy_of, shown
 from cc_ros.reasoning.llm.server_errors import MAX_WORDS, advice, words_of
 from cc_ros.reasoning.llm.transport import headers_left_out, open_client, said_done
@@ -92,7 +93,11 @@ class ChatClient:
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
         self._client = open_client(endpoint)
+        # The openai package imports them when they are first looked at: half a second that no question is to wait for.
+        self._send = self._client.chat.completions.with_streaming_response.create
+        self._models = self._client.models
         self._left_out = headers_left_out(endpoint)
+        self._model = endpoint.model  # "" until the server was asked for its own
         proxy = proxy_of(endpoint)
         self._way = f"{endpoint.host} through the proxy {shown(proxy)}" if proxy else endpoint.host
 
@@ -107,14 +112,17 @@ class ChatClient:
         :raises ModelFault: there is no complete reply.
         """
         done = Completion(limit=CHARACTERS_A_TOKEN * self._endpoint.answer_tokens)
-        send = self._client.chat.completions.with_streaming_response.create
         try:
-            async with send(**self._body(request), extra_headers=self._left_out) as response:
+            self._model = self._model or await self._model_of_the_server()
+            async with self._send(**self._body(request), extra_headers=self._left_out) as response:
                 await self._receive(response, done, on_text)
         except ModelFault:
             raise
         except openai.APIStatusError as error:
-            raise self._status_fault(error) from None
+            fault = self._status_fault(error)
+            if error.status_code == 404:
+                self._model = self._endpoint.model  # the server may have another one by now
+            raise fault from None
         except openai.APITimeoutError:
             raise self._unreachable("no connection in time") from None
         except openai.APIConnectionError as error:
@@ -127,10 +135,18 @@ class ChatClient:
         done.parts = [self._endpoint.redact(done.text)]
         return done
 
+    async def _model_of_the_server(self) -> str:
+        """Return the model to ask where none is configured."""
+        try:
+            models = await list_models(self._models, self._endpoint)
+        except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
+            models = {}  # no list of models: the answer to the question itself tells more
+        return model_to_ask(models, self._endpoint)
+
     def _body(self, request: ChatRequest) -> dict[str, Any]:
         preset = self._endpoint.preset
         body: dict[str, Any] = {
-            "model": self._endpoint.model,
+            "model": self._model,
             "messages": request.messages,
             "stream": True,
             preset.token_field: self._endpoint.answer_tokens,
@@ -181,7 +197,7 @@ class ChatClient:
             )
         words = self._said(error)
         said = f"{self._endpoint.host} answered {code}: {words}"
-        help = advice(code, words, self._endpoint)
+        help = advice(code, words, self._model)
         if help:
             said += f"; {help}"
         if code in (401, 403):
@@ -199,7 +215,7 @@ class ChatClient:
         code = _code_of(error)
         words = self._short(words_of(error))
         refused = 400 <= code < 500 and code not in _AGAIN
-        help = advice(code, words, self._endpoint)
+        help = advice(code, words, self._model)
         status = Status.SERVER_ERROR
         if code == 429:
             status = Status.RATE_LIMITED

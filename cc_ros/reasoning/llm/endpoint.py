@@ -18,7 +18,7 @@ class Endpoint:
     """A server that can be asked.
 
     :param base_url: http(s) URL of the API, without the final slash.
-    :param model: name to ask for.
+    :param model: name to ask for; "" = the one that the server has.
     :param key: sent as bearer token; None = none is sent.
     :param preset: its kind.
     :param structured: "json_schema", "json_object" or "told".
@@ -78,7 +78,7 @@ def resolve_endpoint(settings: ReasonerSettings, environ: Mapping[str, str]) -> 
         return None
     return Endpoint(
         base_url,
-        settings.model or preset.model,
+        settings.model or (preset.model if preset.key_needed else ""),
         key,
         preset,
         preset.structured if settings.structured == "auto" else settings.structured,

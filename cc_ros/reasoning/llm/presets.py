@@ -41,7 +41,8 @@ class Preset:
     """One kind of server.
 
     :param base_url: where it is, unless configured otherwise; "" = must be configured.
-    :param model: asked for unless configured otherwise. Local servers that hold one model take any name.
+    :param model: asked for unless configured otherwise; servers of one's own (no ``key_needed``) are asked which one
+        they have, and this is preferred among several; "" = none.
     :param key_env: environment variable with the key; "" = sends none unless configured.
     :param key_needed: whether there is no asking without a key.
     :param structured: "json_schema", "json_object", or "told" where only the prompt can ask for JSON.
@@ -55,7 +56,7 @@ class Preset:
     """
 
     base_url: str
-    model: str = "default"
+    model: str = ""
     key_env: str = ""
     key_needed: bool = False
     structured: str = "told"

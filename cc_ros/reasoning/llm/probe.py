@@ -10,6 +10,7 @@ from typing import Any
 
 from cc_ros.errors import SettingsError
 from cc_ros.reasoning.llm.endpoint import Endpoint, how_to_configure, resolve_endpoint
+from cc_ros.reasoning.llm.errors import ModelFault
 from cc_ros.reasoning.llm.presets import CHECKED
 from cc_ros.reasoning.llm.proxies import proxy_of, shown
 from cc_ros.reasoning.settings import ReasonerSettings
@@ -50,7 +51,7 @@ def probe(settings: ReasonerSettings, environ: Mapping[str, str]) -> Probed:
     except SettingsError as error:
         return Probed(False, str(error))
     try:
-        usable, text = asyncio.run(asyncio.wait_for(_list_models(endpoint), PROBE_SECONDS))
+        usable, text = asyncio.run(asyncio.wait_for(_ask_models(endpoint), PROBE_SECONDS))
     except (asyncio.TimeoutError, TimeoutError):
         usable, text = False, f"{endpoint.host} does not answer within {PROBE_SECONDS:.0f} s"
     except Exception as error:  # of the HTTP client, of what the environment gives it, or of a reply of another shape
@@ -66,22 +67,19 @@ def _where(endpoint: Endpoint) -> str:
     return f"pictures would go to {endpoint.base_url} (told by {endpoint.origin}){way}{open_}"
 
 
-async def _list_models(endpoint: Endpoint) -> tuple[bool | None, str]:
+async def _ask_models(endpoint: Endpoint) -> tuple[bool | None, str]:
     import openai
 
+    from cc_ros.reasoning.llm.model_list import bare, list_models, model_to_ask, shown
     from cc_ros.reasoning.llm.server_errors import MAX_WORDS, words_of
-    from cc_ros.reasoning.llm.transport import headers_left_out, open_client
+    from cc_ros.reasoning.llm.transport import open_client
 
     client = open_client(endpoint)
-    left_out = headers_left_out(endpoint)
     try:
-        listing = await client.models.list(extra_headers=left_out)
-        models = {_bare(model.id): model for model in listing.data}
-        found = models.get(_bare(endpoint.model))
-        if found is None and models and getattr(listing, "has_more", False):
-            found = await client.models.retrieve(endpoint.model, extra_headers=left_out)
-    except openai.NotFoundError:
-        return True, f"{endpoint.host} answers, but lists no models; {endpoint.model} will be asked for"
+        models = await list_models(client.models, endpoint)
+        model = model_to_ask(models, endpoint)
+    except ModelFault as error:
+        return False, str(error)
     except openai.APIStatusError as error:
         said = endpoint.redact(words_of(error.body))[:MAX_WORDS]
         return False, f"{endpoint.host} answers {error.status_code}: {said}"
@@ -90,25 +88,19 @@ async def _list_models(endpoint: Endpoint) -> tuple[bool | None, str]:
         return False, f"{endpoint.host} cannot be reached: {endpoint.redact(str(cause) or type(cause).__name__)[:200]}"
     finally:
         await client.close()
-    if found is not None:
-        return _ending(endpoint, found)
-    if models:
-        names = ", ".join(sorted(models)[:8])
-        preset = f" (the presets were checked {CHECKED})" if endpoint.model == endpoint.preset.model else ""
-        return False, (
-            f"{endpoint.host} answers, but has no model {endpoint.model!r}{preset}; it has {names}; set model to one"
-        )
-    return True, f"{endpoint.host} answers; {endpoint.model} will be asked"
+    if not models:
+        return True, f"{endpoint.host} answers, but lists no models; {model} will be asked for"
+    if bare(model) in models:
+        return _ending(f"{endpoint.host} answers; {model} will be asked", models[bare(model)])
+    preset = f" (the presets were checked {CHECKED})" if model == endpoint.preset.model else ""
+    return (
+        False,
+        f"{endpoint.host} answers, but has no model {model!r}{preset}; it has {shown(models)}; set model to one",
+    )
 
 
-def _bare(name: object) -> str:
-    """Return a model's name as people write it: Gemini lists "models/NAME", Ollama "NAME:latest"."""
-    return str(name).removeprefix("models/").removesuffix(":latest")
-
-
-def _ending(endpoint: Endpoint, model: Any) -> tuple[bool | None, str]:
+def _ending(text: str, model: Any) -> tuple[bool | None, str]:
     """Tell of a model that is there whether, and when, the server says that it ends."""
-    text = f"{endpoint.host} answers; {endpoint.model} will be asked"
     fields = model.model_dump()
     ends = next((_date(fields[name]) for name in _ENDS if fields.get(name)), "")
     stage = str(fields.get("lifecycle") or fields.get("status") or "").lower()

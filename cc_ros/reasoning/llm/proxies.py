@@ -39,7 +39,7 @@ def proxy_of(endpoint: Endpoint) -> str | None:
     if scheme == "socks":
         scheme, url = "socks5", f"socks5{url[len('socks') :]}"
     if not host or any(map(str.isspace, url)) or scheme not in _HTTP + _SOCKS:
-        held = f"a {scheme} address" if host and scheme else "no address of a proxy"
+        held = f"a {scheme} address" if host and scheme not in _HTTP else "no address of a proxy"
         raise SettingsError(
             f"the environment variable {variable} holds {held}; give one such as http://host:3128 or "
             f"socks5://host:1080, or name {endpoint.host} in NO_PROXY to go without"

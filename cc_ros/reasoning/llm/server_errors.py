@@ -8,8 +8,6 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from cc_ros.reasoning.llm.endpoint import Endpoint
-
 MAX_WORDS = 300
 MAX_READ = 20_000  # characters of an error that are looked at
 _HIDDEN = re.compile(r"<(script|style|head)\b.*?</\1\s*>|<!--.*?-->", re.DOTALL | re.IGNORECASE)
@@ -65,10 +63,11 @@ def words_of(said: object) -> str:
     return _short(_text(said))
 
 
-def advice(code: int, words: str, endpoint: Endpoint) -> str:
+def advice(code: int, words: str, model: str) -> str:
     """Return what a user can do about an error, "" where that is not known.
 
     :param code: HTTP status, 0 = none.
+    :param model: that was asked for.
     """
     if code == 413:
         return "the request is too large for the server: ask with fewer frames, or set a smaller max_image_side"
@@ -77,7 +76,7 @@ def advice(code: int, words: str, endpoint: Endpoint) -> str:
     if code == 407:
         return "the proxy wants a user and a password"
     if code == 404:
-        return f"is base_url right, and does the server have the model {endpoint.model!r}? `cc-ros doctor` looks"
+        return f"is base_url right, and does the server have the model {model!r}? `cc-ros doctor` looks"
     if 400 <= code < 500 or not code:
         return next((text for pattern, text in _ADVICE if pattern.search(words)), "")
     return ""

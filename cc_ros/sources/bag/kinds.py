@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import importlib
-import shutil
 import struct
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from cc_ros.errors import SourceError
 
 BAG_SUFFIXES = (".mcap", ".db3")
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+_PIECE = 1 << 20  # bytes that are unpacked at a time
 _PACKED_SUFFIXES = (".zstd", ".zst")
 _MCAP_MAGIC = b"\x89MCAP0\r\n"
 _SQLITE_MAGIC = b"SQLite format 3\0"
@@ -74,8 +76,8 @@ def unpack(packed: Path, target: Path) -> None:
     :raises SourceError: it is damaged or cannot be written.
     """
     try:
-        with packed.open("rb") as source, _zstd_stream(source) as plain, target.open("wb") as sink:
-            shutil.copyfileobj(plain, sink)
+        with packed.open("rb") as source, target.open("wb") as sink:
+            sink.writelines(_plain(iter(partial(source.read, _PIECE), b"")))
     except Exception as error:  # the three libraries have three errors
         raise SourceError(f"{packed} cannot be read: it does not unpack as zstd ({error})") from error
 
@@ -85,21 +87,31 @@ def unpacked(raw: bytes) -> bytes:
 
     :raises SourceError: it is damaged.
     """
-    import io
-
     try:
-        with _zstd_stream(io.BytesIO(raw)) as plain:
-            return bytes(plain.read())
+        return b"".join(_plain([raw]))
     except Exception as error:  # as above
         raise SourceError(f"a compressed message does not unpack as zstd ({error})") from error
 
 
-def _zstd_stream(source: Any) -> Any:
-    """Return a reader by whichever zstd there is: Python's own (3.14), or what versions of rosbags bring."""
+def _plain(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield what zstd frames that come in pieces hold."""
+    frame = None
+    for piece in pieces:
+        left = piece
+        while left:
+            frame = frame or _zstd_frame()
+            yield frame.decompress(left)
+            left, frame = (frame.unused_data, None) if frame.eof else (b"", frame)
+    if frame is not None:
+        raise EOFError("it ends early")
+
+
+def _zstd_frame() -> Any:
+    """Return a decompressor of one frame, of whichever zstd there is: Python's own (3.14), or what rosbags brings."""
     for name in ("compression.zstd", "backports.zstd"):
         with suppress(ImportError):
-            return importlib.import_module(name).open(source, "rb")
-    return importlib.import_module("zstandard").ZstdDecompressor().stream_reader(source)
+            return importlib.import_module(name).ZstdDecompressor()
+    return importlib.import_module("zstandard").ZstdDecompressor().decompressobj()
 
 
 def _storage_suffix(path: Path) -> str | None:

@@ -50,8 +50,8 @@ class BagSource(Source):
 
     Stamps are the headers' (the bag's, where a header has none, or where they stand still: :mod:`cc_ros.stamps`). Each
     image gets the depth image nearest in time, the latest camera matrix and the interpolated odometry, moved to the
-    camera by /tf_static and /tf. Where no transforms join them, the camera is taken to sit at the odometry's child
-    frame and to look along its x axis, and a note says so.
+    camera by the mounting that is given, or by /tf_static and /tf. Where no transforms join them, the camera is taken
+    to sit at the odometry's child frame and to look along its x axis, and a note says so.
 
     :param path: the bag's folder, or one of its files.
     :param settings: the topics.
@@ -72,6 +72,7 @@ class BagSource(Source):
         for sentence in self._topics.why:
             self.note(sentence)
         self._tolerance = settings.depth_tolerance
+        self._mounting = settings.base_to_camera()
         self._orders: dict[str, StampOrder] = {}
         self._spans: dict[str, tuple[float, float]] = {}
         self._matched_topics: set[str] = set()
@@ -199,6 +200,9 @@ class BagSource(Source):
             self.leave_out("no pose near the image")
             return None
         self._matched_topics.add(self._topics.odom)
+        if self._mounting is not None:
+            self.note(f"mounting: the camera sits on {self._base_frame!r} as camera_x ... camera_yaw say")
+            return base @ self._mounting
         frame = image.content.header.frame_id
         mount = self._frames.between(self._base_frame, frame, image.stamp)
         if mount is not None:
@@ -212,7 +216,8 @@ class BagSource(Source):
             return None
         self.note(
             f"mounting: no tf joins {self._base_frame!r} and the camera {frame!r}: it is taken to sit there and to "
-            "look along x; places and goals are off by what it really is (record /tf_static and /tf)"
+            "look along x; places and goals are off by what it really is (record /tf_static and /tf, or give "
+            "--camera-x ... --camera-yaw)"
         )
         return base @ OPTICAL_IN_BODY
 

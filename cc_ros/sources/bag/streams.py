@@ -22,7 +22,8 @@ TF = "tf2_msgs/msg/TFMessage"
 
 _TRANSPORTS = ("/compressed", "/compressedDepth")
 _DEPTH = ("16UC1", "32FC1")  # REP 118
-_GREY = ("mono", "8UC1")
+_THERMAL = ("thermal", "lwir", "infra", "flir", "lepton", "boson")  # their pictures are 16UC1 as well
+_GREY = ("mono", "8UC1", "16UC1")
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,9 @@ def _stream(bag: BagFile, connection: Connection) -> Stream:
     message: Any = None
     with suppress(SourceError):  # damage further on is told when it is read
         message = bag.first(connection)
-    by_name = "depth" in plain.topic.lower()  # only where nothing better is known
+    name = plain.topic.lower()
+    by_name = "depth" in name  # only where nothing better is known
+    thermal = not by_name and any(word in name for word in _THERMAL)
     if message is None:
         return Stream(plain.topic, plain.msgtype, plain.count, depth=by_name)
     topic, kind, count, frame = plain.topic, plain.msgtype, plain.count, message.header.frame_id
@@ -100,16 +103,16 @@ def _stream(bag: BagFile, connection: Connection) -> Stream:
         return Stream(topic, kind, count, frame, (message.width, message.height), k=k)
     if kind == IMAGE:
         encoding = message.encoding
-        depth = encoding in _DEPTH or (encoding == "mono16" and by_name)
+        depth = (encoding in _DEPTH and not (encoding == "16UC1" and thermal)) or (encoding == "mono16" and by_name)
         readable = encoding in IMAGE_ENCODINGS
         size = message.width, message.height
     else:
-        encoding, depth, readable, size = _compressed(message, plain.topic, by_name)
+        encoding, depth, readable, size = _compressed(message, plain.topic, by_name, thermal)
     colour = not depth and not encoding.startswith(_GREY)
     return Stream(topic, kind, count, frame, size, encoding, depth, colour, readable)
 
 
-def _compressed(message: Any, topic: str, by_name: bool) -> tuple[str, bool, bool, tuple[int, int]]:
+def _compressed(message: Any, topic: str, by_name: bool, thermal: bool) -> tuple[str, bool, bool, tuple[int, int]]:
     """Return encoding, whether it is depth, whether it can be decoded, and the size of a CompressedImage."""
     prefix, separator, _ = message.format.partition(";")
     own = prefix.strip() if separator else ""
@@ -119,7 +122,7 @@ def _compressed(message: Any, topic: str, by_name: bool) -> tuple[str, bool, boo
     kind = header.kind if header else message.format or "unknown"
     size = (header.width, header.height) if header else (0, 0)
     deep = header is not None and header.deep and header.grey and by_name
-    depth = bool(skip) or topic.endswith("/compressedDepth") or own in _DEPTH or deep
+    depth = bool(skip) or topic.endswith("/compressedDepth") or (own in _DEPTH and not thermal) or deep
     if header is not None and header.grey and not own:
         own = "mono16" if header.deep else "mono8"
     return " ".join(filter(None, (own, kind))), depth, header is not None, size

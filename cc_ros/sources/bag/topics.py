@@ -39,6 +39,8 @@ def choose_topics(streams: Mapping[str, Stream], settings: SourceSettings, frame
     """
     why: list[str] = []
     asked = _asked(streams, settings.image_topic, (IMAGE, COMPRESSED))
+    if asked and asked.depth and (not asked.encoding.startswith("16UC1") or "depth" in asked.topic.lower()):
+        raise SourceError(f"topic {asked} holds depth, not pictures; the bag has {_list(streams.values())}")
     image, reason = (asked, "as asked for") if asked else _find_image(streams)
     why.append(f"images: {image}: {reason}")
     info = depth = odom = None
@@ -199,7 +201,10 @@ def _no_images(streams: Mapping[str, Stream]) -> str:
     text = f"the bag has no images: neither {IMAGE} nor {COMPRESSED}; it has {_list(streams.values())}"
     depths = sorted(stream.topic for stream in streams.values() if stream.depth)
     if depths:
-        text += f". {', '.join(depths)} hold depth: record the colour images too"
+        text += (
+            f". {', '.join(depths)} hold depth: record the colour images too (where one is a thermal camera's, name it "
+            "by --topic)"
+        )
     videos = sorted(f"{stream.topic} ({stream.msgtype})" for stream in streams.values() if stream.msgtype in _VIDEO)
     if videos:
         text += (

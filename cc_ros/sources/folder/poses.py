@@ -39,16 +39,27 @@ _SAMPLES = 50  # poses that tell which way is up
 class FolderPoses:
     """Camera poses of a folder, one file a picture or one trajectory; turned so that z is up.
 
+    :param mounting: 4x4 pose of the camera on the robot whose poses these are; None = they are the camera's own.
     :ivar source: what they were read from, for people.
+    :ivar of: whose they are, for people.
     :ivar up: the world's axis that was taken for up, such as ``-y``; "" without poses.
     :ivar span: (first, last) stamps of a trajectory.
     """
 
-    def __init__(self, source: str, files: dict[Key, Path], track: PoseTrack | None, samples: Sequence[np.ndarray]):
+    def __init__(
+        self,
+        source: str,
+        files: dict[Key, Path],
+        track: PoseTrack | None,
+        samples: Sequence[np.ndarray],
+        mounting: np.ndarray | None,
+    ) -> None:
         self.source = source
+        self.of = "camera" if mounting is None else "robot, with the camera where camera_x ... camera_yaw say,"
         self._files = files
         self._track = track
-        self.up, self._turn = _upright(samples)
+        self._mounting = np.eye(4) if mounting is None else mounting
+        self.up, self._turn = _upright([sample @ self._mounting for sample in samples])
         self.span: tuple[float, float] | None = None
 
     def at(self, image: Path, stamp: float) -> np.ndarray | None:
@@ -61,15 +72,16 @@ class FolderPoses:
         else:
             file = self._files.get(key_of(image))
             pose = None if file is None else _read_pose(file)
-        return None if pose is None else self._turn @ pose
+        return None if pose is None else self._turn @ pose @ self._mounting
 
 
-def find_poses(root: Path) -> FolderPoses | None:
+def find_poses(root: Path, mounting: np.ndarray | None = None) -> FolderPoses | None:
     """Return the poses that lie in or beside a folder of pictures; None where there are none.
 
     Read are ``*.pose.txt`` beside the pictures (7-Scenes), ``pose/*.txt`` (ScanNet), each 4x4 or 3x4 camera to world,
     and ``groundtruth.txt`` (TUM: stamp, position, quaternion of the camera).
 
+    :param mounting: 4x4 pose of the camera on the robot, where the poses are the robot's.
     :raises SourceError: a trajectory cannot be read.
     """
     files = {key_of(file): file for file in root.glob("*.txt") if "pose" in re.findall("[a-z]+", file.stem.lower())}
@@ -85,8 +97,8 @@ def find_poses(root: Path) -> FolderPoses | None:
                 pose = _read_pose(file)
                 if pose is not None:
                     samples.append(pose)
-        return FolderPoses(f"{len(files)} {pattern}", files, None, samples)
-    return _read_trajectory(root / "groundtruth.txt") if (root / "groundtruth.txt").is_file() else None
+        return FolderPoses(f"{len(files)} {pattern}", files, None, samples, mounting)
+    return _read_trajectory(root / "groundtruth.txt", mounting) if (root / "groundtruth.txt").is_file() else None
 
 
 def find_intrinsics(root: Path) -> tuple[np.ndarray | None, str]:
@@ -142,7 +154,7 @@ def _read_pose(file: Path) -> np.ndarray | None:
     return pose
 
 
-def _read_trajectory(file: Path) -> FolderPoses:
+def _read_trajectory(file: Path, mounting: np.ndarray | None) -> FolderPoses:
     rows: list[list[float]] = []
     try:
         for line in file.read_text().splitlines():
@@ -159,7 +171,7 @@ def _read_trajectory(file: Path) -> FolderPoses:
             track.add(stamp, poses[-1])
     if not poses:
         raise SourceError(f"{file} is no trajectory: no line of stamp tx ty tz qx qy qz qw")
-    result = FolderPoses(file.name, {}, track, poses[:: max(1, len(poses) // _SAMPLES)])
+    result = FolderPoses(file.name, {}, track, poses[:: max(1, len(poses) // _SAMPLES)], mounting)
     result.span = min(row[0] for row in rows), max(row[0] for row in rows)
     return result
 

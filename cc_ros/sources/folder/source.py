@@ -70,7 +70,7 @@ class FolderSource(Source):
         self._calibration = ""
         self._find_depth(path, roles.depths, settings)
         if settings.odom_topic != NONE:
-            self._poses = find_poses(path)
+            self._poses = find_poses(path, settings.base_to_camera())
         if settings.camera_info_topic != NONE:
             self._intrinsics, self._calibration = find_intrinsics(path)
         self._matched = False
@@ -142,7 +142,7 @@ class FolderSource(Source):
             self.note(f"depth: none of {describe(self._all_depths)} has the number or time of an image")
         if self._poses:
             turned = f"; its axis {self._poses.up} is taken for up" if self._poses.up not in ("", "z") else ""
-            self.note(f"poses: {self._poses.source}, camera to world{turned}")
+            self.note(f"poses: {self._poses.source}, {self._poses.of} to world{turned}")
         if self._intrinsics is not None:
             self.note(f"calibration: {self._calibration}")
         elif self._calibration:

@@ -67,6 +67,24 @@ def test_what_the_endpoint_says_decides(status, body, reachable, said):
     assert "secret" not in probed.text
 
 
+@pytest.mark.parametrize(
+    ("names", "preset", "usable", "said"),
+    [
+        (["eyes"], "vllm", True, "eyes will be asked"),
+        (["eyes", "text-embedding-1"], "lm_studio", True, "eyes will be asked"),
+        (["llama3:latest", "qwen3-vl:8b"], "ollama", True, "qwen3-vl:8b will be asked"),
+        (["eyes", "ears"], "llama_cpp", False, "several models, set model to one of them: ears, eyes"),
+        (["text-embedding-1"], "lm_studio", False, "no model that answers questions, only text-embedding-1"),
+        ([], "vllm", True, "lists no models; default will be asked for"),
+    ],
+)
+def test_where_none_is_named_the_model_that_the_server_has_is_meant(names, preset, usable, said):
+    with server(200, models(*names)) as url:
+        probed = probe(ReasonerSettings(base_url=url, preset=preset), {})
+    assert probed.usable is usable
+    assert said in probed.text
+
+
 def test_nobody_at_the_address():
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # bound, not listening: connections are refused
@@ -108,7 +126,7 @@ def test_one_check_that_fails_does_not_end_the_others(monkeypatch, capsys):
         raise ZeroDivisionError("a defect")
 
     monkeypatch.setattr("cc_ros.commands.doctor.need_ros", fail)
-    monkeypatch.setattr("cc_ros.reasoning.llm.probe._list_models", fail)
+    monkeypatch.setattr("cc_ros.reasoning.llm.probe._ask_models", fail)
     assert main(["doctor", "--no-graph", "--base-url", "http://127.0.0.1:9/v1"]) == 1
     out = capsys.readouterr().out
     assert "FAIL  ROS 2: ZeroDivisionError: a defect" in out

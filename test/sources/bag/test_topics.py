@@ -144,6 +144,27 @@ def test_depth_alone_is_told(tmp_path: Path) -> None:
         open_source(write(tmp_path / "bag", [("/points", 0, depth(0, 1.0))]))
 
 
+def test_a_thermal_camera_may_call_its_pictures_16uc1(tmp_path: Path) -> None:
+    bag = write(tmp_path / "named", [("/thermal/image_raw", i, depth(i, 8.0)) for i in range(3)])
+    assert len(read(bag)[0]) == 3
+    bag = write(tmp_path / "asked", [("/cam/image_raw", i, depth(i, 8.0)) for i in range(3)])
+    with pytest.raises(SourceError, match="a thermal camera's, name it by --topic"):
+        open_source(bag)
+    png = cv2.imencode(".png", np.full((bags.HEIGHT, bags.WIDTH), 8000, np.uint16))[1].ravel()
+    packed = T[COMPRESSED](header(0), "16UC1; png compressed ", png)
+    packed = write(tmp_path / "packed", [("/cam/image_raw/compressed", 0, packed)])
+    assert len(read(packed, image_topic="/cam/image_raw")[0]) == 1
+    frames, source = read(bag, image_topic="/cam/image_raw")
+    assert len(frames) == 3 and "as asked for" in said(source)
+
+
+@pytest.mark.parametrize(("topic", "message"), [("/depth/image", depth(0, 8.0)), ("/z", depth(0, 0.0))])
+def test_depth_that_is_asked_for_as_the_image_is_refused(tmp_path: Path, topic: str, message: Any) -> None:
+    bag = write(tmp_path / "bag", [(topic, 0, message), ("/image", 0, image(0))])
+    with pytest.raises(SourceError, match="holds depth, not"):
+        read(bag, image_topic=topic)
+
+
 def test_the_reason_of_what_is_left_out_is_told_once(tmp_path: Path) -> None:
     rvl = T[COMPRESSED](header(0), "16UC1; compressedDepth rvl", np.zeros(40, np.uint8))
     rows = [("/image/compressed", i / 10, compressed(i / 10, i, cut=300 if i == 2 else None)) for i in range(4)]
@@ -172,6 +193,15 @@ def test_a_mounting_that_is_not_known_is_told(tmp_path: Path) -> None:
     frames, source = read(write(tmp_path / "bare", rows))
     np.testing.assert_allclose(frames[0].pose[:3, 3], [5, 0, 0], atol=1e-9)
     assert "mounting: no tf joins 'base_link' and the camera 'camera_optical'" in said(source)
+
+
+def test_a_mounting_that_is_given_counts(tmp_path: Path) -> None:
+    rows = [("/image", 0, image(0)), ("/odom", 0, odometry(0, 5.0))]
+    rows += [("/tf_static", 0, transforms(("base_link", "camera_optical", (9.0, 0.0, 0.0), OPTICAL)))]
+    frames, source = read(write(tmp_path / "bare", rows), camera_x=0.2, camera_z=1.1, camera_yaw=np.pi / 2)
+    np.testing.assert_allclose(frames[0].pose[:3, 3], [5.2, 0, 1.1], atol=1e-9)
+    np.testing.assert_allclose(frames[0].pose[:3, 2], [0, 1, 0], atol=1e-9)  # it looks to the left
+    assert "mounting: the camera sits on 'base_link' as camera_x ... camera_yaw say" in said(source)
 
 
 def test_a_camera_that_moves_on_the_robot_is_followed(tmp_path: Path) -> None:
