@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future, wait
 from typing import Any
 
 import rclpy
@@ -47,20 +48,23 @@ class Connection:
         self._executor = SingleThreadedExecutor(context=context)
         self._executor.add_node(self.node)
         self._thread = threading.Thread(target=self._spin, name=name, daemon=True)
+
+    def start(self) -> None:
+        """Begin to spin, once all clients exist: rclpy shows the executor an action client before it is whole."""
         self._thread.start()
 
     def close(self) -> None:
         """Leave the graph; whoever waits is told by an error."""
         self.closed.set()
-        self._executor.shutdown(LEAVE_TIME)
         self._thread.join(LEAVE_TIME)
+        self._executor.shutdown(LEAVE_TIME)
         self.node.destroy_node()
         if self._own_context is not None:
             self._own_context.try_shutdown()
 
     def check_open(self) -> None:
         """Raise a NotRunningError where nothing can arrive any more."""
-        if self.closed.is_set():
+        if self.closed.is_set() or not self.node.context.ok():
             raise NotRunningError("this client was closed, or rclpy was shut down")
 
     def found(
@@ -71,8 +75,7 @@ class Connection:
         :raises NotRunningError: it does not appear.
         """
         deadline = time.monotonic() + self.wait
-        while not ready():
-            self.check_open()
+        while not self._ready(ready):
             if cancelled():
                 return False
             if time.monotonic() > deadline:
@@ -85,12 +88,19 @@ class Connection:
 
         Sent from another thread, a request may be answered before rclpy has noted that somebody waits for the answer.
         """
-        done = threading.Event()
-        task = self._executor.create_task(work)
-        task.add_done_callback(lambda _: done.set())
-        while not done.wait(LOOK_PERIOD):
+        outcome: Future[Any] = Future()
+
+        def run() -> None:
+            try:
+                outcome.set_result(work())
+            except Exception as error:
+                outcome.set_exception(error)
+
+        self._executor.create_task(run)
+        while not outcome.done():
             self.check_open()
-        return task.result()
+            wait([outcome], LOOK_PERIOD)
+        return outcome.result()
 
     def call(self, client: Any, request: Any, timeout: float, alive: Watch | None = None) -> Any:
         """Call a service and return its response.
@@ -114,9 +124,14 @@ class Connection:
             client.remove_pending_request(future)
         return future.result()
 
+    def _ready(self, ready: Callable[[], bool]) -> bool:
+        self.check_open()
+        return ready()
+
     def _spin(self) -> None:
         try:
-            self._executor.spin()
+            while not self.closed.is_set():
+                self._executor.spin_once(timeout_sec=LOOK_PERIOD)
         except ExternalShutdownException:  # rclpy.shutdown() of the context that is shared
             pass
         finally:

@@ -74,6 +74,7 @@ class SpatialMemory:
         self._reset: Any = self.node.create_client(Trigger, "cc/reset")
         self._reasoner = Watch(self.node, "cc/ask")
         self._keyframes = Watch(self.node, "cc/get_keyframes")
+        self._connection.start()
 
     # -- what it is for
 
@@ -259,8 +260,14 @@ def to_answer(result: Any) -> Answer:
     )
 
 
-def _filled(make: Callable[..., Any], **values: Any) -> Any:
+def _filled(make: Any, **values: Any) -> Any:
+    """Return a request with these values; whole numbers are taken for floats.
+
+    :raises SettingsError: a value that it cannot hold.
+    """
+    kinds = make.get_fields_and_field_types()
+    whole = {name: float(value) for name, value in values.items() if kinds[name] == "float" and isinstance(value, int)}
     try:
-        return make(**values)
-    except (AssertionError, TypeError) as error:
-        raise SettingsError(f"the request cannot hold this: {error}") from error
+        return make(**{**values, **whole}, check_fields=True)
+    except AssertionError as error:
+        raise SettingsError(f"no request can hold this: {error}") from error
