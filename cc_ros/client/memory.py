@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from types import TracebackType
 from typing import Any
@@ -14,7 +14,7 @@ from std_srvs.srv import Trigger
 
 from cc_ros.action import SpatialQuery
 from cc_ros.client.connection import Connection
-from cc_ros.client.question import PendingQuestion
+from cc_ros.client.question import CANCEL_TIME, PendingQuestion
 from cc_ros.errors import NodeError, SettingsError
 from cc_ros.geometry import SceneMap
 from cc_ros.geometry.relations import Measured, direction, distance_from_robot
@@ -63,7 +63,8 @@ class SpatialMemory:
     def __init__(
         self, namespace: str = "", *, node: Node | None = None, name: str = "cc_client", wait: float = 10.0
     ) -> None:
-        self._lock = threading.Lock()
+        self._under_way = 0
+        self._change = threading.Condition()
         self._asked = 0
         self._cancelled = 0  # the last question that cancel() was for
         self._connection = Connection(namespace, node, name, wait)
@@ -134,15 +135,24 @@ class SpatialMemory:
             style=style,
             send_goal=send_goal,
         )
-        with self._lock:
+        with self._change:
+            self._under_way += 1
             self._asked = number = self._asked + 1
 
         def cancelled() -> bool:
             return number <= self._cancelled or (cancel is not None and cancel.is_set())
 
-        if not self._connection.found("cc_reasoner", "cc/ask_with_feedback", self._action.server_is_ready, cancelled):
-            return SpatialQuery.Result(status=int(Status.CANCELLED), message="the question was cancelled")
-        return PendingQuestion(self._connection, self._action, self._reasoner, goal, on_progress, cancelled).result()
+        try:
+            if not self._connection.found(
+                "cc_reasoner", "cc/ask_with_feedback", self._action.server_is_ready, cancelled
+            ):
+                return SpatialQuery.Result(status=int(Status.CANCELLED), message="the question was cancelled")
+            pending = PendingQuestion(self._connection, self._action, self._reasoner, goal, on_progress, cancelled)
+            return pending.result()
+        finally:
+            with self._change:
+                self._under_way -= 1
+                self._change.notify_all()
 
     def cancel(self) -> None:
         """Cancel every question under way, from whatever thread; each ends with the status CANCELLED."""
@@ -221,7 +231,10 @@ class SpatialMemory:
             raise NodeError(response.message)
 
     def close(self) -> None:
-        """Leave the graph; what is still being asked is given up."""
+        """Cancel what is being asked and leave the graph."""
+        self.cancel()
+        with self._change:
+            self._change.wait_for(lambda: not self._under_way, CANCEL_TIME)
         self._connection.close()
 
     def __enter__(self) -> SpatialMemory:
