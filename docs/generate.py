@@ -25,9 +25,9 @@ def parameters() -> str:
         "# Parameters",
         "",
         "Give them in a file (`cc-ros up --params-file cc.yaml`; `config/cc.yaml` holds all of them), one by one",
-        "(`--param cc_tracker:queue:=100`), or as launch arguments (`cc_tracker.queue:=100`). `cc-ros run` takes the same",
-        "settings as `--set GROUP.NAME=VALUE`. A value out of its range is refused with the reason. A value that is set",
-        "while the node is active holds from the next activation on.",
+        "(`--param cc_tracker:queue:=100`), or as launch arguments (`cc_tracker.queue:=100`). `cc-ros run` takes the",
+        "same settings as `--set GROUP.NAME=VALUE`. A value out of its range is refused with the reason. A value that",
+        "is set while the node is active holds from the next activation on.",
     ]
     for node in NODES:
         lines += ["", f"## {node.name}", "", "| parameter | default | allowed | what it does |", "|---|---|---|---|"]
@@ -157,3 +157,8 @@ def on_files(files: Any, config: Any) -> Any:
     for name, make in PAGES.items():
         files.append(File.generated(config, name, content=MADE + make()))
     return files
+
+
+def on_page_content(html: str, page: Any, config: Any, files: Any) -> str:
+    """Take the roles of reStructuredText off names in docstrings, such as ``:class:`` before a class."""
+    return re.sub(r":(?:class|func|meth|data):<code>(?:~[\w.]+\.)?([^<]*)</code>", r"<code>\1</code>", html)

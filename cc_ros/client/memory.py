@@ -79,18 +79,7 @@ class SpatialMemory:
 
     # -- what it is for
 
-    def ask(self, question: str, **options: Any) -> Answer:
-        """Ask a question and wait for its answer.
-
-        :param question: in plain words; marks by their number, as in "is mark 3 left of mark 5?".
-        :param options: as of :meth:`query`.
-        :return: the answer, or with another status than OK the reason why there is none in ``message``.
-        :raises NotRunningError: cc_reasoner is not there, went away meanwhile, or hangs.
-        :raises SettingsError: an option that the request cannot hold, such as a negative number of frames.
-        """
-        return to_answer(self.query(question, **options))
-
-    def query(
+    def ask(
         self,
         question: str,
         *,
@@ -104,11 +93,12 @@ class SpatialMemory:
         send_goal: bool = False,
         on_progress: Progress | None = None,
         cancel: Flag | None = None,
-    ) -> Any:
-        """Ask a question and return the result as the message, which holds the goal as a pose as well.
+    ) -> Answer:
+        """Ask a question and wait for its answer; Ctrl-C cancels the question before it is raised.
 
-        Zero and empty values mean: as cc_reasoner is set up. Ctrl-C cancels the question before it is raised.
+        Zero and empty values mean: as cc_reasoner is set up.
 
+        :param question: in plain words; marks by their number, as in "is mark 3 left of mark 5?".
         :param kind: free, choice, left_right, count, viewpoint, which_mark or navigate; "" = told from the words.
         :param choices: the texts to choose from, without letters.
         :param frames: keyframes to look at, at most 64.
@@ -119,22 +109,36 @@ class SpatialMemory:
         :param send_goal: publish a pose before the mark of the answer on cc/goal.
         :param on_progress: told in this thread how it gets on: a stage, and the text so far.
         :param cancel: such as a threading.Event; once it is set, the question ends with the status CANCELLED.
-        :return: ``cc_ros.action.SpatialQuery.Result``.
+        :return: the answer, or with another status than OK the reason why there is none in ``message``.
         :raises NotRunningError: cc_reasoner is not there, went away meanwhile, or hangs.
-        :raises SettingsError: a value that the request cannot hold.
+        :raises SettingsError: a value that no request can hold, such as a negative number of frames.
         """
-        goal = _filled(
-            SpatialQuery.Goal,
-            question=question,
+        result = self.query(
+            question,
             kind=kind,
-            choices=choices if isinstance(choices, str) else list(choices),
+            choices=choices,
             frames=frames,
             marks=marks,
             last_seconds=last_seconds,
             timeout=timeout,
             style=style,
             send_goal=send_goal,
+            on_progress=on_progress,
+            cancel=cancel,
         )
+        return to_answer(result)
+
+    def query(
+        self, question: str, *, on_progress: Progress | None = None, cancel: Flag | None = None, **options: Any
+    ) -> Any:
+        """Ask a question and return the result as the message, which holds the goal as a pose as well.
+
+        :param question: as of ``ask``, and so are all other arguments.
+        :return: ``cc_ros.action.SpatialQuery.Result``.
+        :raises NotRunningError: as ``ask`` does.
+        :raises SettingsError: as ``ask`` does.
+        """
+        goal = _filled(SpatialQuery.Goal, question=question, **options)
         with self._change:
             self._under_way += 1
             self._asked = number = self._asked + 1
@@ -279,8 +283,15 @@ def _filled(make: Any, **values: Any) -> Any:
     :raises SettingsError: a value that it cannot hold.
     """
     kinds = make.get_fields_and_field_types()
-    whole = {name: float(value) for name, value in values.items() if kinds[name] == "float" and isinstance(value, int)}
+    unknown = set(values) - set(kinds)
+    if unknown:
+        raise SettingsError(f"there is no option {min(unknown)!r}; there are {', '.join(kinds)}")
+    for name, value in values.items():
+        if kinds[name] == "float" and isinstance(value, int):
+            values[name] = float(value)
+        elif isinstance(value, tuple):
+            values[name] = list(value)
     try:
-        return make(**{**values, **whole}, check_fields=True)
+        return make(**values, check_fields=True)
     except AssertionError as error:
         raise SettingsError(f"no request can hold this: {error}") from error
