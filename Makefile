@@ -78,7 +78,7 @@ $(VENV)/.made:
 	@$(PYTHON) -c 'import pathlib, sys, sysconfig as s; sys.exit(not pathlib.Path(s.get_path("include"), "Python.h").exists())' \
 	  || { echo "$(PYTHON) lacks its headers: apt install python3-dev"; exit 1; }
 	@test "$$(uname -m)" = x86_64 || { echo "the ROS 2 wheels are made for x86_64, this is $$(uname -m):" \
-	  "install ROS 2 from apt and build with colcon, see README.md"; exit 1; }
+	  "install ROS 2 from apt and build with colcon, see docs/guide/robot.md"; exit 1; }
 	@echo "== making $(VENV) with $$($(PYTHON) --version)"
 	@$(PYTHON) -m venv $(VENV)
 	@touch $@

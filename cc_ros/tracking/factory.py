@@ -18,7 +18,7 @@ from cc_ros.tracking.sam2.weights import RELEASES, weights_here
 
 BACKENDS = ("auto", "flow", "sam2")
 KEYFRAME_PATIENCE = 10  # keyframes out of sight after which an object is only looked for
-INSTALL = "pip install sam2==1.1.0 (README.md says how without a GPU)"
+INSTALL = "pip install sam2==1.1.0 (docs/guide/backends.md says how without a GPU)"
 
 
 def make_tracker(backend: str = "auto", flow: FlowSettings | None = None, sam2: Sam2Settings | None = None) -> Tracker:
