@@ -90,8 +90,9 @@ def commands() -> str:
         first, _, rest = (module.__doc__ or "").strip().partition("\n")
         parser = argparse.ArgumentParser(add_help=False)
         module.add_options(parser)
-        text = rest.replace("\n\n  cc-ros", "\n\n    cc-ros").replace("\n  cc-ros", "\n    cc-ros")
-        lines += ["", f"## cc-ros {name}", "", f"{first.capitalize()}.", "", text.strip("\n"), ""]
+        # What the docstring indents are commands.
+        text = "\n".join(f"  {line}" if line[:2] == "  " else _plain(line) for line in rest.splitlines())
+        lines += ["", f"## cc-ros {name}", "", f"{first[:1].upper()}{first[1:]}.", "", text.strip("\n"), ""]
         lines += ["| option | |", "|---|---|"]
         for action in parser._actions:
             takes = "" if action.nargs == 0 or not action.option_strings else f" {_metavar(action)}"
@@ -103,11 +104,18 @@ def commands() -> str:
 def _metavar(action: argparse.Action) -> str:
     if action.metavar:
         return str(action.metavar)
-    return "|".join(map(str, action.choices)) if action.choices else action.dest.upper()
+    return " or ".join(map(str, action.choices)) if action.choices else action.dest.upper()
 
 
 def _cell(text: str) -> str:
-    return re.sub(r"(?<!`)<([^>]*)>(?!`)", r"&lt;\1&gt;", text).replace("|", "\\|")
+    """Return plain text as Markdown for a cell of a table."""
+    return _plain(text).replace("|", "\\|")
+
+
+def _plain(text: str) -> str:
+    """Return plain text as Markdown; what stands in backquotes stays code."""
+    parts = re.split(r"(`[^`]*`)", text)
+    return "".join(part if part[:1] == "`" else part.replace("*", r"\*").replace("<", "&lt;") for part in parts)
 
 
 def _page(path: Path, links: dict[str, str]) -> Callable[[], str]:
