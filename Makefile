@@ -42,7 +42,7 @@ lint: $(VENV)/.lintable
 	$(BIN)/mypy
 
 docs: $(VENV)/.docs
-	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 	@echo "build/docs/index.html"
 
 # from the bundled bag; they are kept in docs/
