@@ -156,7 +156,7 @@ def test_a_question_without_an_answer_says_why(memory: SpatialMemory) -> None:
     assert memory.ask("Is mark 9 left of mark 1?").status == Status.UNKNOWN_MARK
     refused = memory.ask("What?", frames=65)
     assert refused.status == Status.BAD_REQUEST and "64" in refused.message and not refused.ok
-    for options in ({"frames": -1}, {"timeout": "soon"}, {"choices": "red"}):
+    for options in ({"frames": -1}, {"timeout": "soon"}, {"choices": "red"}, {"frame": 1}):
         with pytest.raises(SettingsError, match=next(iter(options))):
             memory.ask("What?", **options)
 

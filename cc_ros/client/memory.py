@@ -80,53 +80,22 @@ class SpatialMemory:
     # -- what it is for
 
     def ask(
-        self,
-        question: str,
-        *,
-        kind: str = "",
-        choices: Sequence[str] = (),
-        frames: int = 0,
-        marks: int = 0,
-        last_seconds: float = 0.0,
-        timeout: float = 0.0,
-        style: str = "",
-        send_goal: bool = False,
-        on_progress: Progress | None = None,
-        cancel: Flag | None = None,
+        self, question: str, *, on_progress: Progress | None = None, cancel: Flag | None = None, **options: Any
     ) -> Answer:
         """Ask a question and wait for its answer; Ctrl-C cancels the question before it is raised.
 
-        Zero and empty values mean: as cc_reasoner is set up.
+        >>> memory.ask("What is on the table?", choices=["a lamp", "a plant"], timeout=20)  # doctest: +SKIP
 
         :param question: in plain words; marks by their number, as in "is mark 3 left of mark 5?".
-        :param kind: free, choice, left_right, count, viewpoint, which_mark or navigate; "" = told from the words.
-        :param choices: the texts to choose from, without letters.
-        :param frames: keyframes to look at, at most 64.
-        :param marks: objects to mark.
-        :param last_seconds: only the last so many seconds of the episode.
-        :param timeout: seconds until there must be an answer.
-        :param style: marks, raw, set_of_mark or marks_cot.
-        :param send_goal: publish a pose before the mark of the answer on cc/goal.
         :param on_progress: told in this thread how it gets on: a stage, and the text so far.
         :param cancel: such as a threading.Event; once it is set, the question ends with the status CANCELLED.
+        :param options: the other fields of a request of ``cc_ros/srv/SpatialQuery``: kind, choices, frames, marks,
+            last_seconds, timeout, style, send_goal. Without them, as cc_reasoner is set up.
         :return: the answer, or with another status than OK the reason why there is none in ``message``.
         :raises NotRunningError: cc_reasoner is not there, went away meanwhile, or hangs.
         :raises SettingsError: a value that no request can hold, such as a negative number of frames.
         """
-        result = self.query(
-            question,
-            kind=kind,
-            choices=choices,
-            frames=frames,
-            marks=marks,
-            last_seconds=last_seconds,
-            timeout=timeout,
-            style=style,
-            send_goal=send_goal,
-            on_progress=on_progress,
-            cancel=cancel,
-        )
-        return to_answer(result)
+        return to_answer(self.query(question, on_progress=on_progress, cancel=cancel, **options))
 
     def query(
         self, question: str, *, on_progress: Progress | None = None, cancel: Flag | None = None, **options: Any
