@@ -47,6 +47,7 @@ class Room:
         self.asked: list[GetKeyframes.Request] = []
         self.resets: list[str] = []
         self.why_not = ""
+        self.odometry = True
         self.onlooker = Onlooker(context, "cc_keyframes")
         node = self.onlooker.node
         self._kept = [
@@ -57,7 +58,7 @@ class Room:
 
     def _give(self, request: GetKeyframes.Request, response: GetKeyframes.Response) -> GetKeyframes.Response:
         self.asked.append(request)
-        frames = see([looking(0, 0, 10), looking(0, 0, -10)], ROOM, depth=True)
+        frames = see([looking(0, 0, 10), looking(0, 0, -10)], ROOM, depth=True, pose=self.odometry)
         messages = [keyframe_message(frame, Header(frame_id="camera"), "odom") for frame in frames]
         response.success, response.message = not self.why_not, self.why_not
         response.keyframes = MarkedKeyframes(keyframes=messages)
@@ -171,11 +172,17 @@ def test_keyframes_come_with_marks_poses_and_pictures(memory: SpatialMemory, roo
     assert frames[0].jpeg[:2] == b"\xff\xd8"
 
 
-def test_a_place_is_measured_and_says_what_is_missing(memory: SpatialMemory, server: ModelServer) -> None:
+def test_a_place_is_measured_and_says_what_is_missing(memory: SpatialMemory, room: Room, server: ModelServer) -> None:
     place = memory.where(2)
     assert place.point == pytest.approx(ROOM[2], abs=0.02) and place.frame == "odom" and place.missing == ""
     assert place.distance == pytest.approx(math.dist(ROOM[2], (0, 0, 1)), abs=0.05)
     assert place.direction == pytest.approx(math.radians(10), abs=0.02)  # the camera looks 10 degrees to the right
+    room.odometry = False
+    place = memory.where(2)
+    room.odometry = True
+    assert place.point is None and place.frame == ""
+    assert place.distance == pytest.approx(math.dist(ROOM[2], (0, 0, 1)), abs=0.05)
+    assert place.missing == "the place of mark 2 is not known (there is depth, but no odometry)"
     server.script(reply("mark 3", marks=[3]))
     assert memory.where("Which mark is the lamp?").mark == 3
     with pytest.raises(NodeError, match="no keyframe shows mark 9; they show 1, 2, 3"):
@@ -278,7 +285,7 @@ def test_a_reasoner_that_is_killed_meanwhile_is_an_error(
 ) -> None:
     up = ["-m", "cc_ros.cli", "up", "--nodes", "reasoner", "--namespace", "fragile"]
     answer = Room.__new__(Room)  # only its keyframes, in another namespace
-    answer.asked, answer.why_not = [], ""
+    answer.asked, answer.why_not, answer.odometry = [], "", True
     room.onlooker.node.create_service(GetKeyframes, "/fragile/cc/get_keyframes", answer._give)
     server.always(Hang())
     count = len(server.received)

@@ -178,6 +178,8 @@ class SpatialMemory:
             raise NodeError(f"no keyframe shows mark {mark}; they show {', '.join(map(str, scene.ids)) or 'no marks'}")
         point, gap, side = scene.places[mark].point, distance_from_robot(scene, mark), direction(scene, mark)
         unknown = [found.reason for found in (gap, side) if not isinstance(found, Measured)]
+        if point is None and isinstance(gap, Measured):
+            unknown.append(f"the place of mark {mark} is not known ({scene.why_no_place(mark)})")
         return Place(
             mark=mark,
             point=None if point is None else (float(point.xyz[0]), float(point.xyz[1]), float(point.xyz[2])),
