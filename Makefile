@@ -1,6 +1,7 @@
 # Set up and run on a machine without ROS: Debian or Ubuntu, Python 3.10 to 3.14, a C++ compiler.
 #   make demo         the whole way, from a bag to answers and a report
 #   make test         the tests
+#   make docs         the documentation as a site, into build/docs
 #   make test-lowest  the fast tests with the lowest versions that setup.py allows, on Python 3.10 to 3.12
 # Each sets up what it needs in .venv (the last in .venv-lowest), once.
 
@@ -17,7 +18,7 @@ TORCH = torch==2.13.0
 EXTRA = $(BIN)/python -c "import importlib.metadata as m, sys; print('\n'.join(r.split(';')[0] for r in \
   m.requires('cc_ros') if sys.argv[1] in r.split(';')[-1]))"
 
-.PHONY: demo test test-lowest lint colcon clean help
+.PHONY: demo test test-lowest lint docs pictures colcon clean help
 .DELETE_ON_ERROR:
 
 help:
@@ -39,6 +40,14 @@ lint: $(VENV)/.lintable
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: $(VENV)/.docs
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+	@echo "build/docs/index.html"
+
+# from the bundled bag; they are kept in docs/
+pictures: $(VENV)/.installed
+	$(BIN)/python docs/pictures.py
 
 # The other way to install, as on a robot: colcon, here against the ROS 2 wheels, plain and with symlinks. `colcon test`
 # is tried with one file of the tests, since `make test` runs them all; CI is emptied, as what torch is for is not there yet.
@@ -69,7 +78,7 @@ $(VENV)/.made:
 	@$(PYTHON) -c 'import pathlib, sys, sysconfig as s; sys.exit(not pathlib.Path(s.get_path("include"), "Python.h").exists())' \
 	  || { echo "$(PYTHON) lacks its headers: apt install python3-dev"; exit 1; }
 	@test "$$(uname -m)" = x86_64 || { echo "the ROS 2 wheels are made for x86_64, this is $$(uname -m):" \
-	  "install ROS 2 from apt and build with colcon, see README.md"; exit 1; }
+	  "install ROS 2 from apt and build with colcon, see docs/guide/robot.md"; exit 1; }
 	@echo "== making $(VENV) with $$($(PYTHON) --version)"
 	@$(PYTHON) -m venv $(VENV)
 	@touch $@
@@ -92,6 +101,11 @@ $(VENV)/.testable: $(VENV)/.pytest
 
 $(VENV)/.lintable: $(VENV)/.installed
 	@$(EXTRA) '"lint"' > $(VENV)/lint.txt && $(PIP) install -r $(VENV)/lint.txt
+	@touch $@
+
+$(VENV)/.docs: $(VENV)/.installed
+	@echo "== installing what makes the documentation"
+	@$(EXTRA) '"docs"' > $(VENV)/docs.txt && $(PIP) install -r $(VENV)/docs.txt
 	@touch $@
 
 $(VENV)/.colcon: $(VENV)/.installed

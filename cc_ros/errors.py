@@ -25,3 +25,11 @@ class BackendError(CCError):
 
 class ModelError(CCError):
     """The multimodal model cannot be asked, or its answer cannot be used."""
+
+
+class NodeError(CCError):
+    """A running node did not do what it was asked for; the text holds its reason."""
+
+
+class NotRunningError(NodeError):
+    """A node that is needed is not running, went away, or does not respond in time."""

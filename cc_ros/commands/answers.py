@@ -85,14 +85,3 @@ def ask_all(questions: Sequence[str], settings: ReasonerSettings, keyframes: Key
 def _shown(usage: Any, model: str) -> dict[str, Any]:
     shown = {"seconds": round(usage.seconds, 2), "images": usage.images}
     return {**shown, "model": model} if model else shown
-
-
-def from_response(question: str, response: Any) -> Answered:
-    """Return the response of ``cc/ask`` for the report."""
-    from cc_ros.runs.report import Answered
-
-    if response.status != response.OK:
-        return Answered(question, error=response.message or f"no answer (status {response.status})")
-    usage = _shown(response.usage, response.usage.model)
-    marks = list(response.mark_ids)
-    return Answered(question, response.answer, response.source, marks, response.confidence or None, usage)

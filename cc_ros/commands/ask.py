@@ -12,16 +12,11 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import threading
 import time
 from typing import Any
 
 from cc_ros.commands.ros import need_ros
 from cc_ros.commands.signals import stop_on_signals
-from cc_ros.errors import CCError
-
-CANCEL_TIME = 5.0  # seconds that the reasoner has to end a question
-LOOK_PERIOD = 0.1  # seconds between two looks whether Ctrl-C was pressed
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -43,17 +38,28 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def main(options: argparse.Namespace) -> int:
     """Ask and print; return 0 for an answer."""
     need_ros()
-    import rclpy
-    from rclpy.signals import SignalHandlerOptions
+    from cc_ros.client import SpatialMemory
 
-    # Without rclpy's handlers Ctrl-C reaches us while the context still works, so that the question can be cancelled.
-    rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
-    try:
-        node = rclpy.create_node("cc_ask", namespace=options.namespace, start_parameter_services=False)
-        result = _Asking(node, options).run()
-        node.destroy_node()
-    finally:
-        rclpy.try_shutdown()
+    shown = _Shown()
+    with (
+        stop_on_signals() as stop,
+        SpatialMemory(options.namespace, name="cc_ask", wait=options.wait) as memory,
+    ):
+        result = memory.query(
+            options.question,
+            kind=options.kind,
+            choices=options.choice,
+            frames=options.frames,
+            marks=options.marks,
+            last_seconds=options.last,
+            timeout=options.timeout,
+            style=options.style,
+            send_goal=options.goal,
+            on_progress=None if options.json else shown,
+            cancel=stop,
+        )
+    if shown.text:
+        print(flush=True)
     if options.json:
         print(json.dumps(_as_dict(result), indent=1))
     else:
@@ -63,99 +69,23 @@ def main(options: argparse.Namespace) -> int:
     return 0 if result.status == result.OK else 1
 
 
-class _Asking:
-    """One question on its way."""
+class _Shown:
+    """Prints the text as it comes, and on a terminal, until it does, what happens."""
 
-    def __init__(self, node: Any, options: argparse.Namespace) -> None:
-        from rclpy.action.client import ActionClient
-        from rclpy.executors import SingleThreadedExecutor
-
-        from cc_ros.action import SpatialQuery
-        from cc_ros.nodes.alive import Watch
-
-        self._executor = SingleThreadedExecutor()
-        self._executor.add_node(node)
-        self._node = node
-        self._options = options
-        self._client: Any = ActionClient(node, SpatialQuery, "cc/ask_with_feedback")
-        self._alive = Watch(node, "cc/ask")
-        self._shown = ""
+    def __init__(self) -> None:
+        self.text = ""
         self._stage = ""
+        self._begun = time.monotonic()
 
-    def run(self) -> Any:
-        """Send the question and return the result.
-
-        :raises CCError: no reasoner, or it does not take the question.
-        """
-        if not self._client.wait_for_server(self._options.wait):
-            raise CCError(
-                f"no cc_reasoner answers on {self._node.resolve_topic_name('cc/ask_with_feedback')}: "
-                "start it by `cc-ros up`, or see `cc-ros doctor`"
-            )
-        # From here on Ctrl-C is a flag: an exception amid the executor's work could lose what it just received, and
-        # with it the way to cancel.
-        with stop_on_signals() as stop:
-            sent = self._client.send_goal_async(self._goal(), feedback_callback=self._on_feedback)
-            handle = sent.result() if self._done(sent, self._options.wait) else None
-            if handle is None or not handle.accepted:
-                raise CCError("cc_reasoner did not take the question: is it active?")
-            result = handle.get_result_async()
-            while not stop.is_set() and not self._done(result, 1.0, stop):
-                if self._alive.gone() or not self._client.server_is_ready():
-                    raise CCError("cc_reasoner went away before it answered; `cc-ros doctor` shows what is running")
-            if not result.done():
-                print("\ncancelling ...", file=sys.stderr)
-                handle.cancel_goal_async()
-                if not self._done(result, CANCEL_TIME):
-                    raise KeyboardInterrupt
-        if self._shown:
-            print(flush=True)
-        return _checked(result.result())
-
-    def _done(self, future: Any, seconds: float, stop: threading.Event | None = None) -> bool:
-        """Return whether a future is done; wait for it so long, or until ``stop`` is set."""
-        deadline = time.monotonic() + seconds
-        while not future.done() and time.monotonic() < deadline and not (stop and stop.is_set()):
-            self._executor.spin_until_future_complete(future, LOOK_PERIOD)
-        return bool(future.done())
-
-    def _goal(self) -> Any:
-        from cc_ros.action import SpatialQuery
-
-        o = self._options
-        return SpatialQuery.Goal(
-            question=o.question,
-            kind=o.kind,
-            choices=o.choice,
-            frames=o.frames,
-            marks=o.marks,
-            last_seconds=o.last,
-            timeout=o.timeout,
-            style=o.style,
-            send_goal=o.goal,
-        )
-
-    def _on_feedback(self, message: Any) -> None:
-        feedback = message.feedback
-        if self._options.json:
-            return
-        if feedback.text.startswith(self._shown):
-            print(feedback.text[len(self._shown) :], end="", flush=True)
-            self._shown = feedback.text
-        if feedback.stage != self._stage and sys.stderr.isatty() and not self._shown:
-            print(f"[{feedback.stage} {feedback.seconds:.1f} s]", file=sys.stderr)
-        self._stage = feedback.stage
-
-
-def _checked(answer: Any) -> Any:
-    """Return the result of a goal; one that did not succeed is no answer, whatever an empty result reads."""
-    from action_msgs.msg import GoalStatus
-
-    result = answer.result
-    if result.status == result.OK and answer.status != GoalStatus.STATUS_SUCCEEDED:
-        result.status = result.SERVER_ERROR
-        result.message = result.message or "cc_reasoner gave the question up and did not say why; see its log"
-    return result
+    def __call__(self, stage: str, text: str) -> None:
+        if text.startswith(self.text):
+            print(text[len(self.text) :], end="", flush=True)
+            self.text = text
+        if stage == "cancelling":
+            print("\ncancelling ...", file=sys.stderr)
+        elif stage != self._stage and sys.stderr.isatty() and not self.text:
+            print(f"[{stage} {time.monotonic() - self._begun:.1f} s]", file=sys.stderr)
+        self._stage = stage
 
 
 def _print(result: Any) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import queue
 import subprocess
 import sys
 import threading
@@ -20,21 +21,25 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from cc_ros.commands.pacing import AHEAD, Pace
 from cc_ros.commands.ros import need_ros
 from cc_ros.commands.signals import stop_on_signals
-from cc_ros.errors import CCError
+from cc_ros.errors import CCError, NodeError
 
 if TYPE_CHECKING:
+    from cc_ros.client import SpatialMemory
     from cc_ros.keyframes import MarkedKeyframe
     from cc_ros.runs.report import Answered
+    from cc_ros.runs.writer import RunWriter
 
+T = TypeVar("T")
 BAG = Path(__file__).resolve().parents[1] / "data" / "room102_pan"
 NODES = ("cc_tracker", "cc_keyframes", "cc_reasoner")
 BAG_REMAPS = ("image:=/camera/image_raw", "camera_info:=/camera/camera_info", "odom:=/odom")
 HEARTBEAT = 300.0  # seconds: the nodes speak every second, so after this silence they hang
+START = 30.0  # seconds that the services of nodes which are active may take to be found
 BAR = "{desc}: {percentage:3.0f}%|{bar}| {n:.1f}/{total:.1f} s{postfix}"
 
 
@@ -57,23 +62,18 @@ def main(options: argparse.Namespace) -> int:
     # Apart from other robots and other people's demos on this network and machine.
     os.environ.setdefault("ROS_DOMAIN_ID", str(1 + os.getpid() % 100))
     os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
-    import rclpy
-    from rclpy.signals import SignalHandlerOptions
-
+    from cc_ros.client import SpatialMemory
     from cc_ros.runs.writer import RunWriter
 
     remaps = options.remap or (list(BAG_REMAPS) if options.bag == BAG else [])
     pace = Pace(_image_topics(options.bag, remaps), "cc_tracker", "cc_keyframes")
-    rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
-    try:
-        with (
-            stop_on_signals() as stop,
-            RunWriter(options.out, options.bag.name) as writer,
-            _nodes(options, remaps) as nodes,
-        ):
-            return _Demo(options, writer, nodes, pace, stop).run()
-    finally:
-        rclpy.try_shutdown()
+    with (
+        stop_on_signals() as stop,
+        RunWriter(options.out, options.bag.name) as writer,
+        _nodes(options, remaps) as nodes,
+        SpatialMemory(name="cc_demo", wait=START) as memory,
+    ):
+        return _Demo(options, writer, nodes, memory, pace, stop).run()
 
 
 @contextmanager
@@ -121,20 +121,24 @@ class _Demo:
     """What listens to the nodes, asks them and writes the report."""
 
     def __init__(
-        self, options: argparse.Namespace, writer: Any, nodes: subprocess.Popen, pace: Pace, stop: threading.Event
+        self,
+        options: argparse.Namespace,
+        writer: RunWriter,
+        nodes: subprocess.Popen,
+        memory: SpatialMemory,
+        pace: Pace,
+        stop: threading.Event,
     ) -> None:
-        import rclpy
         from diagnostic_msgs.msg import DiagnosticArray
-        from rclpy.executors import SingleThreadedExecutor
         from rclpy.qos import QoSProfile
 
         from cc_ros.msg import TrackedMasks
         from cc_ros.runs.track_history import TrackHistory
-        from cc_ros.srv import GetKeyframes, SpatialQuery
 
         self._options = options
         self._writer = writer
         self._nodes = nodes
+        self._memory = memory
         self._pace = pace
         self._stop = stop
         self._history = TrackHistory()
@@ -143,13 +147,13 @@ class _Demo:
         self._kept: deque[int] = deque([-1], maxlen=2)
         self._frames = 0
         self._failed_answers = 0
-        self._node = rclpy.create_node("cc_demo")
-        self._node.create_subscription(TrackedMasks, "cc/masks", self._on_masks, QoSProfile(depth=50))
-        self._node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 50)
-        self._ask: Any = self._node.create_client(SpatialQuery, "cc/ask")
-        self._get: Any = self._node.create_client(GetKeyframes, "cc/get_keyframes")
-        self._executor = SingleThreadedExecutor()
-        self._executor.add_node(self._node)
+        # Heard in the client's thread, worked on in ours.
+        self._heard: queue.SimpleQueue[tuple[Callable[[Any], None], Any]] = queue.SimpleQueue()
+        topics = ((TrackedMasks, "cc/masks", self._on_masks), (DiagnosticArray, "/diagnostics", self._on_diagnostics))
+        for kind, topic, take in topics:
+            memory.node.create_subscription(
+                kind, topic, lambda message, take=take: self._heard.put((take, message)), QoSProfile(depth=50)
+            )
 
     def run(self) -> int:
         """Play, ask, report."""
@@ -226,28 +230,23 @@ class _Demo:
         return self._kept[-1] >= self._frames or self._kept.count(self._kept[-1]) > 1
 
     def _keyframes(self) -> list[MarkedKeyframe]:
-        from cc_ros.nodes.convert import to_keyframe
-        from cc_ros.srv import GetKeyframes
-
         self._kept.clear()
         self._kept.append(-1)
         self._until(self._all_kept)
-        response = self._call(self._get, GetKeyframes.Request())
-        if not response.success:
-            raise CCError(self._failed(response.message))
-        return [to_keyframe(message) for message in response.keyframes.keyframes]
+        return self._asked(self._memory.keyframes)
 
     def _answer(self, question: str) -> Answered:
-        from cc_ros.commands.answers import from_response
-        from cc_ros.srv import SpatialQuery
+        from cc_ros.commands.answers import answered
 
-        response = self._call(self._ask, SpatialQuery.Request(question=question))
-        answered = from_response(question, response)
+        answer = self._asked(lambda: self._memory.ask(question, cancel=self._stop))
+        if self._stop.is_set():
+            raise KeyboardInterrupt
+        result = answered(question, answer)
         # that the measurements do not tell is an answer
-        self._failed_answers += response.status not in (response.OK, response.CANNOT_TELL)
-        print(f"  {question}\n    {answered.answer or answered.error}")
-        print(f"    ({answered.source or 'no answer'}, {response.usage.seconds:.2f} s)\n")
-        return answered
+        self._failed_answers += not answer.ok and answer.status.name != "CANNOT_TELL"
+        print(f"  {question}\n    {result.answer or result.error}")
+        print(f"    ({result.source or 'no answer'}, {answer.usage.seconds:.2f} s)\n")
+        return result
 
     def _report(self, keyframes: list[MarkedKeyframe], answers: list[Answered]) -> None:
         from cc_ros.runs.report import Report, write_report
@@ -280,16 +279,20 @@ class _Demo:
 
     # -- waiting
 
-    def _call(self, client: Any, request: Any) -> Any:
-        self._until(client.service_is_ready)
-        future = client.call_async(request)
-        self._until(future.done)
-        return future.result()
+    def _asked(self, ask: Callable[[], T]) -> T:
+        try:
+            return ask()
+        except NodeError as error:
+            raise CCError(self._failed(str(error))) from error
 
     def _until(self, condition: Callable[[], bool]) -> None:
         """Wait until the condition holds, for as long as the nodes live: a slow machine is slow, not wrong."""
         while not condition():
-            self._executor.spin_once(timeout_sec=0.05)
+            try:
+                take, message = self._heard.get(timeout=0.05)
+                take(message)
+            except queue.Empty:
+                pass
             if self._stop.is_set():
                 raise KeyboardInterrupt
             if self._nodes.poll() is not None:

@@ -122,7 +122,7 @@ def _weights() -> Iterator[Finding]:
         yield Finding(
             "note",
             "SAM 2 is not installed: tracking uses `flow`",
-            "pip install sam2==1.1.0; README.md says how without a GPU",
+            "pip install sam2==1.1.0; docs/guide/backends.md says how without a GPU",
         )
         return
     import torch

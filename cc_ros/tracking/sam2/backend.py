@@ -13,7 +13,7 @@ from cc_ros.tracking.sam2 import constants as const
 from cc_ros.tracking.sam2.settings import Sam2Settings
 from cc_ros.tracking.sam2.weights import why_missing
 
-INSTALL = "pip install sam2==1.1.0 (README.md says how without a GPU)"
+INSTALL = "pip install sam2==1.1.0 (docs/guide/backends.md says how without a GPU)"
 
 
 def make(settings: Sam2Settings) -> Tracker:

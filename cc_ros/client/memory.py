@@ -1,0 +1,268 @@
+"""What the client does, in calls that wait for their outcome."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from types import TracebackType
+from typing import Any
+
+from rclpy.action.client import ActionClient
+from rclpy.node import Node
+from std_srvs.srv import Trigger
+
+from cc_ros.action import SpatialQuery
+from cc_ros.client.connection import Connection
+from cc_ros.client.question import CANCEL_TIME, PendingQuestion
+from cc_ros.errors import NodeError, SettingsError
+from cc_ros.geometry import SceneMap
+from cc_ros.geometry.relations import Measured, direction, distance_from_robot
+from cc_ros.keyframes.types import MarkedKeyframe
+from cc_ros.msg import MarkedKeyframes, MarkStyle
+from cc_ros.nodes.alive import Watch
+from cc_ros.nodes.convert import to_keyframe
+from cc_ros.reasoning.context import Flag
+from cc_ros.reasoning.types import Action, Answer, Move, Progress, Status, Usage
+from cc_ros.srv import GetKeyframes
+
+NODES = ("cc_tracker", "cc_keyframes", "cc_reasoner")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a mark is, as far as that was measured.
+
+    :param mark: its id.
+    :param point: (x, y, z) in ``frame``, metres; None where unknown.
+    :param frame: of ``point``: that of the odometry; "" without odometry.
+    :param distance: metres from the camera's newest place; None where unknown.
+    :param direction: radians to the left of where the camera looks now, negative to the right; None where unknown.
+    :param missing: for people: why something is unknown; "" where nothing is.
+    """
+
+    mark: int
+    point: tuple[float, float, float] | None
+    frame: str
+    distance: float | None
+    direction: float | None
+    missing: str
+
+
+class SpatialMemory:
+    """The running nodes of one robot. Every method may be called from any thread, and several at once.
+
+    It has an executor thread of its own, also within a node of yours, so that a callback may wait for it.
+
+    :param namespace: of the robot's nodes; by default that of ``node``, else none.
+    :param node: yours, to share its context; None = a context of its own, and ``rclpy.init`` is not needed.
+    :param name: of this client in the graph.
+    :param wait: seconds that each call waits for the nodes to appear.
+    """
+
+    def __init__(
+        self, namespace: str = "", *, node: Node | None = None, name: str = "cc_client", wait: float = 10.0
+    ) -> None:
+        self._under_way = 0
+        self._change = threading.Condition()
+        self._asked = 0
+        self._cancelled = 0  # the last question that cancel() was for
+        self._connection = Connection(namespace, node, name, wait)
+        self.node: Node = self._connection.node
+        """The client's own node, for subscriptions beside the client; their callbacks run in its thread."""
+        self._action: Any = ActionClient(self.node, SpatialQuery, "cc/ask_with_feedback")
+        self._get: Any = self.node.create_client(GetKeyframes, "cc/get_keyframes")
+        self._reset: Any = self.node.create_client(Trigger, "cc/reset")
+        self._reasoner = Watch(self.node, "cc/ask")
+        self._keyframes = Watch(self.node, "cc/get_keyframes")
+        self._connection.start()
+
+    # -- what it is for
+
+    def ask(
+        self, question: str, *, on_progress: Progress | None = None, cancel: Flag | None = None, **options: Any
+    ) -> Answer:
+        """Ask a question and wait for its answer; Ctrl-C cancels the question before it is raised.
+
+        >>> memory.ask("What is on the table?", choices=["a lamp", "a plant"], timeout=20)  # doctest: +SKIP
+
+        :param question: in plain words; marks by their number, as in "is mark 3 left of mark 5?".
+        :param on_progress: told in this thread how it gets on: a stage, and the text so far.
+        :param cancel: such as a threading.Event; once it is set, the question ends with the status CANCELLED.
+        :param options: the other fields of a request of ``cc_ros/srv/SpatialQuery``: kind, choices, frames, marks,
+            last_seconds, timeout, style, send_goal. Without them, as cc_reasoner is set up.
+        :return: the answer, or with another status than OK the reason why there is none in ``message``.
+        :raises NotRunningError: cc_reasoner is not there, went away meanwhile, or hangs.
+        :raises SettingsError: a value that no request can hold, such as a negative number of frames.
+        """
+        return to_answer(self.query(question, on_progress=on_progress, cancel=cancel, **options))
+
+    def query(
+        self, question: str, *, on_progress: Progress | None = None, cancel: Flag | None = None, **options: Any
+    ) -> Any:
+        """Ask a question and return the result as the message, which holds the goal as a pose as well.
+
+        :param question: as of ``ask``, and so are all other arguments.
+        :return: ``cc_ros.action.SpatialQuery.Result``.
+        :raises NotRunningError: as ``ask`` does.
+        :raises SettingsError: as ``ask`` does.
+        """
+        goal = _filled(SpatialQuery.Goal, question=question, **options)
+        with self._change:
+            self._under_way += 1
+            self._asked = number = self._asked + 1
+
+        def cancelled() -> bool:
+            return number <= self._cancelled or (cancel is not None and cancel.is_set())
+
+        try:
+            if not self._connection.found(
+                "cc_reasoner", "cc/ask_with_feedback", self._action.server_is_ready, cancelled
+            ):
+                return SpatialQuery.Result(status=int(Status.CANCELLED), message="the question was cancelled")
+            pending = PendingQuestion(self._connection, self._action, self._reasoner, goal, on_progress, cancelled)
+            return pending.result()
+        finally:
+            with self._change:
+                self._under_way -= 1
+                self._change.notify_all()
+
+    def cancel(self) -> None:
+        """Cancel every question under way, from whatever thread; each ends with the status CANCELLED."""
+        self._cancelled = self._asked
+
+    def keyframes(
+        self,
+        frames: int = 0,
+        marks: int = 0,
+        *,
+        last_seconds: float = 0.0,
+        style: str = "",
+        blur: Sequence[int] = (),
+        timeout: float = 30.0,
+    ) -> list[MarkedKeyframe]:
+        """Return the marked keyframes of the episode, oldest first, with their pictures as JPEG.
+
+        Zero and empty values mean: as cc_keyframes is set up.
+
+        :param frames: how many, at most 64.
+        :param marks: how many objects to mark.
+        :param last_seconds: only from the last so many seconds.
+        :param style: marks, raw or set_of_mark.
+        :param blur: ids of objects to make unrecognisable.
+        :param timeout: seconds until they must be there.
+        :raises NotRunningError: cc_keyframes is not there, went away, or does not respond in time.
+        :raises NodeError: it has no frames yet, or a value is out of range.
+        :raises SettingsError: a value that the request cannot hold.
+        """
+        wish = {"frames": frames, "marks": marks, "last_seconds": last_seconds, "blur_marks": list(blur)}
+        message = self._fetch(timeout, style=_filled(MarkStyle, kind=style), **wish)
+        return [to_keyframe(keyframe) for keyframe in message.keyframes]
+
+    def where(self, mark: int | str, *, timeout: float = 30.0) -> Place:
+        """Return where an object is, measured from the keyframes without asking a model for it.
+
+        :param mark: the number of a mark; or a question such as "Which mark is the lamp?", for which a model is asked.
+        :param timeout: seconds for the answer, and again for the keyframes.
+        :raises NotRunningError: a node is not there, went away, or does not respond in time.
+        :raises NodeError: no keyframe shows the mark, or the question has no one mark for an answer.
+        """
+        if isinstance(mark, str):
+            answer = self.ask(mark, kind="which_mark", timeout=timeout)
+            if len(answer.mark_ids) != 1:
+                raise NodeError(answer.message or f"the answer names no one mark: {answer.text}")
+            (mark,) = answer.mark_ids
+        message = self._fetch(timeout)
+        scene = SceneMap.from_keyframes(to_keyframe(keyframe) for keyframe in message.keyframes)
+        if mark not in scene.places:
+            raise NodeError(f"no keyframe shows mark {mark}; they show {', '.join(map(str, scene.ids)) or 'no marks'}")
+        point, gap, side = scene.places[mark].point, distance_from_robot(scene, mark), direction(scene, mark)
+        unknown = [found.reason for found in (gap, side) if not isinstance(found, Measured)]
+        if point is None and isinstance(gap, Measured):
+            unknown.append(f"the place of mark {mark} is not known ({scene.why_no_place(mark)})")
+        return Place(
+            mark=mark,
+            point=None if point is None else (float(point.xyz[0]), float(point.xyz[1]), float(point.xyz[2])),
+            frame=next((keyframe.world_frame for keyframe in message.keyframes if keyframe.has_pose), ""),
+            distance=gap.value if isinstance(gap, Measured) else None,
+            direction=side.value if isinstance(side, Measured) else None,
+            missing="; ".join(unknown),
+        )
+
+    def reset(self, *, timeout: float = 10.0) -> None:
+        """Begin a new episode in every node: objects, keyframes and kept answers are forgotten.
+
+        :param timeout: seconds until it must be done.
+        :raises NotRunningError: not all nodes are there, or none responds in time.
+        :raises NodeError: a node could not.
+        """
+
+        def all_there() -> bool:
+            return self._reset.service_is_ready() and self.node.count_services(self._reset.srv_name) >= len(NODES)
+
+        self._connection.found("one of " + ", ".join(NODES), "cc/reset", all_there)
+        response = self._connection.call(self._reset, Trigger.Request(), timeout)
+        if not response.success:
+            raise NodeError(response.message)
+
+    def close(self) -> None:
+        """Cancel what is being asked and leave the graph."""
+        self.cancel()
+        with self._change:
+            self._change.wait_for(lambda: not self._under_way, CANCEL_TIME)
+        self._connection.close()
+
+    def __enter__(self) -> SpatialMemory:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _fetch(self, timeout: float, **wish: Any) -> MarkedKeyframes:
+        request = _filled(GetKeyframes.Request, **wish)
+        self._connection.found("cc_keyframes", "cc/get_keyframes", self._get.service_is_ready)
+        response = self._connection.call(self._get, request, timeout, self._keyframes)
+        if not response.success:
+            raise NodeError(response.message)
+        return response.keyframes
+
+
+def to_answer(result: Any) -> Answer:
+    """Return a result of ``cc/ask_with_feedback`` or response of ``cc/ask``; the pose of its goal is left out."""
+    used = result.usage
+    return Answer(
+        status=Status(result.status),
+        message=result.message,
+        text=result.answer,
+        choice=result.choice,
+        mark_ids=tuple(result.mark_ids),
+        confidence=result.confidence,
+        source=result.source,
+        reason=result.reason,
+        action=Action(Move(result.action), result.action_value) if result.action else None,
+        model=used.model,
+        kind=result.kind,
+        usage=Usage(**{field.name: getattr(used, field.name) for field in fields(Usage)}),
+    )
+
+
+def _filled(make: Any, **values: Any) -> Any:
+    """Return a request with these values; whole numbers are taken for floats.
+
+    :raises SettingsError: a value that it cannot hold.
+    """
+    kinds = make.get_fields_and_field_types()
+    unknown = set(values) - set(kinds)
+    if unknown:
+        raise SettingsError(f"there is no option {min(unknown)!r}; there are {', '.join(kinds)}")
+    for name, value in values.items():
+        if kinds[name] == "float" and isinstance(value, int):
+            values[name] = float(value)
+        elif isinstance(value, tuple):
+            values[name] = list(value)
+    try:
+        return make(**values, check_fields=True)
+    except AssertionError as error:
+        raise SettingsError(f"no request can hold this: {error}") from error
