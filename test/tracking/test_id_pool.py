@@ -107,7 +107,7 @@ def test_an_object_is_first_seen_when_it_gets_its_id() -> None:
     table = TrackTable(max_lost=5)
     track = table.open(1.0)
     table.judge(track, 0.3, 1.0, 1.0, 0.5)
-    track.detections = 2
+    track.evidence = 2.0
     table.judge(track, CLEAR, 1.0, 3.0, 0.5)
     table.measure(np.full((4, 4), track.id, np.uint16), 3.0)
     assert [t.first_seen for t in table.report()] == [3.0]

@@ -11,7 +11,7 @@ import numpy as np
 from cc_ros.frame import Frame
 from cc_ros.tracking.flow import constants as const
 from cc_ros.tracking.flow.depth import DepthTrust, depth_view
-from cc_ros.tracking.flow.matching import Match, match, paint
+from cc_ros.tracking.flow.matching import Match, match, paint, rejoined
 from cc_ros.tracking.flow.memory.places import PlaceMemory
 from cc_ros.tracking.flow.memory.views import ViewMemory
 from cc_ros.tracking.flow.settings import FlowSettings
@@ -42,7 +42,6 @@ class AutomaticTracking:
         self._keys: np.ndarray | None = None  # HxW int32
         self._grey: np.ndarray | None = None
         self._detected = -math.inf
-        self._fresh = False  # the last frame had a detection pass
         self._shift = np.zeros(2)  # of the scene since the first frame, shares of the image (x, y)
         self._beside = ThreadPoolExecutor(max_workers=1)  # the network works while OpenCV finds the flow
 
@@ -53,8 +52,7 @@ class AutomaticTracking:
             None = the image alone.
         """
         grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
-        self._fresh = self._due(stamp)
-        if self._fresh:
+        if self._due(stamp):
             keys = self._detect(image, grey, stamp, frame)
             self._detected = stamp
         else:
@@ -63,9 +61,8 @@ class AutomaticTracking:
         return self._table.ids(keys)
 
     def _due(self, stamp: float) -> bool:
-        """Whether a detection pass is due: not in two frames in a row, unless frames are rare."""
-        passed = stamp - self._detected + 1e-3
-        return not 0 <= passed < self._settings.propose_every * (2 if self._fresh else 1)
+        """Whether a detection pass is due; time that ran backwards makes it so."""
+        return not 0 <= stamp - self._detected + 1e-3 < self._settings.propose_every
 
     def _carried(self, grey: np.ndarray, outside: bool) -> np.ndarray:
         """Return the keys that the last map gives this image; ``outside``: extend it over the border."""
@@ -117,21 +114,23 @@ class AutomaticTracking:
         first = self._keys is None
         masks = np.array([one.odds > 0 for one in found]).reshape(len(found), *output.pixels.shape[1:])
         described = descriptors(output.features, masks)
-        present = {one.key for one in found}
-        missed = {key for key in self._table.tracks if key not in present and self._in_view(key)}
         for one, descriptor in zip(found, described, strict=True):
             known = self._table.tracks[one.key].descriptor if one.key else None
             if known is not None and descriptor @ known < const.DIFFERENT_COSINE:  # flow or a view misled the track
                 one.key = 0
-                if not one.detected:
-                    continue
+        self._rejoin(found, described, stamp)
+        present = {one.key for one in found}
+        missed = {key for key in self._table.tracks if key not in present and self._in_view(key)}
+        for one, descriptor in zip(found, described, strict=True):
+            if not one.key and not one.detected:
+                continue
             track = self._table.tracks[one.key] if one.key else self._table.open(stamp)
             one.key = track.key
             if one.detected:
                 track.detections += 1
+                track.evidence += one.score * one.held
                 track.add_descriptor(descriptor)
-                y, x = np.nonzero(one.odds > 0)
-                track.place = np.array([x.mean() / one.odds.shape[1], y.mean() / one.odds.shape[0]]) - self._shift
+                track.place, track.size = one.centre - self._shift, one.size
             if not track.id and track.detections > 1:
                 gone = self._table.known_again(track, missed)
                 if gone is not None:
@@ -142,6 +141,28 @@ class AutomaticTracking:
                     missed.discard(gone.key)
             track.score = one.score
             self._table.judge(track, one.score, one.held, stamp, self._settings.judge_time, at_once=first)
+
+    def _rejoin(self, found: list[Match], described: np.ndarray, stamp: float) -> None:
+        """Give tracks that are not detected where they should be to the new objects that look like them."""
+        new = [n for n, one in enumerate(found) if one.detected and not one.key]
+        detected = {one.key for one in found if one.detected}
+        lost = [
+            (track, track.descriptor, track.place + self._shift)
+            for track in self._table.tracks.values()
+            if track.descriptor is not None and track.place is not None
+            if track.key not in detected and stamp - track.judged < const.REJOIN_SECONDS
+        ]
+        if not new or not lost:
+            return
+        cosine = described[new] @ np.stack([descriptor for _, descriptor, _ in lost]).T
+        place = np.stack([found[n].centre for n in new])[:, None] - np.stack([expected for _, _, expected in lost])
+        size = np.array([found[n].size for n in new])[:, None] / np.array([track.size for track, _, _ in lost])
+        for row, column in rejoined(cosine, np.linalg.norm(place, axis=2), np.abs(np.log(size))):
+            one, key = found[new[row]], lost[column][0].key
+            for carried in found:
+                if carried.key == key:  # to where it is not
+                    carried.key = 0
+            one.key, one.held = key, float(cosine[row, column])
 
     def _in_view(self, key: int) -> bool:
         """Whether the place where a track was last detected is in view, as far as the motion of the scene tells."""

@@ -17,9 +17,14 @@ CARRIED_ON_THINGS = 0.35  # least mean probability of "thing" under a carried ma
 # automatic: tracks from one detection pass to the next
 SCORE_FADE = 1.0  # 1/s, how fast the score of a track that is only carried falls
 DIFFERENT_COSINE = 0.5  # of two descriptors of different objects; 95 of 100 pairs of one object are above 0.71
+REJOIN_SECONDS = 0.35  # s since the last detection of a track that lost its place
+REJOIN_COSINE = 0.75  # least cosine of the descriptors
+REJOIN_REACH, REJOIN_GROWTH = 0.4, 0.5  # largest distance (shares of the image), and log ratio of the sizes
+REJOIN_DISTANCE = 0.5  # cost of a distance, in cosines
 
 # track_table: ids and confidence
-PROOF_SECONDS, PROOF_DETECTIONS = 0.25, 2  # for which an object must be detected until it gets an id
+PROOF_SECONDS = 0.25  # s for which an object must be detected until it gets an id
+PROOF_EVIDENCE = 1.5  # sum of its scores until then: a sure object gets its id after 2 passes, an unsure one after 6
 SAME_COSINE, SAME_COSINE_LEAD = 0.80, 0.05  # of two descriptors of one object, and its lead over any other object
 DESCRIPTOR_RATE = 0.2  # share of a new descriptor in the running mean
 # Score, averaged over passes -> share of such masks that lie on an object: measured on photographs that the network

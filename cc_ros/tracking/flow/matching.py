@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from scipy.optimize import linear_sum_assignment
 
 from cc_ros.tracking.flow import constants as const
 from cc_ros.tracking.flow.depth import DepthView, with_parts
@@ -14,6 +16,8 @@ from cc_ros.tracking.label_maps import compact
 from cc_ros.tracking.objects.constants import INSIDE, LEFT, SAME
 from cc_ros.tracking.objects.instances import candidates
 from cc_ros.tracking.objects.network import NetworkOutput
+
+_IMPOSSIBLE = 9.0  # cost of a pair that does not fit; any that does costs less
 
 
 @dataclass(slots=True)
@@ -32,6 +36,17 @@ class Match:
     score: float
     held: float
     detected: bool
+
+    @property
+    def centre(self) -> np.ndarray:
+        """x and y of its centre, shares of the image."""
+        y, x = np.nonzero(self.odds > 0)
+        return np.array([x.mean() / self.odds.shape[1], y.mean() / self.odds.shape[0]])
+
+    @property
+    def size(self) -> float:
+        """Square root of its share of the image."""
+        return math.sqrt((self.odds > 0).mean())
 
 
 def match(
@@ -111,6 +126,22 @@ def _continued(iou: np.ndarray, covered: np.ndarray, used: set[int]) -> int | No
     if not fits.any():
         return None
     return int(np.where(fits, np.maximum(iou, const.CONTINUES_IOU * covered), -1).argmax())
+
+
+def rejoined(cosine: np.ndarray, distance: np.ndarray, growth: np.ndarray) -> list[tuple[int, int]]:
+    """Return which new objects are tracks that lost their place a moment ago: pairs of a row and a column.
+
+    Flow and overlap fail where the camera turns fast; descriptor, place and size together do not.
+
+    :param cosine: n new objects x t tracks, of their descriptors.
+    :param distance: n x t, shares of the image, between where an object is and where the track should be.
+    :param growth: n x t, absolute log ratios of their sizes (square roots of their areas).
+    """
+    fits = (cosine > const.REJOIN_COSINE) & (distance < const.REJOIN_REACH) & (growth < const.REJOIN_GROWTH)
+    cost = np.where(fits, 1 - cosine + const.REJOIN_DISTANCE * distance, _IMPOSSIBLE)
+    return [
+        (int(row), int(column)) for row, column in zip(*linear_sum_assignment(cost), strict=True) if fits[row, column]
+    ]
 
 
 def supported(output: NetworkOutput, carried: np.ndarray, count: int) -> dict[int, np.ndarray]:

@@ -26,7 +26,9 @@ class TrackState:
     :param score: 0..1, the same in the last detection pass; it fades while the track is only carried.
     :param detections: passes in which the network detected it.
     :param descriptor: c float32, unit vector, running mean of its descriptors; None = not detected yet.
+    :param evidence: scores of its detections, each times how well it was held, in all.
     :param place: x, y of its centre at the last detection, as if the scene had not moved since the first frame.
+    :param size: square root of its share of the image at the last detection.
     :param peak: share of the image, its largest so far.
     :param held: 0..1, how well the carried mask agrees with the image, averaged over time.
     """
@@ -40,8 +42,10 @@ class TrackState:
     objectness: float = 0.0
     score: float = 0.0
     detections: int = 0
+    evidence: float = 0.0
     descriptor: np.ndarray | None = None
     place: np.ndarray | None = None
+    size: float = 0.0
     peak: float = 0.0
     held: float = 0.0
     judged: float = -math.inf
@@ -120,7 +124,7 @@ class TrackTable:
         track.objectness += rate * (objectness - track.objectness)
         track.held += rate * (held - track.held)
         track.judged = stamp
-        proven = track.detections >= const.PROOF_DETECTIONS and stamp - track.first_seen >= const.PROOF_SECONDS
+        proven = track.evidence >= const.PROOF_EVIDENCE and stamp - track.first_seen >= const.PROOF_SECONDS
         if not track.id and (at_once or proven):
             track.id, track.named, track.turn = self._pool.take(), stamp, self._pool.given
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
+from support.seen_objects import ScriptedNetwork, block, nothing, seen
 
 from cc_ros.frame import Frame
+from cc_ros.tracking.flow.automatic import AutomaticTracking
 from cc_ros.tracking.flow.memory.views import ViewMemory
 from cc_ros.tracking.flow.track_table import TrackTable
 from cc_ros.tracking.flow.tracker import FlowTracker
@@ -92,3 +94,38 @@ def test_a_view_outlives_the_buffer_that_its_image_came_in() -> None:
     memory.remember(labels)
     buffer[:], labels[:] = 0, 9
     assert (memory.recall(image)[20:220, 20:300] == 5).mean() > 0.9
+
+
+def ids_at(tracking: AutomaticTracking, *passes: int, period: float = 0.1) -> list[set[int]]:
+    """Return the ids of each frame of a plain wall, on which no flow can be measured."""
+    wall = np.full((240, 320, 3), 128, np.uint8)
+    return [set(np.unique(tracking.step(wall, period * i)).tolist()) - {0} for i in passes]
+
+
+def test_objects_keep_their_ids_where_the_camera_turns_too_fast_for_flow() -> None:
+    before = seen([block(20, 8, 12, 12), block(20, 30, 12, 12)], [0.9, 0.9], (1, 2))
+    after = seen([block(20, 32, 12, 12), block(20, 54, 12, 12)], [0.9, 0.9], (1, 2))  # one stands where the other was
+    table = TrackTable(max_lost=5)
+    tracking = AutomaticTracking(table, ScriptedNetwork(before, before, after))
+
+    def leftmost() -> int:
+        return min((track for track in table.tracks.values() if track.id), key=lambda track: track.place[0]).id
+
+    assert ids_at(tracking, 0, 1) == [{1, 2}] * 2
+    left = leftmost()
+    assert ids_at(tracking, 2) == [{1, 2}] and leftmost() == left
+
+
+def test_what_looks_otherwise_is_another_object() -> None:
+    before, after = seen([block(20, 2, 12, 12)], [0.9], (1,)), seen([block(20, 10, 12, 12)], [0.9], (2,))
+    tracking = AutomaticTracking(TrackTable(max_lost=5), ScriptedNetwork(before, before, after))
+    assert 2 in ids_at(tracking, *range(8))[-1]
+
+
+def test_an_unsure_object_gets_its_id_later_than_a_sure_one() -> None:
+    def first(quality: float) -> int:
+        objects = seen([block(20, 20, 14, 14)], [quality])
+        tracking = AutomaticTracking(TrackTable(max_lost=5), ScriptedNetwork(nothing(), objects))
+        return next(i for i, ids in enumerate(ids_at(tracking, *range(20))) if ids)
+
+    assert 3 < first(0.9) < first(0.3)
