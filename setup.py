@@ -141,7 +141,7 @@ setup(
         "onnx": ["onnxruntime>=1.17"],  # runs the network that sees objects in half the time
         "sam2": ["sam2==1.1.0", "torch>=2.5"],
         "test": ["onnxruntime>=1.17", "hypothesis>=6.90", "pytest>=8", "pytest-timeout>=2.2"],
-        "docs": ["mkdocs-material>=9.6", "mkdocstrings[python]>=0.30"],
+        "docs": ["mkdocs-material>=9.6", "mkdocstrings[python]>=0.30", "ruff>=0.6"],
         "lint": ["mypy>=1.11", "ruff>=0.6"],
     },
     entry_points={

@@ -169,4 +169,4 @@ def on_files(files: Any, config: Any) -> Any:
 
 def on_page_content(html: str, page: Any, config: Any, files: Any) -> str:
     """Take the roles of reStructuredText off names in docstrings, such as ``:class:`` before a class."""
-    return re.sub(r":(?:class|func|meth|data):<code>(?:~[\w.]+\.)?([^<]*)</code>", r"<code>\1</code>", html)
+    return re.sub(r":(?:class|func|meth|mod|data):<code>(?:~[\w.]+\.)?([^<]*)</code>", r"<code>\1</code>", html)
