@@ -93,6 +93,7 @@ def test_a_storm_of_faults_ends_every_question_in_time_and_leaks_nothing(caplog:
         breaker_seconds=0.2,
         cache_seconds=0,
         max_answer_tokens=1024,
+        model="m",
     )
     with ModelServer() as server:
         server.always(choose)
