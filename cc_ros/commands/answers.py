@@ -52,16 +52,16 @@ def ask_all(questions: Sequence[str], settings: ReasonerSettings, keyframes: Key
     answers: list[Answered] = []
     if not questions:
         return answers, False
-    from cc_ros.reasoning import Asker, Question
+    from cc_ros.reasoning import Question, Reasoner
     from cc_ros.reasoning.llm.errors import answer_to
     from cc_ros.runs.report import Answered
 
     why, interrupted = "interrupted", False
     try:
-        with stop_on_signals() as stop, Asker(settings) as asker:
+        with stop_on_signals() as stop, Reasoner(settings) as reasoner:
             for question in questions:
                 try:
-                    answer = asker.ask(Question(question), source_of(keyframes), cancel=stop)
+                    answer = reasoner.ask(Question(question), source_of(keyframes), cancel=stop)
                     text, result = describe(answer), answered(question, answer)
                 except Exception as error:  # the next question may have an answer
                     text = answer_to(error).message

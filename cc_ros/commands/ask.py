@@ -21,7 +21,7 @@ from cc_ros.commands.signals import stop_on_signals
 from cc_ros.errors import CCError
 
 CANCEL_TIME = 5.0  # seconds that the reasoner has to end a question
-LOOK_PERIOD = 0.1  # seconds between two looks whether Ctrl-C was pressed
+POLL_SECONDS = 0.1  # seconds between two looks whether Ctrl-C was pressed
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -116,7 +116,7 @@ class _Asking:
         """Return whether a future is done; wait for it so long, or until ``stop`` is set."""
         deadline = time.monotonic() + seconds
         while not future.done() and time.monotonic() < deadline and not (stop and stop.is_set()):
-            self._executor.spin_until_future_complete(future, LOOK_PERIOD)
+            self._executor.spin_until_future_complete(future, POLL_SECONDS)
         return bool(future.done())
 
     def _goal(self) -> Any:

@@ -124,7 +124,7 @@ class View:
 
 
 class Reports(Protocol):
-    """Where faults are told; a :class:`cc_ros.nodes.base_node.StepNode`."""
+    """Where faults are told; a :class:`cc_ros.nodes.base_node.BaseNode`."""
 
     def count(self, what: str, by: int = 1) -> None:
         """Count something for /diagnostics."""

@@ -16,7 +16,7 @@ from cc_ros.errors import CCError, ImageError, SettingsError
 from cc_ros.keyframes import Candidate, KeyframeRequest, Keyframes, KeyframeSettings, MarkSettings
 from cc_ros.msg import MarkedKeyframes, MarkStyle, TrackedMasks
 from cc_ros.nodes.alive import announce
-from cc_ros.nodes.base_node import STEADY, StepNode
+from cc_ros.nodes.base_node import STEADY, BaseNode
 from cc_ros.nodes.camera import CameraContext, CameraSettings, ImageInput, ImageMessage
 from cc_ros.nodes.convert import (
     MessagePicture,
@@ -42,7 +42,7 @@ class PublishSettings:
     image_buffer: float = knob(128.0, "memory for images that wait for their masks, in MB", ge=8.0, le=8192.0)
 
 
-class KeyframesNode(StepNode):
+class KeyframesNode(BaseNode):
     """Pairs camera images with their masks, keeps frames spread over the episode and hands them out marked."""
 
     name = "cc_keyframes"

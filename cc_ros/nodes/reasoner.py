@@ -21,17 +21,17 @@ from cc_ros.geometry.approach import approach
 from cc_ros.keyframes import MarkSettings
 from cc_ros.msg import MarkedKeyframes, MarkStyle, Usage
 from cc_ros.nodes.alive import Caller, Watch, announce
-from cc_ros.nodes.base_node import StepNode
+from cc_ros.nodes.base_node import BaseNode
 from cc_ros.nodes.convert import to_keyframe
 from cc_ros.nodes.runtime import main_of
-from cc_ros.reasoning import Answer, Asker, Question, ReasonerSettings, Seen, Status, Wanted
+from cc_ros.reasoning import Answer, Question, Reasoner, ReasonerSettings, Seen, Status, Wanted
 from cc_ros.reasoning.llm.errors import answer_to
 from cc_ros.settings import knob
 from cc_ros.srv import GetKeyframes, SpatialQuery
 
 FEEDBACK_PERIOD = 0.05  # seconds between two texts on their way
 MOST_TOKENS = 2**32 - 1  # that a message can hold
-LOOK_PERIOD = 0.05  # seconds between two looks whether a question was given up
+POLL_SECONDS = 0.05  # seconds between two looks whether a question was given up
 SPARE_THREADS = 6  # to refuse questions at once while all others are being answered
 
 
@@ -42,7 +42,7 @@ class GoalSettings:
     goal_distance: float = knob(0.8, "goals keep so far from the object, over ground, in m", ge=0.0, le=100.0)
 
 
-class ReasonerNode(StepNode):
+class ReasonerNode(BaseNode):
     """Answers ``cc/ask`` and ``cc/ask_with_feedback``; each question is answered in a thread of the executor."""
 
     name = "cc_reasoner"
@@ -76,26 +76,26 @@ class ReasonerNode(StepNode):
         :raises CCError: a parameter is wrong.
         """
         self._goal_distance = self.parameters.read(GoalSettings).goal_distance
-        self._asker = Asker(self.parameters.read(ReasonerSettings))
+        self._reasoner = Reasoner(self.parameters.read(ReasonerSettings))
 
     def stop(self) -> None:
         """End what is being asked; those questions get the status CLOSED."""
-        self._asker.close()
+        self._reasoner.close()
 
     def new_episode(self) -> None:
         """Forget kept answers and the navigation so far."""
-        self._asker.reset()
+        self._reasoner.reset()
 
     def doing(self) -> str:
         """Return who answers."""
-        status = self._asker.status()
+        status = self._reasoner.status()
         if "endpoint" not in status:
             return "answers from geometry, without a model"
         return f"asks {status['model'] or 'the model'} at {status['endpoint']}"
 
     def health(self) -> tuple[str, Mapping[str, object]]:
         """Return the state of the model's endpoint; doing without one is no trouble."""
-        status = self._asker.status()
+        status = self._reasoner.status()
         trouble = str(status.get("degraded", "")) if "endpoint" in status else ""
         return trouble, status
 
@@ -150,7 +150,7 @@ class ReasonerNode(StepNode):
             style=request.style,
         )
         fetched = _Fetched(self._keyframes, self._keyframes_alive, lambda: not self.active or waiting.is_set())
-        answer = self._asker.ask(question, fetched, waiting, waiting)
+        answer = self._reasoner.ask(question, fetched, waiting, waiting)
         goal = self._goal(answer, fetched.message)
         if goal is not None and fetched.message is not None:
             answer = replace(answer, message="; ".join(filter(None, (answer.message, *fetched.message.remarks))))
@@ -208,10 +208,10 @@ class _Fetched:
         future = self._client.call_async(request)
         future.add_done_callback(lambda _: arrived.set())
         deadline = time.monotonic() + wanted.timeout
-        while not arrived.wait(LOOK_PERIOD):
+        while not arrived.wait(POLL_SECONDS):
             if self._given_up():
                 self._client.remove_pending_request(future)
-                return Seen(())  # the asker looks why
+                return Seen(())  # the reasoner looks why
             if self._alive.gone() or not self._client.service_is_ready():
                 self._client.remove_pending_request(future)
                 raise CCError(f"nobody answers on {self._client.srv_name}: cc_keyframes went away; start it again")

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cc_ros.nodes.base_node import StepNode
+from cc_ros.nodes.base_node import BaseNode
 from cc_ros.nodes.keyframes import KeyframesNode
 from cc_ros.nodes.reasoner import ReasonerNode
 from cc_ros.nodes.tracker import TrackerNode
 from cc_ros.settings import Knob, Scalar, knobs
 
-NODES: tuple[type[StepNode], ...] = (TrackerNode, KeyframesNode, ReasonerNode)
+NODES: tuple[type[BaseNode], ...] = (TrackerNode, KeyframesNode, ReasonerNode)
 
 
-def parameters(node: type[StepNode]) -> Iterator[tuple[str, Knob]]:
+def parameters(node: type[BaseNode]) -> Iterator[tuple[str, Knob]]:
     """Yield (parameter name, knob) of a node, in order."""
     for prefix, cls in node.all_groups():
         for knob in knobs(cls):

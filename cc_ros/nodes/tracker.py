@@ -18,7 +18,7 @@ from cc_ros.errors import BackendError, CCError
 from cc_ros.frame import Frame
 from cc_ros.keyframes.overlay import draw_labels
 from cc_ros.msg import TrackedMasks, Tracks
-from cc_ros.nodes.base_node import STEADY, StepNode
+from cc_ros.nodes.base_node import STEADY, BaseNode
 from cc_ros.nodes.camera import SENSOR_QOS, CameraContext, CameraSettings, ImageInput, ImageMessage
 from cc_ros.nodes.convert import enlarged, image_message, nanoseconds, to_small_bgr, track_message
 from cc_ros.nodes.graph import explain_silence
@@ -47,7 +47,7 @@ class TrackerSettings:
     silence: float = knob(5.0, "without images for so long, say what may be wrong, in s", ge=0.5, le=3600.0)
 
 
-class TrackerNode(StepNode):
+class TrackerNode(BaseNode):
     """Runs a tracker over the camera stream, in a thread of its own so that callbacks stay short."""
 
     name = "cc_tracker"

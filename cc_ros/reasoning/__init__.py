@@ -1,6 +1,6 @@
 """From marked keyframes and a question to a checked answer."""
 
-from cc_ros.reasoning.reasoner import Asker
+from cc_ros.reasoning.reasoner import Reasoner
 from cc_ros.reasoning.settings import ReasonerSettings
 from cc_ros.reasoning.types import (
     Action,
@@ -20,12 +20,12 @@ from cc_ros.reasoning.types import (
 __all__ = [
     "Action",
     "Answer",
-    "Asker",
     "KeyframeSource",
     "Kind",
     "Move",
     "Progress",
     "Question",
+    "Reasoner",
     "ReasonerSettings",
     "Seen",
     "Status",

@@ -21,7 +21,7 @@ class Flag(Protocol):
         """Whether it is set."""
 
 
-class Asking:
+class Context:
     """What answering one question needs to know besides the question.
 
     :param question: as it came.

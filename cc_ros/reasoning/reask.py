@@ -9,9 +9,8 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from cc_ros.reasoning.llm.budget import Budget
+from cc_ros.reasoning.llm.budget import Budget, UsageCount
 from cc_ros.reasoning.llm.errors import ModelFault
-from cc_ros.reasoning.llm.tally import Tally
 from cc_ros.reasoning.prompts.messages import Message, Size, Writer, assistant, text_part
 from cc_ros.reasoning.prompts.templates import Prompts
 from cc_ros.reasoning.replies import reply as replies
@@ -23,7 +22,7 @@ from cc_ros.reasoning.types import Answer, Kind, Status, Style, Usage
 
 if TYPE_CHECKING:
     from cc_ros.reasoning.llm.client import Completion
-    from cc_ros.reasoning.llm.retry import Attempts
+    from cc_ros.reasoning.llm.retry import RetryingClient
 
 _CUT_OFF = "the reply was cut off at max_answer_tokens"
 _ALL_THOUGHT = "the model's thoughts used up max_answer_tokens before it said anything; set it higher"
@@ -53,7 +52,7 @@ class Task:
     size: Size
 
 
-class Dialogue:
+class ReaskLoop:
     """Asks a model and checks what it says.
 
     :param settings: of the reasoner.
@@ -73,7 +72,12 @@ class Dialogue:
         self._budget = budget
 
     async def run(
-        self, attempts: Attempts, task: Task, deadline: float, tally: Tally, progress: Callable[[str, str], None]
+        self,
+        client: RetryingClient,
+        task: Task,
+        deadline: float,
+        count: UsageCount,
+        progress: Callable[[str, str], None],
     ) -> Answer:
         """Return a checked answer.
 
@@ -87,7 +91,7 @@ class Dialogue:
         show = _Shown(progress)
         for last in (False, True):
             request = ChatRequest(messages, shape, self._settings.temperature)
-            done = await attempts.complete(request, task.size.tokens, deadline, tally, show)
+            done = await client.complete(request, task.size.tokens, deadline, count, show)
             try:
                 return self._read(task, done)
             except (Invented, Unusable) as problem:
@@ -112,14 +116,14 @@ class Dialogue:
         answer = dataclasses.replace(answer, model=done.model)
         return dataclasses.replace(answer, message=_CUT_OFF) if cut_off else answer
 
-    def usage(self, task: Task, tally: Tally) -> Usage:
+    def usage(self, task: Task, count: UsageCount) -> Usage:
         """Return what a task took."""
         size = task.size
         cost = math.nan
         if self._budget.priced:
-            cost = self._budget.cost(tally.prompt_tokens or size.tokens * tally.requests, tally.answer_tokens)
+            cost = self._budget.cost(count.prompt_tokens or size.tokens * count.requests, count.answer_tokens)
         return Usage(
-            tally.requests, size.images, size.bytes, size.tokens, tally.prompt_tokens, tally.answer_tokens, 0.0, cost
+            count.requests, size.images, size.bytes, size.tokens, count.prompt_tokens, count.answer_tokens, 0.0, cost
         )
 
     def _with_format(self, turns: Sequence[Message], parts: dict[str, dict[str, Any]]) -> list[Message]:

@@ -13,12 +13,12 @@ from cc_ros.errors import SettingsError
 from cc_ros.geometry import GeometryError, SceneMap
 from cc_ros.keyframes.types import MarkedKeyframe
 from cc_ros.reasoning import validation
-from cc_ros.reasoning.context import Asking, Flag
+from cc_ros.reasoning.context import Context, Flag
 from cc_ros.reasoning.llm.endpoint import how_to_configure, resolve_endpoint
 from cc_ros.reasoning.llm.errors import answer_to
 from cc_ros.reasoning.measured import answers, questions
 from cc_ros.reasoning.prompts.templates import Prompts
-from cc_ros.reasoning.request_queue import Turns
+from cc_ros.reasoning.request_queue import RequestQueue
 from cc_ros.reasoning.settings import ReasonerSettings
 from cc_ros.reasoning.types import (
     Answer,
@@ -40,11 +40,11 @@ _MARKED_AS = {
 }
 
 
-class Asker:
+class Reasoner:
     """Answers questions about marked keyframes. Thread-safe.
 
-    >>> with Asker(ReasonerSettings(), environ={}) as asker:
-    ...     asker.ask(Question("How many chairs are there?"), []).status.name
+    >>> with Reasoner(ReasonerSettings(), environ={}) as reasoner:
+    ...     reasoner.ask(Question("How many chairs are there?"), []).status.name
     'NEEDS_MODEL'
 
     :param settings: the knobs.
@@ -55,7 +55,7 @@ class Asker:
     def __init__(self, settings: ReasonerSettings, environ: Mapping[str, str] = os.environ) -> None:
         self._settings = settings
         self._blur = _ids(settings.blur_marks)
-        self._turns = Turns(settings.max_parallel, settings.max_queue)
+        self._queue = RequestQueue(settings.max_parallel, settings.max_queue)
         self._closed = threading.Event()
         self._lock = threading.Lock()
         self._ended: Counter[str] = Counter()
@@ -76,14 +76,14 @@ class Asker:
         :param on_progress: told in this thread how it gets on.
         :param cancel: once it is set, the request is closed and the answer is CANCELLED.
         """
-        asking = Asking(question, self._settings, keyframes, on_progress, cancel, self._closed)
+        context = Context(question, self._settings, keyframes, on_progress, cancel, self._closed)
         try:
-            answer = dataclasses.replace(self._answer(asking), kind=asking.kind_name)
+            answer = dataclasses.replace(self._answer(context), kind=context.kind_name)
         except Exception as error:
             answer = dataclasses.replace(answer_to(error), kind=question.kind)
             if self._model is not None:
                 answer = dataclasses.replace(answer, message=self._model.endpoint.redact(answer.message))
-        usage = dataclasses.replace(answer.usage, seconds=asking.elapsed())
+        usage = dataclasses.replace(answer.usage, seconds=context.elapsed())
         with self._lock:
             self._ended[answer.source if answer.ok else answer.status.name.lower()] += 1
         return dataclasses.replace(answer, usage=usage)
@@ -95,7 +95,7 @@ class Asker:
 
     def status(self) -> dict[str, str | int | float]:
         """Return counters and states for /diagnostics; ``degraded`` holds a reason for people, where there is one."""
-        running, waiting = self._turns.counts()
+        running, waiting = self._queue.counts()
         report: dict[str, str | int | float] = {"running": running, "waiting": waiting}
         with self._lock:
             report.update({f"ended_{how}": count for how, count in sorted(self._ended.items())})
@@ -116,7 +116,7 @@ class Asker:
         if self._model is not None:
             self._model.close()
 
-    def __enter__(self) -> Asker:
+    def __enter__(self) -> Reasoner:
         return self
 
     def __exit__(
@@ -124,57 +124,57 @@ class Asker:
     ) -> None:
         self.close()
 
-    def _answer(self, asking: Asking) -> Answer:
-        wrong = validation.problem(asking.question, asking.style_name)
+    def _answer(self, context: Context) -> Answer:
+        wrong = validation.problem(context.question, context.style_name)
         if wrong:
             return Answer(Status.BAD_REQUEST, wrong)
-        asking.stop()
-        if asking.kind in (Kind.FREE, Kind.WHICH_MARK) and isinstance(
-            questions.read(asking.question.text), questions.AsksGo
+        context.stop()
+        if context.kind in (Kind.FREE, Kind.WHICH_MARK) and isinstance(
+            questions.read(context.question.text), questions.AsksGo
         ):
-            return self._by_marks(asking, Status.CANNOT_TELL, "")  # a model knows no places
+            return self._by_marks(context, Status.CANNOT_TELL, "")  # a model knows no places
         if self._model is None:
-            return self._by_marks(asking, Status.NEEDS_MODEL, how_to_configure(self._settings))
+            return self._by_marks(context, Status.NEEDS_MODEL, how_to_configure(self._settings))
         down = self._model.down()
         if down:
-            return self._by_marks(asking, Status.SERVER_DOWN, down)
-        if self._settings.prefer == "geometry" and questions.read(asking.question.text) is not None:
-            answer = self._by_marks(asking, Status.CANNOT_TELL, "")
+            return self._by_marks(context, Status.SERVER_DOWN, down)
+        if self._settings.prefer == "geometry" and questions.read(context.question.text) is not None:
+            answer = self._by_marks(context, Status.CANNOT_TELL, "")
             if answer.ok:
                 return answer
-        asking.progress("queued", "")
-        with self._turns.turn(asking.deadline, asking.stop):
-            return self._by_model(asking, self._model)
+        context.progress("queued", "")
+        with self._queue.place(context.deadline, context.stop):
+            return self._by_model(context, self._model)
 
-    def _by_model(self, asking: Asking, model: Model) -> Answer:
-        kind, style, question = asking.kind, asking.style, asking.question
-        seen = asking.seen(_MARKED_AS[style], self._blur)
+    def _by_model(self, context: Context, model: Model) -> Answer:
+        kind, style, question = context.kind, context.style, context.question
+        seen = context.seen(_MARKED_AS[style], self._blur)
         if not seen.keyframes:
             return _NO_KEYFRAMES
         if kind is Kind.NAVIGATE:
-            return model.navigate(question, style, seen, asking)
+            return model.navigate(question, style, seen, context)
         ids = sorted({mark.id for frame in seen.keyframes for mark in frame.marks})
         missing = [id for id in questions.named_marks(question.text) if id not in ids]
         if missing and style is not Style.RAW:
             return answers.unknown_marks(missing, ids)
-        answer = model.answer(question, kind, style, seen, asking)
+        answer = model.answer(question, kind, style, seen, context)
         return answer if style is Style.SET_OF_MARK else _with_goal(answer, question, seen)
 
-    def _by_marks(self, asking: Asking, otherwise: Status, why: str) -> Answer:
+    def _by_marks(self, context: Context, otherwise: Status, why: str) -> Answer:
         """Answer from measurements, or end with ``otherwise`` where the question is none about marks."""
-        if asking.kind is Kind.NAVIGATE or questions.read(asking.question.text) is None:
+        if context.kind is Kind.NAVIGATE or questions.read(context.question.text) is None:
             return Answer(otherwise, f"this question needs a model; {why}")
-        seen = asking.seen("marks", self._blur)
+        seen = context.seen("marks", self._blur)
         if not seen.keyframes:
             return _NO_KEYFRAMES
-        answer = answers.answer_from_marks(asking.question, asking.kind, SceneMap.from_keyframes(seen.keyframes))
+        answer = answers.answer_from_marks(context.question, context.kind, SceneMap.from_keyframes(seen.keyframes))
         if answer is None:
             return Answer(otherwise, f"this question needs a model; {why}")
         if answer.status is Status.CANNOT_TELL and why:
             return dataclasses.replace(answer, message=f"{answer.message}; a model might: {why}")
         if answer.ok and why:
             answer = dataclasses.replace(answer, message=f"measured, without a model: {why}")
-        return _with_goal(answer, asking.question, seen)
+        return _with_goal(answer, context.question, seen)
 
 
 _NO_KEYFRAMES = Answer(Status.NO_KEYFRAMES, "there are no keyframes yet; is the camera running, and the tracker?")

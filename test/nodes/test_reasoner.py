@@ -169,9 +169,9 @@ UNSENDABLE = [
 @pytest.mark.parametrize(
     ("step", "how"),
     [
-        ("_asker.ask", raising(ZeroDivisionError("a defect"))),
-        ("_asker.ask", raising(UnicodeEncodeError("utf-8", "x", 0, 1, "a defect"))),
-        *[("_asker.ask", lambda *_, answer=answer: answer) for answer in UNSENDABLE],
+        ("_reasoner.ask", raising(ZeroDivisionError("a defect"))),
+        ("_reasoner.ask", raising(UnicodeEncodeError("utf-8", "x", 0, 1, "a defect"))),
+        *[("_reasoner.ask", lambda *_, answer=answer: answer) for answer in UNSENDABLE],
         ("_goal", raising(AssertionError("a defect"))),
         ("_places.acquire", raising(RuntimeError("a defect"))),
         ("_goals.publish", raising(RuntimeError("a defect"))),
@@ -238,7 +238,7 @@ def test_text_that_no_message_can_hold_is_made_one_that_it_can(
         progress("answering", "\ud800")
         return answer
 
-    monkeypatch.setattr(node._asker, "ask", ask)
+    monkeypatch.setattr(node._reasoner, "ask", ask)
     response = look.call(SpatialQuery, "cc/ask", ASK)
     assert (response.status, response.answer, response.message) == (Status.OK, "left ?", "m m")
     assert response.usage.prompt_tokens == 2**32 - 1

@@ -23,7 +23,7 @@ from cc_ros.reasoning.llm.transport import headers_left_out, open_client, said_d
 from cc_ros.reasoning.replies.reply import complete
 from cc_ros.reasoning.types import Status
 
-CHARACTERS_A_TOKEN = 16  # no tokeniser makes longer ones on average: what is longer did not stop at its limit
+LONGEST_TOKEN = 16  # characters, on average: no tokeniser makes longer ones, so what is longer broke its limit
 # After the last word a server may still count tokens or say [DONE]; some do neither and keep the connection.
 GRACE_SECONDS = 1.0
 MOST_TOKENS = 2**31 - 1  # servers have been seen to count worse
@@ -106,7 +106,7 @@ class ChatClient:
         :param on_text: called after each piece of text.
         :raises ModelFault: there is no complete reply.
         """
-        done = Completion(limit=CHARACTERS_A_TOKEN * self._endpoint.answer_tokens)
+        done = Completion(limit=LONGEST_TOKEN * self._endpoint.answer_tokens)
         send = self._client.chat.completions.with_streaming_response.create
         try:
             async with send(**self._body(request), extra_headers=self._left_out) as response:
