@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cc_ros.commands.signals import stop_on_signals
 
@@ -15,12 +15,10 @@ if TYPE_CHECKING:
 
 def source_of(keyframes: Keyframes) -> KeyframeSource:
     """Return the keyframe step as what a question gets its pictures from."""
-    from cc_ros.keyframes import KeyframeRequest
-    from cc_ros.reasoning import Seen, Wanted
+    from cc_ros.keyframes import KeyframeRequest, KeyframeSet
 
-    def fetch(wanted: Wanted) -> Seen:
-        request = KeyframeRequest(wanted.frames, wanted.marks, wanted.kind, wanted.last_seconds, wanted.blur)
-        return Seen(tuple(keyframes.marked(request)), keyframes.style)
+    def fetch(request: KeyframeRequest, blur: tuple[int, ...], timeout: float) -> KeyframeSet:
+        return KeyframeSet(tuple(keyframes.marked(request, blur=blur)), keyframes.look)
 
     return fetch
 
@@ -30,7 +28,7 @@ def describe(answer: Answer) -> str:
     if not answer.ok:
         return answer.message
     marks = f", marks {', '.join(map(str, answer.mark_ids))}" if answer.mark_ids else ""
-    model = f" {answer.model}" if answer.source == "model" and answer.model else ""
+    model = f" {answer.usage.model}" if answer.source == "model" and answer.usage.model else ""
     return f"{answer.text}\n  (by {answer.source}{model}{marks}, {answer.usage.seconds:.2f} s)"
 
 
@@ -40,7 +38,8 @@ def answered(question: str, answer: Answer) -> Answered:
 
     if not answer.ok:
         return Answered(question, error=answer.message)
-    usage = _shown(answer.usage, answer.model)
+    used = answer.usage
+    usage = {"seconds": round(used.seconds, 2), "images": used.images} | ({"model": used.model} if used.model else {})
     return Answered(question, answer.text, answer.source, answer.mark_ids, answer.confidence or None, usage)
 
 
@@ -80,19 +79,3 @@ def ask_all(questions: Sequence[str], settings: ReasonerSettings, keyframes: Key
         answers.append(Answered(question, error=why))
     print()
     return answers, interrupted
-
-
-def _shown(usage: Any, model: str) -> dict[str, Any]:
-    shown = {"seconds": round(usage.seconds, 2), "images": usage.images}
-    return {**shown, "model": model} if model else shown
-
-
-def from_response(question: str, response: Any) -> Answered:
-    """Return the response of ``cc/ask`` for the report."""
-    from cc_ros.runs.report import Answered
-
-    if response.status != response.OK:
-        return Answered(question, error=response.message or f"no answer (status {response.status})")
-    usage = _shown(response.usage, response.usage.model)
-    marks = list(response.mark_ids)
-    return Answered(question, response.answer, response.source, marks, response.confidence or None, usage)

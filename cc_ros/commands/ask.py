@@ -10,31 +10,45 @@ Shows the text as it arrives; Ctrl-C cancels the question. Exit status 0 = answe
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import sys
 import threading
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cc_ros.commands.ros import need_ros
 from cc_ros.commands.signals import stop_on_signals
 from cc_ros.errors import CCError
 
+if TYPE_CHECKING:
+    from cc_ros.reasoning import Answer
+
 CANCEL_TIME = 5.0  # seconds that the reasoner has to end a question
-POLL_SECONDS = 0.1  # seconds between two looks whether Ctrl-C was pressed
+POLL_SECONDS = 0.1  # seconds between two checks whether Ctrl-C was pressed
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of this command."""
-    parser.add_argument("question", help="in plain words; marks by their number, as in 'is 3 left of 5'")
-    parser.add_argument("--kind", default="", help="free, choice, left_right, count, viewpoint, which_mark or navigate")
-    parser.add_argument("--choice", action="append", default=[], metavar="TEXT", help="one of the answers; repeatable")
+    from cc_ros.reasoning.types import Kind, Style
+
+    parser.add_argument(
+        "text", metavar="question", help="in plain words; marks by their number, as in 'is 3 left of 5'"
+    )
+    parser.add_argument("--kind", default="", help="kind of question: " + ", ".join(Kind))
+    parser.add_argument(
+        "--choice", dest="choices", action="append", default=[], metavar="TEXT", help="one of the answers; repeatable"
+    )
     parser.add_argument("--frames", type=int, default=0, metavar="M", help="keyframes to look at")
     parser.add_argument("--marks", type=int, default=0, metavar="K", help="objects to mark")
-    parser.add_argument("--last", type=float, default=0.0, metavar="S", help="only the last so many seconds")
+    parser.add_argument(
+        "--last", dest="last_seconds", type=float, default=0.0, metavar="S", help="only the last so many seconds"
+    )
     parser.add_argument("--timeout", type=float, default=0.0, metavar="S", help="give up after so many seconds")
-    parser.add_argument("--style", default="", help="marks, raw, set_of_mark or marks_cot")
-    parser.add_argument("--goal", action="store_true", help="publish the place of the mark as a goal on cc/goal")
+    parser.add_argument("--style", default="", help="how the pictures are marked: " + ", ".join(Style))
+    parser.add_argument(
+        "--goal", dest="send_goal", action="store_true", help="publish the place of the mark as a goal on cc/goal"
+    )
     parser.add_argument("--namespace", metavar="NS", default="", help="of the robot's nodes")
     parser.add_argument("--wait", type=float, default=10.0, metavar="S", help="for the reasoner to appear; default 10")
     parser.add_argument("--json", action="store_true", help="print the whole answer as JSON")
@@ -45,6 +59,8 @@ def main(options: argparse.Namespace) -> int:
     need_ros()
     import rclpy
     from rclpy.signals import SignalHandlerOptions
+
+    from cc_ros.nodes.convert.questions import to_answer
 
     # Without rclpy's handlers Ctrl-C reaches us while the context still works, so that the question can be cancelled.
     rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
@@ -57,7 +73,7 @@ def main(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(_as_dict(result), indent=1))
     else:
-        _print(result)
+        _print(to_answer(result))
     if result.status == result.CANCELLED:
         return 130
     return 0 if result.status == result.OK else 1
@@ -121,19 +137,12 @@ class _Asking:
 
     def _goal(self) -> Any:
         from cc_ros.action import SpatialQuery
+        from cc_ros.nodes.convert.questions import question_message
+        from cc_ros.reasoning import Question
 
-        o = self._options
-        return SpatialQuery.Goal(
-            question=o.question,
-            kind=o.kind,
-            choices=o.choice,
-            frames=o.frames,
-            marks=o.marks,
-            last_seconds=o.last,
-            timeout=o.timeout,
-            style=o.style,
-            send_goal=o.goal,
-        )
+        names = {field.name for field in dataclasses.fields(Question)}
+        given = {name: value for name, value in vars(self._options).items() if name in names}
+        return question_message(SpatialQuery.Goal, Question(**given))
 
     def _on_feedback(self, message: Any) -> None:
         feedback = message.feedback
@@ -158,25 +167,24 @@ def _checked(answer: Any) -> Any:
     return result
 
 
-def _print(result: Any) -> None:
-    if result.status != result.OK:
-        print(result.message or f"no answer (status {result.status})", file=sys.stderr)
+def _print(answer: Answer) -> None:
+    if not answer.ok:
+        print(answer.message or f"no answer (status {answer.status})", file=sys.stderr)
         return
-    print(result.answer)
-    model = f" {result.usage.model}" if result.source == "model" and result.usage.model else ""
-    details = [f"by {result.source}{model}"]
-    if result.mark_ids:
-        details.append("marks " + ", ".join(map(str, result.mark_ids)))
-    if result.confidence:
-        details.append(f"confidence {result.confidence:.2f}")
-    if result.action:
-        details.append(f"action {result.action}" + ("" if result.action == "STOP" else f"({result.action_value:g})"))
-    if result.has_goal:
-        p = result.goal.pose.position
-        details.append(f"goal ({p.x:.2f}, {p.y:.2f}) in {result.goal.header.frame_id}")
-    details.append(f"{result.usage.seconds:.1f} s")
+    print(answer.text)
+    model = f" {answer.usage.model}" if answer.source == "model" and answer.usage.model else ""
+    details = [f"by {answer.source}{model}"]
+    if answer.mark_ids:
+        details.append("marks " + ", ".join(map(str, answer.mark_ids)))
+    if answer.confidence:
+        details.append(f"confidence {answer.confidence:.2f}")
+    if answer.action is not None:
+        details.append(f"action {answer.action}")
+    if answer.goal is not None:
+        details.append(f"goal ({answer.goal.x:.2f}, {answer.goal.y:.2f}) in {answer.goal.frame}")
+    details.append(f"{answer.usage.seconds:.1f} s")
     print(f"({'; '.join(details)})")
-    for remark in filter(None, (result.reason, result.message)):
+    for remark in filter(None, (answer.reason, answer.message)):
         print(remark)
 
 

@@ -198,7 +198,8 @@ class _Demo:
     # -- what the nodes say
 
     def _on_masks(self, message: Any) -> None:
-        from cc_ros.nodes.convert import nanoseconds, to_labels
+        from cc_ros.nodes.convert.images import to_labels
+        from cc_ros.nodes.convert.stamps import nanoseconds
 
         stamp = nanoseconds(message.header.stamp)
         self._writer.frame(message.index, to_labels(message.labels), message.seconds)
@@ -226,28 +227,29 @@ class _Demo:
         return self._kept[-1] >= self._frames or self._kept.count(self._kept[-1]) > 1
 
     def _keyframes(self) -> list[MarkedKeyframe]:
-        from cc_ros.nodes.convert import to_keyframe
-        from cc_ros.srv import GetKeyframes
+        from cc_ros.keyframes import KeyframeRequest
+        from cc_ros.nodes.convert.keyframes import get_request, to_keyframes
 
         self._kept.clear()
         self._kept.append(-1)
         self._until(self._all_kept)
-        response = self._call(self._get, GetKeyframes.Request())
+        response = self._call(self._get, get_request(KeyframeRequest()))
         if not response.success:
             raise CCError(self._failed(response.message))
-        return [to_keyframe(message) for message in response.keyframes.keyframes]
+        return list(to_keyframes(response.keyframes).keyframes)
 
     def _answer(self, question: str) -> Answered:
-        from cc_ros.commands.answers import from_response
+        from cc_ros.commands.answers import answered
+        from cc_ros.nodes.convert.questions import question_message, to_answer
+        from cc_ros.reasoning import Question, Status
         from cc_ros.srv import SpatialQuery
 
-        response = self._call(self._ask, SpatialQuery.Request(question=question))
-        answered = from_response(question, response)
+        answer = to_answer(self._call(self._ask, question_message(SpatialQuery.Request, Question(question))))
         # that the measurements do not tell is an answer
-        self._failed_answers += response.status not in (response.OK, response.CANNOT_TELL)
-        print(f"  {question}\n    {answered.answer or answered.error}")
-        print(f"    ({answered.source or 'no answer'}, {response.usage.seconds:.2f} s)\n")
-        return answered
+        self._failed_answers += answer.status not in (Status.OK, Status.CANNOT_TELL)
+        print(f"  {question}\n    {answer.text or answer.message}")
+        print(f"    ({answer.source or 'no answer'}, {answer.usage.seconds:.2f} s)\n")
+        return answered(question, answer)
 
     def _report(self, keyframes: list[MarkedKeyframe], answers: list[Answered]) -> None:
         from cc_ros.runs.report import Report, write_report

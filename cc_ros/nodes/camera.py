@@ -18,7 +18,8 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from cc_ros.errors import CCError
 from cc_ros.geometry.camera import check_intrinsics
 from cc_ros.geometry.poses import OPTICAL_IN_BODY, PoseTrack, camera_pose
-from cc_ros.nodes.convert import nanoseconds, to_depth
+from cc_ros.nodes.convert.images import to_depth
+from cc_ros.nodes.convert.stamps import nanoseconds
 from cc_ros.nodes.depths import DepthBuffer
 from cc_ros.nodes.mounting import Mounting
 from cc_ros.settings import knob

@@ -1,25 +1,26 @@
 """From marked keyframes and a question to a checked answer."""
 
 from cc_ros.reasoning.reasoner import Reasoner
-from cc_ros.reasoning.settings import ReasonerSettings
+from cc_ros.reasoning.settings import GoalSettings, ReasonerSettings
 from cc_ros.reasoning.types import (
     Action,
     Answer,
+    Goal,
     KeyframeSource,
     Kind,
     Move,
     Progress,
     Question,
-    Seen,
     Status,
     Style,
     Usage,
-    Wanted,
 )
 
 __all__ = [
     "Action",
     "Answer",
+    "Goal",
+    "GoalSettings",
     "KeyframeSource",
     "Kind",
     "Move",
@@ -27,9 +28,7 @@ __all__ = [
     "Question",
     "Reasoner",
     "ReasonerSettings",
-    "Seen",
     "Status",
     "Style",
     "Usage",
-    "Wanted",
 ]

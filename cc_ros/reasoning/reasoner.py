@@ -11,33 +11,25 @@ from types import TracebackType
 
 from cc_ros.errors import SettingsError
 from cc_ros.geometry import GeometryError, SceneMap
-from cc_ros.keyframes.types import MarkedKeyframe
+from cc_ros.keyframes import KeyframeSet, MarkedKeyframe
 from cc_ros.reasoning import validation
 from cc_ros.reasoning.context import Context, Flag
+from cc_ros.reasoning.kinds import Form
 from cc_ros.reasoning.llm.endpoint import how_to_configure, resolve_endpoint
 from cc_ros.reasoning.llm.errors import answer_to
 from cc_ros.reasoning.measured import answers, questions
 from cc_ros.reasoning.prompts.templates import Prompts
 from cc_ros.reasoning.request_queue import RequestQueue
-from cc_ros.reasoning.settings import ReasonerSettings
+from cc_ros.reasoning.settings import GoalSettings, ReasonerSettings
 from cc_ros.reasoning.types import (
     Answer,
     KeyframeSource,
-    Kind,
     Progress,
     Question,
-    Seen,
     Status,
     Style,
 )
 from cc_ros.reasoning.vlm import Model
-
-_MARKED_AS = {
-    Style.MARKS: "marks",
-    Style.MARKS_COT: "marks",
-    Style.RAW: "raw",
-    Style.SET_OF_MARK: "set_of_mark",
-}
 
 
 class Reasoner:
@@ -49,11 +41,18 @@ class Reasoner:
 
     :param settings: the knobs.
     :param environ: where keys are looked up.
+    :param goals: where goals lie.
     :raises SettingsError: settings that contradict themselves, a key file open to others, or a bad prompts folder.
     """
 
-    def __init__(self, settings: ReasonerSettings, environ: Mapping[str, str] = os.environ) -> None:
+    def __init__(
+        self,
+        settings: ReasonerSettings,
+        environ: Mapping[str, str] = os.environ,
+        goals: GoalSettings = GoalSettings(),
+    ) -> None:
         self._settings = settings
+        self._goal_distance = goals.goal_distance
         self._blur = _ids(settings.blur_marks)
         self._queue = RequestQueue(settings.max_parallel, settings.max_queue)
         self._closed = threading.Event()
@@ -129,16 +128,14 @@ class Reasoner:
         if wrong:
             return Answer(Status.BAD_REQUEST, wrong)
         context.stop()
-        if context.kind in (Kind.FREE, Kind.WHICH_MARK) and isinstance(
-            questions.read(context.question.text), questions.AsksGo
-        ):
+        if context.measurable and isinstance(context.asked, questions.AsksGo):
             return self._by_marks(context, Status.CANNOT_TELL, "")  # a model knows no places
         if self._model is None:
             return self._by_marks(context, Status.NEEDS_MODEL, how_to_configure(self._settings))
         down = self._model.down()
         if down:
             return self._by_marks(context, Status.SERVER_DOWN, down)
-        if self._settings.prefer == "geometry" and questions.read(context.question.text) is not None:
+        if self._settings.prefer == "geometry" and context.measurable:
             answer = self._by_marks(context, Status.CANNOT_TELL, "")
             if answer.ok:
                 return answer
@@ -147,48 +144,61 @@ class Reasoner:
             return self._by_model(context, self._model)
 
     def _by_model(self, context: Context, model: Model) -> Answer:
-        kind, style, question = context.kind, context.style, context.question
-        seen = context.seen(_MARKED_AS[style], self._blur)
+        seen = context.seen(context.style, self._blur)
         if not seen.keyframes:
             return _NO_KEYFRAMES
-        if kind is Kind.NAVIGATE:
-            return model.navigate(question, style, seen, context)
+        if context.spec.form is Form.MOVE:
+            return self._with_goal(model.navigate(seen, context), context, None)
         ids = sorted({mark.id for frame in seen.keyframes for mark in frame.marks})
-        missing = [id for id in questions.named_marks(question.text) if id not in ids]
-        if missing and style is not Style.RAW:
+        missing = [id for id in questions.named_marks(context.question.text) if id not in ids]
+        if missing and context.style is not Style.RAW:
             return answers.unknown_marks(missing, ids)
-        answer = model.answer(question, kind, style, seen, context)
-        return answer if style is Style.SET_OF_MARK else _with_goal(answer, question, seen)
+        # In a set of marks, a number names something else in each picture.
+        return self._with_goal(
+            model.answer(seen, context), context, None if context.style is Style.SET_OF_MARK else seen
+        )
 
     def _by_marks(self, context: Context, otherwise: Status, why: str) -> Answer:
         """Answer from measurements, or end with ``otherwise`` where the question is none about marks."""
-        if context.kind is Kind.NAVIGATE or questions.read(context.question.text) is None:
+        if context.asked is None or not context.measurable:
             return Answer(otherwise, f"this question needs a model; {why}")
-        seen = context.seen("marks", self._blur)
+        seen = context.seen(Style.MARKS, self._blur)
         if not seen.keyframes:
             return _NO_KEYFRAMES
-        answer = answers.answer_from_marks(context.question, context.kind, SceneMap.from_keyframes(seen.keyframes))
+        scene = SceneMap.from_keyframes(seen.keyframes)
+        answer = answers.answer_from_marks(context.question, context.kind, scene)
         if answer is None:
             return Answer(otherwise, f"this question needs a model; {why}")
         if answer.status is Status.CANNOT_TELL and why:
             return dataclasses.replace(answer, message=f"{answer.message}; a model might: {why}")
         if answer.ok and why:
             answer = dataclasses.replace(answer, message=f"measured, without a model: {why}")
-        return _with_goal(answer, context.question, seen)
+        return self._with_goal(answer, context, seen)
+
+    def _with_goal(self, answer: Answer, context: Context, seen: KeyframeSet | None) -> Answer:
+        """Add where to go for the mark that was asked for; where somebody waits for that and it is not known, say why.
+
+        :param seen: what the answer is about; None = nothing that has a place.
+        """
+        if not answer.ok:
+            return answer
+        goal, why = None, "the answer names no one mark to go to"
+        try:
+            if seen is not None:
+                scene = SceneMap.from_keyframes(seen.keyframes)
+                goal = answers.goal_of(answer, context.kind, context.asked, scene, self._goal_distance)
+        except GeometryError as error:  # a camera matrix that cannot be used does not spoil the answer
+            why = str(error)
+        remarks: tuple[str, ...] = ()
+        if goal is not None and seen is not None:
+            remarks = seen.remarks
+        elif context.question.send_goal:
+            remarks = (f"no goal was sent: {why}",)
+        message = "; ".join(filter(None, (answer.message, *remarks)))
+        return dataclasses.replace(answer, goal=goal, message=message)
 
 
 _NO_KEYFRAMES = Answer(Status.NO_KEYFRAMES, "there are no keyframes yet; is the camera running, and the tracker?")
-
-
-def _with_goal(answer: Answer, question: Question, seen: Seen) -> Answer:
-    """Add the place of the mark that was asked for, where it is known, else why it is not."""
-    if not answer.ok:
-        return answer
-    try:
-        scene = SceneMap.from_keyframes(seen.keyframes)
-        return answers.with_goal(answer, questions.read(question.text), scene)
-    except (GeometryError, KeyError) as error:  # a camera matrix that cannot be used does not spoil the answer
-        return dataclasses.replace(answer, no_goal=str(error))
 
 
 def _ids(text: str) -> tuple[int, ...]:

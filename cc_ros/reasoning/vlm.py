@@ -10,6 +10,7 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 from cc_ros.errors import CCError
+from cc_ros.keyframes import KeyframeSet
 from cc_ros.reasoning.answer_cache import AnswerCache
 from cc_ros.reasoning.context import Context
 from cc_ros.reasoning.llm.budget import Budget, UsageCount
@@ -22,7 +23,7 @@ from cc_ros.reasoning.prompts.messages import Episode, Writer
 from cc_ros.reasoning.prompts.templates import Prompts
 from cc_ros.reasoning.reask import ReaskLoop, Task
 from cc_ros.reasoning.settings import ReasonerSettings
-from cc_ros.reasoning.types import Answer, Kind, Question, Seen, Status, Style, Usage
+from cc_ros.reasoning.types import Answer, Status, Usage
 
 if TYPE_CHECKING:
     from cc_ros.reasoning.llm.retry import RetryingClient
@@ -55,28 +56,21 @@ class Model:
         # Importing openai takes about a second: begun now, so that the first question need not wait for it.
         self._client: Future[RetryingClient] = self._thread.start(self._open())
 
-    def answer(
-        self,
-        question: Question,
-        kind: Kind,
-        style: Style,
-        seen: Seen,
-        context: Context,
-    ) -> Answer:
+    def answer(self, seen: KeyframeSet, context: Context) -> Answer:
         """Answer a question of any kind but navigation.
 
-        :param context: its deadline, and whether it is still wanted.
+        :param context: the question, its deadline, and whether it is still wanted.
         :raises ModelFault: there is no answer.
         :raises ImageError: a keyframe's picture is damaged.
         """
+        question, kind, style = context.question, context.kind, context.style
         pictures = self._pictures.get_all(seen.keyframes)
         key: Hashable = (question.text, kind, question.choices, style, seen.look, tuple(p.digest for p in pictures))
         kept = self._cache.get(key)
         if kept is not None:
             answer, age = kept
-            return dataclasses.replace(
-                answer, source="cache", message=f"answered {age:.0f} s ago, same question and pictures", usage=Usage()
-            )
+            remark = f"answered {age:.0f} s ago, same question and pictures"
+            return dataclasses.replace(answer, source="cache", message=remark, usage=Usage(model=answer.usage.model))
         system = self._prompts.system(style, seen.look)
         text = self._prompts.question(kind, question.text, question.choices)
         ids = {mark.id for frame in seen.keyframes for mark in frame.marks}
@@ -87,13 +81,7 @@ class Model:
             self._cache.put(key, answer)
         return answer
 
-    def navigate(
-        self,
-        question: Question,
-        style: Style,
-        seen: Seen,
-        context: Context,
-    ) -> Answer:
+    def navigate(self, seen: KeyframeSet, context: Context) -> Answer:
         """Answer with the next move; the newest keyframe is what the robot sees now.
 
         Another instruction than in the turn before starts a new episode. A turn that fails leaves no trace.
@@ -105,18 +93,19 @@ class Model:
             raise ModelFault(Status.QUEUE_FULL, "another navigation turn is being asked; one move at a time")
         try:
             episodes, episode = self._episodes, self._episode
+            question, kind, style = context.question, context.kind, context.style
             if episode is None or episode.instruction != question.text:
                 episode = Episode(question.text)
             newest = seen.keyframes[-1]
             picture = self._pictures.get_all([newest])[0]
             ids = episode.marks | {mark.id for mark in newest.marks}
             system = self._prompts.system(style, seen.look)
-            opening = self._prompts.navigate_start(question.text, self._settings.max_forward)
+            opening = self._prompts.question(kind, question.text, max_forward=self._settings.max_forward)
             text = self._prompts.navigate_turn(episode.next_turn)
             budget = self._settings.history_tokens - self._writer.tokens([], system)
             turns, pictures, texts = episode.write(self._writer, opening, picture, text, budget)
             size = self._writer.size(pictures, system, *texts)
-            task = Task(Kind.NAVIGATE, style, (), ids, system, turns, size)
+            task = Task(kind, style, (), ids, system, turns, size)
             answer = self._run(task, context)
             if answer.action is not None and episodes == self._episodes:
                 episode.add(picture, text, answer.action)

@@ -11,7 +11,8 @@ import pytest
 from support.marked_scene import keyframe
 from support.model_server import HttpStatus, ModelServer, Pieces, Raw, Say, Whole, reply
 
-from cc_ros.reasoning import Answer, Question, Reasoner, ReasonerSettings, Seen, Status, Wanted
+from cc_ros.keyframes import KeyframeSet
+from cc_ros.reasoning import Answer, Question, Reasoner, ReasonerSettings, Status
 from cc_ros.reasoning.llm.presets import PRESETS
 
 FRAMES = [keyframe(0, {1: (100, 200), 2: (300, 200)})]
@@ -244,7 +245,7 @@ def test_no_error_repeats_the_key(server: ModelServer, ask: Ask, spelling: str, 
 
 def test_the_model_that_answered_is_recorded(server: ModelServer, ask: Ask) -> None:
     server.script(Whole(reply("left")), reply("right"))
-    assert [ask().model, ask().model] == ["whole-1", "scripted"]
+    assert [ask().usage.model, ask().usage.model] == ["whole-1", "scripted"]
 
 
 def test_counts_that_no_message_can_hold_are_cut(server: ModelServer, ask: Ask) -> None:
@@ -300,7 +301,7 @@ def test_other_trouble_of_the_environment_is_a_status_as_well(monkeypatch: pytes
 
 STEPS = [
     "cc_ros.reasoning.validation.problem",
-    "cc_ros.reasoning.measured.questions.kind_of",
+    "cc_ros.reasoning.context.kind_of",
     "cc_ros.reasoning.measured.questions.named_marks",
     "cc_ros.reasoning.context.Context.stop",
     "cc_ros.reasoning.context.Context.seen",
@@ -326,7 +327,7 @@ STEPS = [
     "cc_ros.reasoning.llm.budget.Budget.book",
     "cc_ros.reasoning.llm.budget.Budget.settle",
     "cc_ros.reasoning.llm.loop_thread.LoopThread.wait",
-    "cc_ros.reasoning.reasoner._with_goal",
+    "cc_ros.reasoning.reasoner.Reasoner._with_goal",
 ]
 
 
@@ -357,7 +358,7 @@ def test_whatever_a_step_raises_the_question_ends_with_a_status(
 def test_a_source_of_keyframes_that_fails_in_any_way_is_a_status(
     ask: Ask, shared: tuple[ModelServer, Reasoner]
 ) -> None:
-    def source(wanted: Wanted) -> Seen:
+    def source(*wanted: object) -> KeyframeSet:
         raise ZeroDivisionError("a defect")
 
     answer = shared[1].ask(Question("What is there?"), source)

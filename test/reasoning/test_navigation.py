@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from support.marked_scene import keyframe, picture
 from support.model_server import Hang, HttpStatus, ModelServer, Say, reply
 
-from cc_ros.reasoning import Action, Answer, Move, Question, Reasoner, ReasonerSettings, Seen, Status, Wanted
+from cc_ros.keyframes import KeyframeRequest, KeyframeSet
+from cc_ros.reasoning import Action, Answer, Move, Question, Reasoner, ReasonerSettings, Status
 from cc_ros.reasoning.llm.endpoint import resolve_endpoint
 from cc_ros.reasoning.prompts.images import Picture
 from cc_ros.reasoning.prompts.messages import Episode, Writer
@@ -63,11 +64,11 @@ def test_every_turn_brings_a_move_and_the_conversation_grows(server: ModelServer
 
 def test_only_the_newest_keyframe_is_asked_for(server: ModelServer, reasoner: Reasoner) -> None:
     server.always(move("FORWARD", 1))
-    wanted: list[Wanted] = []
+    wanted: list[KeyframeRequest] = []
 
-    def source(want: Wanted) -> Seen:
-        wanted.append(want)
-        return Seen((keyframe(0, {}),))
+    def source(request: KeyframeRequest, blur: tuple[int, ...], timeout: float) -> KeyframeSet:
+        wanted.append(request)
+        return KeyframeSet((keyframe(0, {}),))
 
     assert reasoner.ask(Question(INSTRUCTION, kind="navigate", frames=8), source).ok
     assert wanted[0].frames == 1

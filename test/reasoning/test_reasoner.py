@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
+import math
 import subprocess
 import sys
 import threading
@@ -24,8 +25,8 @@ from support.marked_scene import keyframe, looking, picture, see
 from support.model_server import Cut, Endless, Hang, HttpStatus, ModelServer, Raw, Say, Whole, reply
 
 from cc_ros.errors import SourceError
-from cc_ros.keyframes.drawing import MarkSettings
-from cc_ros.reasoning import Answer, Kind, Question, Reasoner, ReasonerSettings, Seen, Status, Style, Wanted
+from cc_ros.keyframes import KeyframeRequest, KeyframeSet, MarkSettings
+from cc_ros.reasoning import Answer, Kind, Question, Reasoner, ReasonerSettings, Status, Style
 
 FRAMES = [keyframe(0, {1: (100, 200), 2: (300, 200)}), keyframe(1, {2: (200, 200), 3: (400, 200)})]
 ROOM = see([looking(0, 0, 5), looking(0, 0, -5)], {1: (3, 1, 1), 2: (3, -1, 1)}, depth=True)
@@ -40,7 +41,7 @@ def server() -> Iterator[ModelServer]:
 
 @pytest.fixture
 def make(server: ModelServer) -> Iterator[MakeReasoner]:
-    """Make askers of the server, closed at the end."""
+    """Make reasoners of the server, closed at the end."""
     made: list[Reasoner] = []
 
     def make(environ: dict[str, str] | None = None, **settings: Any) -> Reasoner:
@@ -115,18 +116,19 @@ def test_what_the_environment_holds_for_openai_is_not_sent_elsewhere(
 def test_each_style_asks_for_its_pictures_and_tells_what_they_show(
     server: ModelServer, make: MakeReasoner, style: Style
 ) -> None:
-    wanted: list[Wanted] = []
+    wanted: list[Any] = []
 
-    def source(want: Wanted) -> Seen:
-        wanted.append(want)
-        return Seen(tuple(FRAMES), MarkSettings(fill="green"))
+    def source(*given: Any) -> KeyframeSet:
+        wanted.append(given)
+        return KeyframeSet(tuple(FRAMES), MarkSettings(fill="green"))
 
     reasoner = make(frames=6, blur_marks="4, 9")
     assert ask(reasoner, frames=source, style=style.value, marks=3, last_seconds=2.0).ok
     kind = {"marks_cot": "marks"}.get(style.value, style.value)
-    assert len(wanted) == 1
-    assert 4.0 < wanted[0].timeout <= 5.0
-    assert dataclasses.replace(wanted[0], timeout=0.0) == Wanted(6, 3, kind, 2.0, (4, 9), 0.0)
+    ((request, blur, timeout),) = wanted
+    assert 4.0 < timeout <= 5.0
+    assert request == KeyframeRequest(frames=6, marks=3, last_seconds=2.0, style=kind)
+    assert blur == (4, 9)
     assert ("green circle" in server.received[0].texts[0]) == (style is not Style.RAW)
 
 
@@ -190,7 +192,10 @@ def test_which_mark_brings_its_place_as_a_goal_and_nothing_else_does(server: Mod
     server.script(reply("mark 2"), reply("mark 2 is the goal", action="FORWARD", value=3))
     reasoner = make()
     chair = ask(reasoner, "Which mark is the chair by the window?", ROOM)
-    assert chair.goal == pytest.approx((3, -1, 1), abs=0.01)
+    assert chair.goal is not None
+    length = math.hypot(3, -1)  # 0.8 m before the chair, facing it
+    place = (3 - 0.8 * 3 / length, -1 + 0.8 / length, math.atan2(-1, 3))
+    assert (chair.goal.x, chair.goal.y, chair.goal.yaw) == pytest.approx(place, abs=0.01)
     other = ask(reasoner, "What does the note on the wall say?", ROOM)
     assert other.ok and other.goal is None and other.action is None
 
@@ -481,7 +486,8 @@ def test_geometry_can_be_preferred(server: ModelServer, make: MakeReasoner) -> N
         ({"timeout": -1.0}, "timeout"),
         ({"timeout": float("nan")}, "timeout"),
         ({"last_seconds": float("inf")}, "last_seconds"),
-        ({"frames": -1}, "negative"),
+        ({"frames": -1}, "frames must be at least 1"),
+        ({"marks": 501}, "marks must be at most 500"),
         ({"kind": "which_mark", "style": "raw"}, "no marks"),
     ],
 )
@@ -494,7 +500,7 @@ def test_a_request_that_makes_no_sense_is_refused(
 
 
 def test_keyframes_that_cannot_be_had_are_a_status(make: MakeReasoner) -> None:
-    def source(wanted: Wanted) -> Seen:
+    def source(*wanted: object) -> KeyframeSet:
         raise SourceError("the keyframe node does not answer")
 
     assert ask(make(), frames=source).status is Status.NO_KEYFRAMES

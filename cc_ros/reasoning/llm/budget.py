@@ -33,11 +33,18 @@ class Spent:
 
 @dataclass(slots=True)
 class UsageCount:
-    """What the requests for one question took so far: requests sent, and tokens as the server counted them."""
+    """What the requests for one question took so far.
+
+    :param requests: sent.
+    :param prompt_tokens: as the server counted them.
+    :param answer_tokens: likewise.
+    :param model: that answered, as the server names it.
+    """
 
     requests: int = 0
     prompt_tokens: int = 0
     answer_tokens: int = 0
+    model: str = ""
 
 
 class Budget:

@@ -99,6 +99,7 @@ class RetryingClient:
             with anyio.fail_after(deadline - time.monotonic()):
                 reply = await self._client.complete(request, note)
             self._breaker.worked()
+            count.model = reply.model
             if reply.prompt_tokens or reply.answer_tokens:
                 taken = (reply.prompt_tokens, reply.answer_tokens)
                 count.prompt_tokens += reply.prompt_tokens

@@ -1,4 +1,4 @@
-"""Reading questions: which kind one is, which marks it names, and whether it is one that geometry can answer.
+"""Reading questions: which marks one names, and whether it is one that geometry can answer.
 
 Only whole sentences that are understood to the last word count as understood; half of a question answered is a guess.
 """
@@ -9,19 +9,17 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cc_ros.reasoning.types import Kind, Question
-
 _NAMED = re.compile(r"\bmark(?:er)?s?\s*(?:number\s*|no\.\s*)?#?(\d+(?:\s*(?:,|and|or|&)\s*#?\d+\b)*)", re.IGNORECASE)
 _MARK = re.compile(
     r"(?:\b(?:the\s+)?(?:mark(?:er)?|object|item|thing|id)s?\s*)?(?:\b(?:number|no\.)\s*)?[#(]?\b(\d+)\b\)?"
 )
 
-_YOU_ARE = r"(?:you are|you're|i am|i'm)"
+YOU_ARE = r"(?:you are|you're|i am|i'm)"
 _VIEW = re.compile(
     r"(?:\b(?:if|when|imagine|suppose|assume|assuming)(?: that)?\s+)?"
-    rf"(?:\b(?:{_YOU_ARE}|you|i|someone|somebody)\s+)?(?:\bwere\s+|\bis\s+)?"
+    rf"(?:\b(?:{YOU_ARE}|you|i|someone|somebody)\s+)?(?:\bwere\s+|\bis\s+)?"
     r"\b(?:sit|sits|sitting|stand|stands|standing|am|are)\s+(?:on|at|in|by|near)\s+<(?P<at>\d+)>\s*,?\s*(?:and\s+)?"
-    rf"(?:{_YOU_ARE}\s+)?(?:fac(?:e|es|ing)|look(?:s|ing)? at|looking towards?)\s+<(?P<facing>\d+)>\s*[,.:;]?\s*"
+    rf"(?:{YOU_ARE}\s+)?(?:fac(?:e|es|ing)|look(?:s|ing)? at|looking towards?)\s+<(?P<facing>\d+)>\s*[,.:;]?\s*"
 )
 _OWN_PLACE = r"(?:my|your|the robot's|the camera's) (?:position|place|perspective|view|viewpoint|point of view)"
 _FROM_HERE = re.compile(
@@ -88,15 +86,6 @@ _DISTANCES = tuple(
             rf"{_DISTANCE} to {_A}",
         ),
     )
-)
-_KINDS = (
-    (Kind.COUNT, re.compile(r"\bhow many\b|\bnumber of\b|^count\b")),
-    (
-        Kind.VIEWPOINT,
-        re.compile(rf"\b(?:{_YOU_ARE}|if i|if you|when|imagine)\b.*\b(?:sit|sitting|stand|standing|face|facing)\b"),
-    ),
-    (Kind.WHICH_MARK, re.compile(r"\b(?:which|what) (?:mark|marked object|number)\b")),
-    (Kind.LEFT_RIGHT, re.compile(r"\bleft or\b.*\bright\b|\bright or\b.*\bleft\b|\b(?:which|what) side\b")),
 )
 
 
@@ -177,19 +166,6 @@ def named_marks(text: str) -> tuple[int, ...]:
 def lettered(choices: Sequence[str]) -> list[str]:
     """Return the choices with their letters: ["A. red", "B. blue"]."""
     return [f"{chr(ord('A') + i)}. {choice}" for i, choice in enumerate(choices)]
-
-
-def kind_of(question: Question) -> Kind:
-    """Return the question's kind, worked out from choices and words where it is not given.
-
-    :raises ValueError: the given kind is none.
-    """
-    if question.kind:
-        return Kind(question.kind)
-    if question.choices:
-        return Kind.CHOICE
-    text = question.text.lower()
-    return next((kind for kind, pattern in _KINDS if pattern.search(text)), Kind.FREE)
 
 
 def read(text: str) -> Asked | None:
