@@ -12,6 +12,7 @@ from cc_ros.errors import SettingsError
 from cc_ros.keyframes.drawing import MarkSettings
 from cc_ros.reasoning import Kind, Style
 from cc_ros.reasoning.prompts.templates import Prompts
+from cc_ros.settings import Knob, knobs
 
 
 def test_the_system_prompt_explains_the_marks_of_each_style() -> None:
@@ -76,3 +77,12 @@ def test_a_prompt_that_cannot_work_is_refused_at_once(tmp_path: Path, name: str,
 def test_a_missing_folder_is_refused() -> None:
     with pytest.raises(SettingsError, match="not a folder"):
         Prompts("/nowhere/prompts")
+
+
+@pytest.mark.parametrize(
+    "knob", [knob for knob in knobs(MarkSettings) if knob.name != "diameter"], ids=lambda k: k.name
+)
+def test_whatever_changes_how_a_mark_looks_is_told(knob: Knob) -> None:
+    values = knob.choices or ((True, False) if knob.type is bool else ("red", "green", "#00ff00"))
+    words = {MarkSettings(**{knob.name: value}).in_words() for value in values}  # type: ignore[arg-type]
+    assert len(words) == len(values)
