@@ -26,13 +26,14 @@ from cc_ros.commands.pacing import AHEAD, Pace
 from cc_ros.commands.ros import need_ros
 from cc_ros.commands.signals import stop_on_signals
 from cc_ros.errors import CCError
+from cc_ros.nodes.registry import NODES
 
 if TYPE_CHECKING:
     from cc_ros.keyframes import MarkedKeyframe
     from cc_ros.runs.report import Answered
 
 BAG = Path(__file__).resolve().parents[1] / "data" / "room102_pan"
-NODES = ("cc_tracker", "cc_keyframes", "cc_reasoner")
+NAMES = tuple(node.name for node in NODES)
 BAG_REMAPS = ("image:=/camera/image_raw", "camera_info:=/camera/camera_info", "odom:=/odom")
 HEARTBEAT = 300.0  # seconds: the nodes speak every second, so after this silence they hang
 BAR = "{desc}: {percentage:3.0f}%|{bar}| {n:.1f}/{total:.1f} s{postfix}"
@@ -155,7 +156,7 @@ class _Demo:
         """Play, ask, report."""
         from tqdm import tqdm
 
-        print(f"starting {', '.join(NODES)} ...")
+        print(f"starting {', '.join(NAMES)} ...")
         self._until(self._all_active)
         print(f"active after {time.monotonic() - self._begun:.1f} s")
         with tqdm(total=1.0, desc="playing", bar_format=BAR) as bar:
@@ -209,7 +210,7 @@ class _Demo:
 
     def _on_diagnostics(self, message: Any) -> None:
         for status in message.status:
-            if status.name in NODES:
+            if status.name in NAMES:
                 figures = {pair.key: pair.value for pair in status.values}
                 self._heard_at = time.monotonic()
                 self._said[status.name] = status.message
@@ -220,7 +221,7 @@ class _Demo:
     def _all_active(self) -> bool:
         from cc_ros.nodes.base_node import INACTIVE
 
-        return all(self._said.get(name, INACTIVE) != INACTIVE for name in NODES)
+        return all(self._said.get(name, INACTIVE) != INACTIVE for name in NAMES)
 
     def _all_kept(self) -> bool:
         """Return whether cc_keyframes has seen every frame that was tracked, or no more come."""
@@ -257,7 +258,7 @@ class _Demo:
         self._writer.keyframes(keyframes)
         timing = self._writer.finish()
         notes = [
-            f"The bag was played over ROS topics into {', '.join(NODES)}, no faster than the tracker could follow."
+            f"The bag was played over ROS topics into {', '.join(NAMES)}, no faster than the tracker could follow."
         ]
         if not any(answer.source == "model" for answer in answers):
             notes.append(

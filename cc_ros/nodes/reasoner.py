@@ -18,7 +18,7 @@ from cc_ros.keyframes import KeyframeRequest, KeyframeSet
 from cc_ros.nodes.alive import Caller, Watch, announce
 from cc_ros.nodes.base_node import BaseNode
 from cc_ros.nodes.convert.keyframes import get_request, to_keyframes
-from cc_ros.nodes.convert.questions import answer_message, feedback_message, goal_message, to_question
+from cc_ros.nodes.convert.questions import answer_message, feedback_message, to_question
 from cc_ros.nodes.runtime import main_of
 from cc_ros.reasoning import Answer, GoalSettings, Reasoner, ReasonerSettings, Status
 from cc_ros.reasoning.llm.errors import answer_to
@@ -110,7 +110,12 @@ class ReasonerNode(BaseNode):
         """
         self.count("questions")
         try:
-            return answer_message(make, self._answer(request, waiting))
+            response = answer_message(make, self._answer(request, waiting))
+            if response.has_goal:
+                response.goal.header.stamp = self.get_clock().now().to_msg()
+                if request.send_goal:
+                    self._goals.publish(response.goal)
+            return response
         except Exception as error:
             self.fault("errors", f"a question failed: {error!r}\n{traceback.format_exc()}")
             return answer_message(make, answer_to(error))
@@ -121,14 +126,8 @@ class ReasonerNode(BaseNode):
         if not self._places.acquire(blocking=False):
             return Answer(Status.QUEUE_FULL, "too many questions at once; ask again later")
         try:
-            question = to_question(request)
             source = _Source(self._keyframes, self._keyframes_alive, lambda: not self.active or waiting.is_set())
-            answer = self._reasoner.ask(question, source, waiting, waiting)
-            if question.send_goal and answer.goal is not None:
-                goal = goal_message(answer.goal)
-                goal.header.stamp = self.get_clock().now().to_msg()
-                self._goals.publish(goal)
-            return answer
+            return self._reasoner.ask(to_question(request), source, waiting, waiting)
         finally:
             self._places.release()
 

@@ -79,9 +79,10 @@ def test_a_missing_folder_is_refused() -> None:
         Prompts("/nowhere/prompts")
 
 
-@pytest.mark.parametrize(
-    "knob", [knob for knob in knobs(MarkSettings) if knob.name != "diameter"], ids=lambda k: k.name
-)
+LOOKS = [knob for knob in knobs(MarkSettings) if knob.name != "diameter"]
+
+
+@pytest.mark.parametrize("knob", LOOKS, ids=lambda knob: knob.name)
 def test_whatever_changes_how_a_mark_looks_is_told(knob: Knob) -> None:
     values = knob.choices or ((True, False) if knob.type is bool else ("red", "green", "#00ff00"))
     words = {MarkSettings(**{knob.name: value}).in_words() for value in values}  # type: ignore[arg-type]
