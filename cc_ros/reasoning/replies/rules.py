@@ -1,4 +1,7 @@
-"""The rules of each kind of question: a reply that breaks them is no answer."""
+"""The rules of each kind of question: a reply that breaks them is no answer.
+
+Each rule raises Unusable where a claim breaks it, and Invented where it names a mark that no picture shows.
+"""
 
 from __future__ import annotations
 
@@ -44,18 +47,12 @@ class Claim:
 
 
 def text(claim: Claim) -> Answer:
-    """Return any text as it is.
-
-    :raises Unusable: there is none.
-    """
+    """Return any text as it is."""
     return Answer(Status.OK, text=_words(claim), mark_ids=claim.marks)
 
 
 def side(claim: Claim) -> Answer:
-    """Return left or right.
-
-    :raises Unusable: it is neither, or both.
-    """
+    """Return left or right."""
     words = _words(claim)
     if _says_unknown(words, *_NEITHER):
         return _unknown(claim)
@@ -66,10 +63,7 @@ def side(claim: Claim) -> Answer:
 
 
 def count(claim: Claim) -> Answer:
-    """Return a number in digits.
-
-    :raises Unusable: it is none, or several.
-    """
+    """Return a number in digits."""
     said = _words(claim)
     if _says_unknown(said):
         return _unknown(claim)
@@ -82,11 +76,7 @@ def count(claim: Claim) -> Answer:
 
 
 def which_mark(claim: Claim) -> Answer:
-    """Return the one mark that is meant.
-
-    :raises Invented: no picture shows it.
-    :raises Unusable: it is none, or several.
-    """
+    """Return the one mark that is meant."""
     words = _words(claim)
     if _says_unknown(words, *_NEITHER):
         return _unknown(claim)
@@ -100,19 +90,14 @@ def which_mark(claim: Claim) -> Answer:
 
 
 def choice(claim: Claim) -> Answer:
-    """Return the one choice that is meant: by its letter, with or without its text, or by its text alone.
-
-    :raises Unusable: it is none, or several.
-    """
-    index = _choice(claim.reply.choice or claim.reply.answer, claim.choices)
+    """Return the one choice that is meant: by its letter, with or without its text, or by its text alone."""
+    said = (claim.reply.choice or claim.reply.answer).strip()
+    index = _index(said, claim.choices)
     return Answer(Status.OK, text=lettered(claim.choices)[index], choice=index, mark_ids=claim.marks)
 
 
 def move(claim: Claim) -> Answer:
-    """Return the move of a robot.
-
-    :raises Unusable: there is a doubt.
-    """
+    """Return the move of a robot."""
     action = read_move(claim.said, claim.reply, claim.max_forward)
     return Answer(Status.OK, text=str(action), action=action, mark_ids=claim.marks)
 
@@ -141,8 +126,7 @@ def _unknown(claim: Claim) -> Answer:
     return Answer(Status.CANNOT_TELL, f"the model cannot tell: {claim.reply.reason or claim.reply.answer}")
 
 
-def _choice(text: str, choices: Sequence[str]) -> int:
-    said = text.strip()
+def _index(said: str, choices: Sequence[str]) -> int:
     letters = "".join(chr(ord("A") + i) for i in range(len(choices)))
     by_text = [i for i, choice in enumerate(choices) if said.lower().strip(" .") == choice.lower().strip(" .")]
     if len(by_text) == 1:
