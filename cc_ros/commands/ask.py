@@ -66,7 +66,7 @@ def main(options: argparse.Namespace) -> int:
     rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
     try:
         node = rclpy.create_node("cc_ask", namespace=options.namespace, start_parameter_services=False)
-        result = _Asking(node, options).run()
+        result = _Request(node, options).run()
         node.destroy_node()
     finally:
         rclpy.try_shutdown()
@@ -79,7 +79,7 @@ def main(options: argparse.Namespace) -> int:
     return 0 if result.status == result.OK else 1
 
 
-class _Asking:
+class _Request:
     """One question on its way."""
 
     def __init__(self, node: Any, options: argparse.Namespace) -> None:

@@ -149,7 +149,6 @@ class _Source:
 
         :param blur: ids of objects to be made unrecognisable.
         :param timeout: seconds.
-
         :raises CCError: no such service, no answer in time, or no keyframes.
         """
         if self._alive.gone() or not self._client.service_is_ready():

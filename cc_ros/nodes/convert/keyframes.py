@@ -16,6 +16,7 @@ from cc_ros.keyframes import KeyframeRequest, KeyframeSet, Mark, MarkedKeyframe,
 from cc_ros.msg import Keyframe as KeyframeMsg
 from cc_ros.msg import Mark as MarkMsg
 from cc_ros.msg import MarkedKeyframes, MarkStyle
+from cc_ros.nodes.convert.fields import read, written
 from cc_ros.nodes.convert.images import jpeg_message
 from cc_ros.nodes.convert.stamps import nanoseconds, to_time
 from cc_ros.srv import GetKeyframes
@@ -28,8 +29,7 @@ def style_message(style: str, look: MarkSettings) -> MarkStyle:
 
     :param style: of the keyframes; "" = as set up.
     """
-    values = {field.name: getattr(look, field.name) for field in dataclasses.fields(look)}
-    return MarkStyle(kind=style, **{n: _SWITCH[v] if isinstance(v, bool) else v for n, v in values.items()})
+    return MarkStyle(kind=style, **{n: _SWITCH[v] if isinstance(v, bool) else v for n, v in written(look).items()})
 
 
 def to_look(message: MarkStyle, own: MarkSettings) -> MarkSettings:
@@ -59,16 +59,13 @@ def get_request(request: KeyframeRequest, blur: Sequence[int] = ()) -> GetKeyfra
 
     :param blur: ids of objects to be made unrecognisable.
     """
-    values = {field.name: getattr(request, field.name) for field in dataclasses.fields(KeyframeRequest)}
-    values["style"] = MarkStyle(kind=request.style)
-    return GetKeyframes.Request(blur_marks=blur, **values)
+    values = written(request) | {"style": MarkStyle(kind=request.style), "blur_marks": blur}
+    return GetKeyframes.Request(**values)
 
 
 def to_request(message: GetKeyframes.Request) -> KeyframeRequest:
     """Return the request for keyframes of a message; its look and the marks to be blurred are told beside it."""
-    values = {field.name: getattr(message, field.name) for field in dataclasses.fields(KeyframeRequest)}
-    values["style"] = message.style.kind
-    return KeyframeRequest(**values)
+    return read(KeyframeRequest, message, style=message.style.kind)
 
 
 def keyframes_message(seen: KeyframeSet, style: str, header: Header, begin: int, **counts: int) -> MarkedKeyframes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -12,6 +11,7 @@ from rclpy.serialization import serialize_message
 
 from cc_ros.action import SpatialQuery as SpatialQueryAction
 from cc_ros.msg import Usage as UsageMsg
+from cc_ros.nodes.convert.fields import read, sendable, written
 from cc_ros.reasoning import Action, Answer, Goal, Move, Question, Status, Usage
 
 M = TypeVar("M")
@@ -25,14 +25,12 @@ def question_message(make: Callable[..., M], question: Question) -> M:
 
     :param make: of the message: ``SpatialQuery.Request`` of the service or ``SpatialQuery.Goal`` of the action.
     """
-    fields = dataclasses.fields(Question)
-    return make(**{_name(Question, field.name): getattr(question, field.name) for field in fields})
+    return make(**written(question, NAMES[Question]))
 
 
 def to_question(message: Any) -> Question:
     """Return the question of a request or a goal."""
-    names = [field.name for field in dataclasses.fields(Question)]
-    return Question(**{name: _value(getattr(message, _name(Question, name))) for name in names})
+    return read(Question, message, NAMES[Question])
 
 
 def answer_message(make: Callable[..., M], answer: Answer) -> M:
@@ -42,8 +40,8 @@ def answer_message(make: Callable[..., M], answer: Answer) -> M:
     :raises Exception: a value that the message cannot hold, of whatever kind rclpy makes of it.
     """
     values: dict[str, Any] = {}
-    for field in dataclasses.fields(Answer):
-        values |= _spread(_name(Answer, field.name), getattr(answer, field.name))
+    for name, value in written(answer, NAMES[Answer]).items():
+        values |= _spread(name, value)
     message = make(**values)
     serialize_message(message)  # what does not fit into it fails here, where something can be done about it
     return message
@@ -54,13 +52,15 @@ def to_answer(message: Any) -> Answer:
 
     :raises ValueError: a status or a move that is none.
     """
-    names = [field.name for field in dataclasses.fields(Answer)]
-    values = {name: _value(getattr(message, _name(Answer, name))) for name in names}
-    values["status"] = Status(message.status)
-    values["action"] = Action(Move(message.action), message.action_value) if message.action else None
-    values["goal"] = to_goal(message.goal) if message.has_goal else None
-    values["usage"] = Usage(**{f.name: getattr(message.usage, f.name) for f in dataclasses.fields(Usage)})
-    return Answer(**values)
+    return read(
+        Answer,
+        message,
+        NAMES[Answer],
+        status=Status(message.status),
+        action=Action(Move(message.action), message.action_value) if message.action else None,
+        goal=to_goal(message.goal) if message.has_goal else None,
+        usage=read(Usage, message.usage),
+    )
 
 
 def feedback_message(stage: str, text: str, seconds: float) -> SpatialQueryAction.Feedback:
@@ -83,20 +83,6 @@ def to_goal(message: PoseStamped) -> Goal:
     return Goal(place.x, place.y, 2 * math.atan2(turn.z, turn.w), message.header.frame_id)
 
 
-def sendable(text: str) -> str:
-    """Return text that a message can hold: without half surrogate pairs and NUL."""
-    return text.encode("utf-8", "replace").decode("utf-8").replace("\0", " ")
-
-
-def _name(cls: type, field: str) -> str:
-    return NAMES[cls].get(field, field)
-
-
-def _value(value: Any) -> Any:
-    """Return a message's value; its lists and arrays become tuples."""
-    return value if isinstance(value, str | bool | int | float) or not hasattr(value, "__len__") else tuple(value)
-
-
 def _spread(name: str, value: Any) -> dict[str, Any]:
     """Return the fields of a message that a field of an answer becomes; None leaves them as they are."""
     if value is None and name in ("action", "goal"):
@@ -106,12 +92,6 @@ def _spread(name: str, value: Any) -> dict[str, Any]:
     if isinstance(value, Goal):
         return {f"has_{name}": True, name: goal_message(value)}
     if isinstance(value, Usage):
-        used = {field.name: getattr(value, field.name) for field in dataclasses.fields(Usage)}
-        return {name: UsageMsg(**{n: min(v, MOST) if isinstance(v, int) else _plain(v) for n, v in used.items()})}
-    return {name: _plain(value)}
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, str):
-        return sendable(value)
-    return int(value) if isinstance(value, Status) else value
+        used = {n: min(v, MOST) if isinstance(v, int) else v for n, v in written(value).items()}
+        return {name: UsageMsg(**used)}
+    return {name: int(value) if isinstance(value, Status) else value}

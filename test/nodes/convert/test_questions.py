@@ -72,6 +72,11 @@ def test_every_field_of_a_question_comes_back(message: Any) -> None:
     check()
 
 
+def test_whole_numbers_are_taken_for_seconds() -> None:
+    question = Question("What?", timeout=5, last_seconds=10)
+    assert to_question(question_message(SpatialQuery.Request, question)) == question
+
+
 @pytest.mark.parametrize("message", ANSWERING)
 def test_every_field_of_an_answer_comes_back(message: Any) -> None:
     @given(ANSWERS)
