@@ -29,11 +29,14 @@ def problem(question: Question, style: str) -> str:
         (not 0 <= question.timeout <= MAX_TIMEOUT, f"timeout must be 0 to {MAX_TIMEOUT:g} s, got {question.timeout}"),
     )
     wrong = next((text for wrong, text in checks if wrong), "")
-    return wrong or _problem_with_keyframes(question, Style(style)) or _problem_with_choices(question)
+    if wrong:
+        return wrong
+    form = KINDS[Kind(question.kind)].form if question.kind else None
+    return _problem_with_keyframes(question, Style(style), form) or _problem_with_choices(question, form)
 
 
-def _problem_with_keyframes(question: Question, style: Style) -> str:
-    if question.kind and KINDS[Kind(question.kind)].form is Form.MARK and style is Style.RAW:
+def _problem_with_keyframes(question: Question, style: Style, form: Form | None) -> str:
+    if form is Form.MARK and style is Style.RAW:
         return "raw pictures carry no marks, so none can be the answer; take another style"
     try:
         dataclasses.replace(question, style=style.of_pictures).check()
@@ -46,11 +49,11 @@ def _listed(names: type[Kind] | type[Style]) -> str:
     return ", ".join(name.value for name in names)
 
 
-def _problem_with_choices(question: Question) -> str:
+def _problem_with_choices(question: Question, form: Form | None) -> str:
     choices = [choice.strip() for choice in question.choices]
-    if question.kind == Kind.CHOICE and len(choices) < 2:
+    if form is Form.CHOICE and len(choices) < 2:
         return f"a choice needs at least two choices, got {len(choices)}"
-    if choices and question.kind not in ("", Kind.CHOICE):
+    if choices and form not in (None, Form.CHOICE):
         return f"choices go with kind 'choice', not {question.kind!r}"
     if len(choices) == 1 or len(choices) > MAX_CHOICES:
         return f"there can be 2 to {MAX_CHOICES} choices, got {len(choices)}"
