@@ -1,4 +1,4 @@
-"""run the nodes: tracker, keyframes, reasoner
+"""run the nodes on live topics
 
 Starts them and brings them to active, without `ros2 launch`. Ctrl-C stops them.
 

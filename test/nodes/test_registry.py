@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,11 @@ SETUP = (ROOT / "setup.py").read_text()
 def test_a_node_has_the_name_of_its_entry(node: NodeEntry) -> None:
     pytest.importorskip("rclpy")
     assert node.load().name == node.name
+
+
+def test_the_list_can_be_read_without_ros() -> None:
+    code = "import sys, cc_ros.nodes.registry; sys.exit('rclpy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0
 
 
 def test_every_module_that_holds_a_node_has_an_entry() -> None:
