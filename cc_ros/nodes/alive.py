@@ -15,7 +15,7 @@ from std_msgs.msg import Empty
 
 # The middleware's own threads say that a node lives, however busy it is; it is missed this long after it was killed.
 LEASE = QoSProfile(depth=1, liveliness=LivelinessPolicy.AUTOMATIC, liveliness_lease_duration=Duration(seconds=1.0))
-POLL_SECONDS = 0.5  # seconds between two looks at the graph
+POLL_SECONDS = 0.5  # seconds between two checks of the graph
 
 
 def announce(node: Node, service: str) -> Publisher[Empty]:

@@ -14,7 +14,7 @@ from cc_ros.reasoning.llm.errors import ModelFault
 from cc_ros.reasoning.types import Status
 
 T = TypeVar("T")
-POLL_SECONDS = 0.05  # how often a waiting thread looks whether its question was cancelled
+POLL_SECONDS = 0.05  # how often a waiting thread checks whether its question was cancelled
 LATE_SECONDS = 0.25  # after the deadline, what the loop may need on a busy machine to notice it
 CLOSE_SECONDS = 2.0
 _END = object()
