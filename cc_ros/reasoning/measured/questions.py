@@ -6,8 +6,9 @@ Only whole sentences that are understood to the last word count as understood; h
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 _NAMED = re.compile(r"\bmark(?:er)?s?\s*(?:number\s*|no\.\s*)?#?(\d+(?:\s*(?:,|and|or|&)\s*#?\d+\b)*)", re.IGNORECASE)
 _MARK = re.compile(
@@ -185,32 +186,32 @@ def _read_side(sentence: str, view: View | None) -> Asked | None:
     for pattern in _SIDES:
         if match := pattern.fullmatch(sentence):
             found = match.groupdict()
-            b = found.get("b")
-            return AsksSide(int(found["a"]), None if b is None else int(b), found.get("side") or "", view)
+            return AsksSide(int(found["a"]), _id(found.get("b")), found.get("side") or "", view)
     match = _FURTHER.fullmatch(sentence)
     return AsksFurther(int(match["a"]), int(match["b"]), match["side"], view) if match else None
 
 
 def _read_place(sentence: str) -> Asked | None:
-    asked: Asked | None = None
-    if _COUNT.fullmatch(sentence):
-        asked = AsksCount()
-    elif match := _NEAREST.fullmatch(sentence):
-        asked = AsksNearest(int(match["a"]) if match["a"] else None, match["how"] in ("furthest", "farthest"))
-    elif match := _NEARER.fullmatch(sentence):
-        asked = AsksNearest(None, match["how"] in ("further", "farther"), (int(match["a"]), int(match["b"])))
-    elif match := _WHERE.fullmatch(sentence):
-        asked = AsksWhere(int(match["a"]))
-    elif match := _GO.fullmatch(sentence):
-        asked = AsksGo(int(match["a"]))
-    elif match := _TURN.fullmatch(sentence):
-        asked = AsksGo(int(match["a"]), turn=True)
-    else:
-        for pattern in _DISTANCES:
-            if match := pattern.fullmatch(sentence):
-                b = match.groupdict().get("b")
-                return AsksDistance(int(match["a"]), None if b is None else int(b))
-    return asked
+    for pattern, asked in _PLACES:
+        if match := pattern.fullmatch(sentence):
+            return asked(match.groupdict())
+    return None
+
+
+def _id(digits: str | None) -> int | None:
+    return None if digits is None else int(digits)
+
+
+_FAR = ("further", "farther", "furthest", "farthest")
+_PLACES: tuple[tuple[re.Pattern[str], Callable[[dict[str, Any]], Asked]], ...] = (
+    (_COUNT, lambda said: AsksCount()),
+    (_NEAREST, lambda said: AsksNearest(_id(said["a"]), said["how"] in _FAR)),
+    (_NEARER, lambda said: AsksNearest(None, said["how"] in _FAR, (int(said["a"]), int(said["b"])))),
+    (_WHERE, lambda said: AsksWhere(int(said["a"]))),
+    (_GO, lambda said: AsksGo(int(said["a"]))),
+    (_TURN, lambda said: AsksGo(int(said["a"]), turn=True)),
+    *((pattern, lambda said: AsksDistance(int(said["a"]), _id(said.get("b")))) for pattern in _DISTANCES),
+)
 
 
 def ids_in(asked: Asked) -> tuple[int, ...]:
