@@ -33,7 +33,7 @@ test: $(VENV)/.testable
 test-lowest: export PIP_CONSTRAINT = $(abspath test/lowest.txt)
 test-lowest:
 	$(MAKE) VENV=.venv-lowest PYTHON=$(call CHOOSE,12,python3.12 python3.11 python3.10) .venv-lowest/.pytest
-	.venv-lowest/bin/python -m pytest $(addprefix test/,keyframes geometry nodes/test_convert.py sources test_encodings.py \
+	.venv-lowest/bin/python -m pytest $(addprefix test/,keyframes geometry nodes/convert sources test_encodings.py \
 	  tracking/flow tracking/objects tracking/test_id_pool.py reasoning/replies reasoning/llm/test_probe.py reasoning/prompts runs)
 
 lint: $(VENV)/.lintable

@@ -20,7 +20,7 @@ import cv2
 import numpy as np
 
 from cc_ros.keyframes.types import Mark, MarkedKeyframe
-from cc_ros.reasoning import Asker, Question, ReasonerSettings
+from cc_ros.reasoning import Question, Reasoner, ReasonerSettings
 
 REPLY = json.dumps({"answer": "left", "marks": [1], "confidence": 0.9, "reason": "seen"})
 
@@ -75,11 +75,11 @@ def main() -> None:
     settings = ReasonerSettings(base_url=f"http://127.0.0.1:{ours.recv()}/v1", max_image_side=options.max_side)
     rng = np.random.default_rng(0)
     rows = []
-    with Asker(settings, environ={}) as asker:
+    with Reasoner(settings, environ={}) as reasoner:
         for number in range(options.rounds + 2):
             frames = keyframes(options.frames, options.width, options.height, rng)
             start = time.monotonic()
-            answer = asker.ask(Question("Is mark 1 to the left or to the right of mark 2?"), frames)
+            answer = reasoner.ask(Question("Is mark 1 to the left or to the right of mark 2?"), frames)
             end = time.monotonic()
             first, last, length = ours.recv()
             if not answer.ok:

@@ -20,8 +20,8 @@ import numpy as np
 from cc_ros.geometry import SceneMap
 from cc_ros.keyframes.types import Mark, MarkedKeyframe
 from cc_ros.reasoning import Question
+from cc_ros.reasoning.kinds import kind_of
 from cc_ros.reasoning.measured.answers import answer_from_marks
-from cc_ros.reasoning.measured.questions import kind_of
 
 KNOWN = {
     "odometry, depth where there is any": {"pose": True, "depth": True, "intrinsics": True},

@@ -31,16 +31,9 @@ from support.rig import Onlooker, image_of, scene, until
 from cc_ros.dds import prepare
 from cc_ros.frame import Frame
 from cc_ros.keyframes import Candidate, Keyframes
-from cc_ros.nodes.convert import (
-    MessagePicture,
-    enlarged,
-    image_message,
-    nanoseconds,
-    to_bgr,
-    to_labels,
-    to_small_bgr,
-    track_message,
-)
+from cc_ros.nodes.convert.images import MessagePicture, image_message, to_bgr, to_labels, to_small_bgr
+from cc_ros.nodes.convert.stamps import nanoseconds
+from cc_ros.nodes.convert.tracks import enlarged, track_message
 from cc_ros.nodes.keyframes import KeyframesNode
 from cc_ros.nodes.runtime import executor_of, spin
 from cc_ros.nodes.tracker import DETAIL, TrackerNode

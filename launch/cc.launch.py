@@ -1,4 +1,4 @@
-"""Start cc_tracker, cc_keyframes and cc_reasoner; every topic and parameter is a launch argument.
+"""Start the nodes; every topic and parameter is a launch argument.
 
 ros2 launch cc_ros cc.launch.py image:=/camera/image_raw camera_info:=/camera/camera_info cc_tracker.backend:=flow
 """

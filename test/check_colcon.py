@@ -9,8 +9,10 @@ PROGRAM = """
 import cc_ros, cc_ros.msg, cc_ros.nodes.tracker
 from cc_ros.srv import SpatialQuery
 from cc_ros.action import SpatialQuery as Action
+from cc_ros.nodes.registry import NODES
 print(cc_ros.__file__)
 print(cc_ros.msg.__file__)
+print(*(node.name for node in NODES))
 """
 
 
@@ -33,9 +35,10 @@ def main() -> int:
         cwd="/",
     )
     assert ran.returncode == 0, ran.stderr
-    for line in ran.stdout.split():
+    *files, names = ran.stdout.splitlines()
+    for line in files:
         assert Path(line).is_relative_to(prefix), f"{line} does not come from {prefix}"
-    for name in ("cc_tracker", "cc_keyframes", "cc_reasoner", "cc-ros"):
+    for name in (*names.split(), "cc-ros"):
         assert os.access(prefix / "lib" / "cc_ros" / name, os.X_OK), f"lib/cc_ros/{name} is missing"
     command = [sys.executable, str(prefix / "lib" / "cc_ros" / "cc-ros"), "--version"]
     ran = subprocess.run(command, check=False, env=environment, capture_output=True, text=True, timeout=60, cwd="/")

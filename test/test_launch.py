@@ -79,7 +79,7 @@ def test_every_topic_and_parameter_is_a_documented_launch_argument(launched: Any
     )
     assert {f"{node.name}.{name}" for node in NODES for name, _ in parameters(node)} <= set(declared)
     assert all(argument.description for argument in declared.values())
-    assert set(nodes) == {"cc_tracker", "cc_keyframes", "cc_reasoner"}
+    assert set(nodes) == {node.name for node in NODES}
 
 
 def test_what_is_given_reaches_its_node_and_nothing_else_overrides_the_file(launched: Any) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cc_ros.stamps import Order, StampOrder
 
@@ -43,3 +45,24 @@ def test_a_late_image_and_a_new_beginning() -> None:
     orders, instants = follow([0, 200, 100, 300, 5000, 0, 100], [0, 200, 250, 300, 5000, 5100, 5200])
     assert orders == [*[Order.NEXT] * 2, Order.LATE, Order.NEXT, Order.NEXT, Order.JUMPED_BACK, Order.NEXT]
     assert instants == [0, 200, 100, 300, 5000, 0, 100]
+
+
+@given(st.lists(st.integers(-3_000, 3_000), min_size=1, max_size=50))
+def test_time_grows_within_an_episode_whatever_the_stamps(steps: list[int]) -> None:
+    order, stamp, arrival = StampOrder(), 10**18, 0
+    last = None
+    for step in steps:
+        stamp, arrival = stamp + step * 1_000_000, arrival + 33_000_000
+        kind, instant = order.check(stamp, arrival)
+        if kind is Order.LATE:
+            continue
+        if kind is Order.JUMPED_BACK:
+            last = None
+        assert last is None or instant > last
+        last = instant
+
+
+def test_a_stream_whose_stamps_stood_still_for_long_goes_on_in_the_same_episode() -> None:
+    order = StampOrder()
+    kinds = [order.check(stamp, i * 10**9)[0] for i, stamp in enumerate([5, 5, 5, 5, 5, 40_000_000])]
+    assert kinds == [Order.NEXT, *[Order.STILL] * 4, Order.NEXT]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
@@ -21,12 +21,12 @@ from cc_ros.geometry.relations import Measured, direction, distance_from_robot
 from cc_ros.keyframes.types import MarkedKeyframe
 from cc_ros.msg import MarkedKeyframes, MarkStyle
 from cc_ros.nodes.alive import Watch
-from cc_ros.nodes.convert import to_keyframe
+from cc_ros.nodes.convert.keyframes import to_keyframes
+from cc_ros.nodes.convert.questions import to_answer
+from cc_ros.nodes.registry import NODES
 from cc_ros.reasoning.context import Flag
-from cc_ros.reasoning.types import Action, Answer, Move, Progress, Status, Usage
+from cc_ros.reasoning.types import Answer, Progress, Status
 from cc_ros.srv import GetKeyframes
-
-NODES = ("cc_tracker", "cc_keyframes", "cc_reasoner")
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +157,7 @@ class SpatialMemory:
         """
         wish = {"frames": frames, "marks": marks, "last_seconds": last_seconds, "blur_marks": list(blur)}
         message = self._fetch(timeout, style=_filled(MarkStyle, kind=style), **wish)
-        return [to_keyframe(keyframe) for keyframe in message.keyframes]
+        return list(to_keyframes(message).keyframes)
 
     def where(self, mark: int | str, *, timeout: float = 30.0) -> Place:
         """Return where an object is, measured from the keyframes without asking a model for it.
@@ -173,7 +173,8 @@ class SpatialMemory:
                 raise NodeError(answer.message or f"the answer names no one mark: {answer.text}")
             (mark,) = answer.mark_ids
         message = self._fetch(timeout)
-        scene = SceneMap.from_keyframes(to_keyframe(keyframe) for keyframe in message.keyframes)
+        keyframes = to_keyframes(message).keyframes
+        scene = SceneMap.from_keyframes(keyframes)
         if mark not in scene.places:
             raise NodeError(f"no keyframe shows mark {mark}; they show {', '.join(map(str, scene.ids)) or 'no marks'}")
         point, gap, side = scene.places[mark].point, distance_from_robot(scene, mark), direction(scene, mark)
@@ -183,7 +184,7 @@ class SpatialMemory:
         return Place(
             mark=mark,
             point=None if point is None else (float(point.xyz[0]), float(point.xyz[1]), float(point.xyz[2])),
-            frame=next((keyframe.world_frame for keyframe in message.keyframes if keyframe.has_pose), ""),
+            frame=next((keyframe.world_frame for keyframe in keyframes if keyframe.pose is not None), ""),
             distance=gap.value if isinstance(gap, Measured) else None,
             direction=side.value if isinstance(side, Measured) else None,
             missing="; ".join(unknown),
@@ -200,7 +201,7 @@ class SpatialMemory:
         def all_there() -> bool:
             return self._reset.service_is_ready() and self.node.count_services(self._reset.srv_name) >= len(NODES)
 
-        self._connection.found("one of " + ", ".join(NODES), "cc/reset", all_there)
+        self._connection.found("one of " + ", ".join(node.name for node in NODES), "cc/reset", all_there)
         response = self._connection.call(self._reset, Trigger.Request(), timeout)
         if not response.success:
             raise NodeError(response.message)
@@ -227,25 +228,6 @@ class SpatialMemory:
         if not response.success:
             raise NodeError(response.message)
         return response.keyframes
-
-
-def to_answer(result: Any) -> Answer:
-    """Return a result of ``cc/ask_with_feedback`` or response of ``cc/ask``; the pose of its goal is left out."""
-    used = result.usage
-    return Answer(
-        status=Status(result.status),
-        message=result.message,
-        text=result.answer,
-        choice=result.choice,
-        mark_ids=tuple(result.mark_ids),
-        confidence=result.confidence,
-        source=result.source,
-        reason=result.reason,
-        action=Action(Move(result.action), result.action_value) if result.action else None,
-        model=used.model,
-        kind=result.kind,
-        usage=Usage(**{field.name: getattr(used, field.name) for field in fields(Usage)}),
-    )
 
 
 def _filled(make: Any, **values: Any) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cc_ros.commands.signals import stop_on_signals
 
@@ -15,12 +15,10 @@ if TYPE_CHECKING:
 
 def source_of(keyframes: Keyframes) -> KeyframeSource:
     """Return the keyframe step as what a question gets its pictures from."""
-    from cc_ros.keyframes import KeyframeRequest
-    from cc_ros.reasoning import Seen, Wanted
+    from cc_ros.keyframes import KeyframeRequest, KeyframeSet
 
-    def fetch(wanted: Wanted) -> Seen:
-        request = KeyframeRequest(wanted.frames, wanted.marks, wanted.kind, wanted.last_seconds, wanted.blur)
-        return Seen(tuple(keyframes.marked(request)), keyframes.style)
+    def fetch(request: KeyframeRequest, blur: tuple[int, ...], timeout: float) -> KeyframeSet:
+        return KeyframeSet(tuple(keyframes.marked(request, blur=blur)), keyframes.look)
 
     return fetch
 
@@ -30,7 +28,7 @@ def describe(answer: Answer) -> str:
     if not answer.ok:
         return answer.message
     marks = f", marks {', '.join(map(str, answer.mark_ids))}" if answer.mark_ids else ""
-    model = f" {answer.model}" if answer.source == "model" and answer.model else ""
+    model = f" {answer.usage.model}" if answer.source == "model" and answer.usage.model else ""
     return f"{answer.text}\n  (by {answer.source}{model}{marks}, {answer.usage.seconds:.2f} s)"
 
 
@@ -40,7 +38,8 @@ def answered(question: str, answer: Answer) -> Answered:
 
     if not answer.ok:
         return Answered(question, error=answer.message)
-    usage = _shown(answer.usage, answer.model)
+    used = answer.usage
+    usage = {"seconds": round(used.seconds, 2), "images": used.images} | ({"model": used.model} if used.model else {})
     return Answered(question, answer.text, answer.source, answer.mark_ids, answer.confidence or None, usage)
 
 
@@ -52,16 +51,16 @@ def ask_all(questions: Sequence[str], settings: ReasonerSettings, keyframes: Key
     answers: list[Answered] = []
     if not questions:
         return answers, False
-    from cc_ros.reasoning import Asker, Question
+    from cc_ros.reasoning import Question, Reasoner
     from cc_ros.reasoning.llm.errors import answer_to
     from cc_ros.runs.report import Answered
 
     why, interrupted = "interrupted", False
     try:
-        with stop_on_signals() as stop, Asker(settings) as asker:
+        with stop_on_signals() as stop, Reasoner(settings) as reasoner:
             for question in questions:
                 try:
-                    answer = asker.ask(Question(question), source_of(keyframes), cancel=stop)
+                    answer = reasoner.ask(Question(question), source_of(keyframes), cancel=stop)
                     text, result = describe(answer), answered(question, answer)
                 except Exception as error:  # the next question may have an answer
                     text = answer_to(error).message
@@ -80,8 +79,3 @@ def ask_all(questions: Sequence[str], settings: ReasonerSettings, keyframes: Key
         answers.append(Answered(question, error=why))
     print()
     return answers, interrupted
-
-
-def _shown(usage: Any, model: str) -> dict[str, Any]:
-    shown = {"seconds": round(usage.seconds, 2), "images": usage.images}
-    return {**shown, "model": model} if model else shown

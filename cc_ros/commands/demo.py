@@ -27,6 +27,7 @@ from cc_ros.commands.pacing import AHEAD, Pace
 from cc_ros.commands.ros import need_ros
 from cc_ros.commands.signals import stop_on_signals
 from cc_ros.errors import CCError, NodeError
+from cc_ros.nodes.registry import NODES
 
 if TYPE_CHECKING:
     from cc_ros.client import SpatialMemory
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 BAG = Path(__file__).resolve().parents[1] / "data" / "room102_pan"
-NODES = ("cc_tracker", "cc_keyframes", "cc_reasoner")
+NAMES = tuple(node.name for node in NODES)
 BAG_REMAPS = ("image:=/camera/image_raw", "camera_info:=/camera/camera_info", "odom:=/odom")
 HEARTBEAT = 300.0  # seconds: the nodes speak every second, so after this silence they hang
 START = 30.0  # seconds that the services of nodes which are active may take to be found
@@ -159,7 +160,7 @@ class _Demo:
         """Play, ask, report."""
         from tqdm import tqdm
 
-        print(f"starting {', '.join(NODES)} ...")
+        print(f"starting {', '.join(NAMES)} ...")
         self._until(self._all_active)
         print(f"active after {time.monotonic() - self._begun:.1f} s")
         with tqdm(total=1.0, desc="playing", bar_format=BAR) as bar:
@@ -202,7 +203,8 @@ class _Demo:
     # -- what the nodes say
 
     def _on_masks(self, message: Any) -> None:
-        from cc_ros.nodes.convert import nanoseconds, to_labels
+        from cc_ros.nodes.convert.images import to_labels
+        from cc_ros.nodes.convert.stamps import nanoseconds
 
         stamp = nanoseconds(message.header.stamp)
         self._writer.frame(message.index, to_labels(message.labels), message.seconds)
@@ -212,7 +214,7 @@ class _Demo:
 
     def _on_diagnostics(self, message: Any) -> None:
         for status in message.status:
-            if status.name in NODES:
+            if status.name in NAMES:
                 figures = {pair.key: pair.value for pair in status.values}
                 self._heard_at = time.monotonic()
                 self._said[status.name] = status.message
@@ -223,7 +225,7 @@ class _Demo:
     def _all_active(self) -> bool:
         from cc_ros.nodes.base_node import INACTIVE
 
-        return all(self._said.get(name, INACTIVE) != INACTIVE for name in NODES)
+        return all(self._said.get(name, INACTIVE) != INACTIVE for name in NAMES)
 
     def _all_kept(self) -> bool:
         """Return whether cc_keyframes has seen every frame that was tracked, or no more come."""
@@ -254,7 +256,7 @@ class _Demo:
         self._writer.keyframes(keyframes)
         timing = self._writer.finish()
         notes = [
-            f"The bag was played over ROS topics into {', '.join(NODES)}, no faster than the tracker could follow."
+            f"The bag was played over ROS topics into {', '.join(NAMES)}, no faster than the tracker could follow."
         ]
         if not any(answer.source == "model" for answer in answers):
             notes.append(

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from cc_ros.commands.ros import need_ros
 from cc_ros.dds import small_buffers
 from cc_ros.errors import CCError
+from cc_ros.nodes.registry import NODES
 
 PACKAGES = ("numpy", "opencv", "scipy", "openai", "pydantic", "rosbags", "jinja2", "tqdm", "psutil", "yaml")
 MODULES = {"opencv": "cv2"}
@@ -180,11 +181,12 @@ def _listen(node: object) -> Iterator[Finding]:
             begun, found = time.monotonic(), True
     here = node.get_namespace()  # type: ignore[attr-defined]
     running = {name for name, space in node.get_node_names_and_namespaces() if space == here}  # type: ignore[attr-defined]
-    missing = [name for name in ("cc_tracker", "cc_keyframes", "cc_reasoner") if name not in running]
+    names = [node.name for node in NODES]
+    missing = [name for name in names if name not in running]
     if missing:
         yield Finding("note", f"not running: {', '.join(missing)}", "start them by `cc-ros up`")
     else:
-        yield Finding("ok", "cc_tracker, cc_keyframes and cc_reasoner are running")
+        yield Finding("ok", f"running: {', '.join(names)}")
     if len(arrivals) > 1:
         rate = (len(arrivals) - 1) / (arrivals[-1] - arrivals[0])
         yield Finding("ok", f"images arrive on {listening.topics()[0][0]}, {rate:.0f} a second")

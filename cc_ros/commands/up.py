@@ -1,6 +1,6 @@
-"""run the three nodes: tracker, keyframes, reasoner
+"""run the nodes on live topics
 
-Starts cc_tracker, cc_keyframes and cc_reasoner and brings them to active, without `ros2 launch`. Ctrl-C stops them.
+Starts them and brings them to active, without `ros2 launch`. Ctrl-C stops them.
 
   cc-ros up --remap image:=/camera/image_raw --remap camera_info:=/camera/camera_info
   cc-ros up --base-url http://127.0.0.1:8000/v1 --model my-model
@@ -25,8 +25,8 @@ import yaml
 from cc_ros.commands.ros import need_ros
 from cc_ros.commands.signals import stop_on_signals
 from cc_ros.errors import SettingsError
+from cc_ros.nodes.registry import NODES
 
-NODES = ("tracker", "keyframes", "reasoner")
 END_TIME = 20.0  # seconds; a node that is being told to end while it loads a model does that first
 # option -> (node, parameter)
 SHORTCUTS = {
@@ -56,13 +56,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--preset", metavar="NAME", help="kind of server: openai, gemini, claude, vllm, ollama, ...")
     parser.add_argument("--frames", type=int, metavar="M", help="keyframes of an episode")
     parser.add_argument("--marks", type=int, metavar="K", help="objects that get a mark")
+    names = [node.module for node in NODES]
     parser.add_argument(
         "--nodes",
         nargs="+",
-        choices=NODES,
-        default=list(NODES),
+        choices=names,
+        default=names,
         metavar="NODE",
-        help="only some of: " + ", ".join(NODES),
+        help="only some of: " + ", ".join(names),
     )
     parser.add_argument("--processes", action="store_true", help="one process a node, instead of one for all")
 
@@ -119,13 +120,9 @@ def _run(options: argparse.Namespace, arguments: list[str]) -> int:
     if options.processes:
         commands = {name: [sys.executable, "-m", f"cc_ros.nodes.{name}", *arguments] for name in options.nodes}
         return _run_processes(commands)
-    from cc_ros.nodes.keyframes import KeyframesNode
-    from cc_ros.nodes.reasoner import ReasonerNode
     from cc_ros.nodes.runtime import main_of
-    from cc_ros.nodes.tracker import TrackerNode
 
-    kinds = {"tracker": TrackerNode, "keyframes": KeyframesNode, "reasoner": ReasonerNode}
-    return main_of([kinds[name] for name in options.nodes], arguments)
+    return main_of([node.load() for node in NODES if node.module in options.nodes], arguments)
 
 
 def _run_processes(commands: Mapping[str, list[str]]) -> int:

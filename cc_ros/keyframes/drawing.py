@@ -62,6 +62,16 @@ class MarkSettings:
         """Return the diameter for a picture of this size."""
         return self.diameter or max(12, round(min(width, height) / 12))
 
+    def in_words(self) -> str:
+        """Return what the marks look like, for whoever looks at the pictures; their size is left out."""
+        fill = "coloured" if self.fill == BY_ID else self.fill
+        words = f"a filled {fill} circle with a {self.text} number in the middle of the object"
+        if self.outline:
+            words += ", whose outline is drawn"
+        if self.overlay:
+            words += " and which is tinted" if self.outline else ", which is tinted"
+        return words
+
 
 def draw_marks(
     image: np.ndarray,

@@ -54,25 +54,44 @@ class KeyframeSettings:
     )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class KeyframeRequest:
-    """One wish for marked keyframes; zero values mean: as set up."""
+    """Which keyframes are wanted, and how they are marked; zero values mean: as set up.
+
+    :param frames: how many (m in the paper).
+    :param marks: how many objects are marked (K in the paper).
+    :param last_seconds: only frames this recent; 0 = the whole episode.
+    :param style: one of :data:`STYLES`.
+    """
 
     frames: int = 0
     marks: int = 0
-    kind: str = ""
     last_seconds: float = 0.0
-    blur: tuple[int, ...] = ()
+    style: str = ""
 
     def check(self) -> None:
-        """Hold the wish to the limits of the settings.
+        """Hold the request to the limits of the settings.
 
         :raises SettingsError: a value out of its range.
         """
-        wished = {"frames": self.frames, "marks": self.marks, "kind": self.kind}
+        wished = {"frames": self.frames, "marks": self.marks, "kind": self.style}
         checked(KeyframeSettings, {name: value for name, value in wished.items() if value})
         if not 0 <= self.last_seconds < math.inf:  # so written, NaN fails as well
             raise SettingsError(f"last_seconds must be 0 or more and finite, got {self.last_seconds}")
+
+
+@dataclass(frozen=True, slots=True)
+class KeyframeSet:
+    """Marked keyframes to answer from.
+
+    :param keyframes: oldest first.
+    :param look: of their marks.
+    :param remarks: for people: what limits the places of the marks.
+    """
+
+    keyframes: tuple[MarkedKeyframe, ...]
+    look: MarkSettings = dataclasses.field(default_factory=MarkSettings)
+    remarks: tuple[str, ...] = ()
 
 
 class Keyframes:
@@ -83,27 +102,31 @@ class Keyframes:
     :raises SettingsError: an unknown colour or a marks file that cannot be used.
     """
 
-    def __init__(self, settings: KeyframeSettings = KeyframeSettings(), style: MarkSettings = MarkSettings()) -> None:
+    def __init__(self, settings: KeyframeSettings = KeyframeSettings(), look: MarkSettings = MarkSettings()) -> None:
         self.settings = settings
-        self.style = checked(MarkSettings, dataclasses.asdict(style))
+        self.look = checked(MarkSettings, dataclasses.asdict(look))
         self._by_hand = read_marks(Path(settings.marks_file)) if settings.marks_file else {}
         self._drawn: OrderedDict[tuple, tuple[KeptFrame, MarkedKeyframe]] = OrderedDict()
         self._drawn_lock = threading.Lock()
         self.store = KeyframeStore(2 * MAX_FRAMES, settings.recent_seconds, pinned=frozenset(self._by_hand))
 
     def marked(
-        self, request: KeyframeRequest = KeyframeRequest(), style: MarkSettings | None = None
+        self,
+        request: KeyframeRequest = KeyframeRequest(),
+        look: MarkSettings | None = None,
+        blur: tuple[int, ...] = (),
     ) -> list[MarkedKeyframe]:
         """Return the marked keyframes of the episode so far, in order of time; empty before the first frame.
 
-        :param style: how to draw; None = as set up.
+        :param look: of the marks; None = as set up.
+        :param blur: ids of objects to be made unrecognisable.
         :raises SettingsError: a value out of the range that its setting has.
         :raises ImageError: a kept frame cannot be decoded.
         """
         request.check()
-        look = checked(MarkSettings, dataclasses.asdict(style or self.style))
+        look = checked(MarkSettings, dataclasses.asdict(look or self.look))
         frames = request.frames or self.settings.frames
-        kind = request.kind or self.settings.kind
+        style = request.style or self.settings.kind
         kept = self.store.choose(frames, request.last_seconds)
         k = request.marks or self.settings.marks
         sure = [self._sure(frame) for frame in kept]
@@ -111,8 +134,8 @@ class Keyframes:
 
         def draw(frame: KeptFrame, areas: dict[int, int]) -> MarkedKeyframe:
             own = top_k([areas], k)
-            ids = own if kind == SET_OF_MARK else filled(together, own, areas, min(self.settings.marks_each, k))
-            return self._draw_once(frame, tuple(i for i in ids if i in areas), kind, look, request.blur)
+            ids = own if style == SET_OF_MARK else filled(together, own, areas, min(self.settings.marks_each, k))
+            return self._draw_once(frame, tuple(i for i in ids if i in areas), style, look, blur)
 
         with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:  # OpenCV lets go of the GIL
             return list(pool.map(draw, kept, sure))
@@ -123,15 +146,15 @@ class Keyframes:
         return {i: area for i, area in frame.areas.items() if known.get(i, 1.0) >= least}
 
     def _draw_once(
-        self, frame: KeptFrame, ids: tuple[int, ...], kind: str, style: MarkSettings, blur: tuple[int, ...]
+        self, frame: KeptFrame, ids: tuple[int, ...], style: str, look: MarkSettings, blur: tuple[int, ...]
     ) -> MarkedKeyframe:
         """Draw a frame, or return it as drawn before: from question to question most frames stay the same."""
-        key = (frame.index, ids, kind, style, blur)
+        key = (frame.index, ids, style, look, blur)
         with self._drawn_lock:
             known = self._drawn.get(key)
         if known is not None and known[0] is frame:  # and not one of an earlier episode
             return known[1]
-        drawn = self._draw(frame, ids, kind, style, blur)
+        drawn = self._draw(frame, ids, style, look, blur)
         with self._drawn_lock:
             self._drawn[key] = frame, drawn
             while len(self._drawn) > MAX_FRAMES:
@@ -139,17 +162,17 @@ class Keyframes:
         return drawn
 
     def _draw(
-        self, frame: KeptFrame, ids: tuple[int, ...], kind: str, style: MarkSettings, blur: tuple[int, ...]
+        self, frame: KeptFrame, ids: tuple[int, ...], style: str, look: MarkSettings, blur: tuple[int, ...]
     ) -> MarkedKeyframe:
         image, labels = frame.image(), frame.labels()
         height, width = image.shape[:2]
         if labels.shape != (height, width):
             raise ImageError(f"a mask of {labels.shape[::-1]} pixels does not fit its image of {(width, height)}")
-        by_hand = self._by_hand.get(frame.index) if kind == MARKS else None
+        by_hand = self._by_hand.get(frame.index) if style == MARKS else None
         marks: tuple[Mark, ...] = ()
         if by_hand is not None:
             marks = tuple(by_hand)
-        elif kind != RAW:
+        elif style != RAW:
             marks = tuple(
                 Mark(i, *self._place(image, labels == i), frame.areas[i], frame.depths.get(i, math.nan))
                 for i in sorted(ids)
@@ -157,9 +180,9 @@ class Keyframes:
         if blur:
             blur_objects(image, labels, blur)
         numbers: dict[int, int] = {}
-        if kind == SET_OF_MARK:  # each image on its own: the largest object is 1, whatever it is elsewhere
+        if style == SET_OF_MARK:  # each image on its own: the largest object is 1, whatever it is elsewhere
             numbers = {i: n for n, i in enumerate(ids, 1)}
-        draw_marks(image, marks, None if by_hand is not None else labels, style, numbers)
+        draw_marks(image, marks, None if by_hand is not None else labels, look, numbers)
         if numbers:
             marks = tuple(dataclasses.replace(mark, id=numbers[mark.id]) for mark in marks)
         jpeg = encode_jpeg(image, JPEG_QUALITY) if marks or blur else frame.jpeg

@@ -38,6 +38,7 @@ class MarkedKeyframe:
     :param marks: the marks, by id.
     :param intrinsics: 3x3 float64 in pixels of this picture, or None.
     :param pose: 4x4 float64 camera (x right, y down, z forward) to world (z up), metres, or None.
+    :param world_frame: name of that world, where there is one.
     """
 
     index: int
@@ -48,3 +49,4 @@ class MarkedKeyframe:
     marks: tuple[Mark, ...]
     intrinsics: np.ndarray | None = None
     pose: np.ndarray | None = None
+    world_frame: str = ""

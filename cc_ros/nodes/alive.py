@@ -15,7 +15,7 @@ from std_msgs.msg import Empty
 
 # The middleware's own threads say that a node lives, however busy it is; it is missed this long after it was killed.
 LEASE = QoSProfile(depth=1, liveliness=LivelinessPolicy.AUTOMATIC, liveliness_lease_duration=Duration(seconds=1.0))
-LOOK_PERIOD = 0.5  # seconds between two looks at the graph
+POLL_SECONDS = 0.5  # seconds between two checks of the graph
 
 
 def announce(node: Node, service: str) -> Publisher[Empty]:
@@ -58,13 +58,13 @@ class Caller:
         self._node = node
         self._topic = f"rq{node.resolve_service_name(service)}Request"  # how ROS 2 names it for DDS
         self._callers = self._now()
-        self._next = time.monotonic() + LOOK_PERIOD
+        self._next = time.monotonic() + POLL_SECONDS
         self._left = False
 
     def left(self) -> bool:
         """Whether they have left; False where the middleware does not tell."""
         if self._callers and not self._left and time.monotonic() >= self._next:
-            self._next = time.monotonic() + LOOK_PERIOD
+            self._next = time.monotonic() + POLL_SECONDS
             self._left = not (self._callers & self._now())
         return self._left
 

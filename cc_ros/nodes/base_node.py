@@ -37,7 +37,7 @@ class NodeSettings:
     diagnostics_period: float = knob(1.0, "time between two messages on /diagnostics, in s", ge=0.1, le=60.0)
 
 
-class StepNode(LifecycleNode):
+class BaseNode(LifecycleNode):
     """A lifecycle node around one step of the method.
 
     Subclasses load what takes time in ``prepare``, so that an active node can serve; build their step in ``start``,

@@ -19,7 +19,8 @@ from cc_ros.errors import CCError
 from cc_ros.geometry.camera import check_intrinsics
 from cc_ros.geometry.mounting import MountingSettings
 from cc_ros.geometry.poses import PoseTrack, camera_pose
-from cc_ros.nodes.convert import nanoseconds, to_depth
+from cc_ros.nodes.convert.images import to_depth
+from cc_ros.nodes.convert.stamps import nanoseconds
 from cc_ros.nodes.depths import DepthBuffer
 from cc_ros.nodes.mounting import Mounting
 from cc_ros.settings import knob
@@ -106,7 +107,7 @@ class View:
 
 
 class Reports(Protocol):
-    """Where faults are told; a :class:`cc_ros.nodes.base_node.StepNode`."""
+    """Where faults are told; a :class:`cc_ros.nodes.base_node.BaseNode`."""
 
     def count(self, what: str, by: int = 1) -> None:
         """Count something for /diagnostics."""

@@ -5,28 +5,23 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import CompressedImage
 from std_msgs.msg import Header
 
-from cc_ros.errors import CCError, ImageError, SettingsError
-from cc_ros.keyframes import Candidate, KeyframeRequest, Keyframes, KeyframeSettings, MarkSettings
-from cc_ros.msg import MarkedKeyframes, MarkStyle, TrackedMasks
+from cc_ros.errors import CCError, ImageError
+from cc_ros.keyframes import Candidate, KeyframeRequest, Keyframes, KeyframeSet, KeyframeSettings, MarkSettings
+from cc_ros.msg import MarkedKeyframes, TrackedMasks
 from cc_ros.nodes.alive import announce
-from cc_ros.nodes.base_node import STEADY, StepNode
+from cc_ros.nodes.base_node import STEADY, BaseNode
 from cc_ros.nodes.camera import CameraContext, CameraSettings, ImageInput, ImageMessage
-from cc_ros.nodes.convert import (
-    MessagePicture,
-    jpeg_message,
-    keyframe_message,
-    nanoseconds,
-    picture_size,
-    to_labels,
-    to_time,
-)
+from cc_ros.nodes.convert.images import MessagePicture, jpeg_message, picture_size
+from cc_ros.nodes.convert.keyframes import keyframes_message, to_look, to_request
+from cc_ros.nodes.convert.stamps import nanoseconds
+from cc_ros.nodes.convert.tracks import to_tracked
 from cc_ros.nodes.runtime import main_of
 from cc_ros.settings import knob
 from cc_ros.srv import GetKeyframes
@@ -42,7 +37,7 @@ class PublishSettings:
     image_buffer: float = knob(128.0, "memory for images that wait for their masks, in MB", ge=8.0, le=8192.0)
 
 
-class KeyframesNode(StepNode):
+class KeyframesNode(BaseNode):
     """Pairs camera images with their masks, keeps frames spread over the episode and hands them out marked."""
 
     name = "cc_keyframes"
@@ -146,19 +141,20 @@ class KeyframesNode(StepNode):
             self.fault("unmatched_masks", "masks came for an image that was not received: is the network too slow?")
             return
         try:
-            labels = to_labels(message.labels)
-            _check_size(labels.shape[1], labels.shape[0], image)
-            view = self._camera.at(stamp, labels.shape[1], labels.shape[0], message.header.frame_id)
+            tracked = to_tracked(message, self._begin)
+            height, width = tracked.labels.shape
+            _check_size(width, height, image)
+            view = self._camera.at(stamp, width, height, message.header.frame_id)
             candidate = Candidate(
                 message.index,
                 (stamp - self._begin) * 1e-9,
                 MessagePicture(image),
-                labels,
+                tracked.labels,
                 view.depth,
                 view.intrinsics,
                 view.pose,
-                {track.id: track.confidence for track in message.tracks},
-                {track.id: (nanoseconds(track.first_seen) - self._begin) * 1e-9 for track in message.tracks},
+                {track.id: track.confidence for track in tracked.tracks},
+                {track.id: track.first_seen for track in tracked.tracks},
             )
             self._keyframes.store.offer(candidate)
         except CCError as error:
@@ -170,41 +166,22 @@ class KeyframesNode(StepNode):
         if not self.active:
             response.message = "cc_keyframes is not active"
             return response
-        response.keyframes = self._message(request)
+        look = to_look(request.style, self._keyframes.look)
+        response.keyframes = self._message(to_request(request), look, tuple(request.blur_marks))
         response.success = bool(response.keyframes.keyframes)
         if not response.success:
             response.message = "no frames yet: cc_tracker sends no masks; is the camera running?"
         return response
 
-    def _message(self, request: GetKeyframes.Request) -> MarkedKeyframes:
-        style, kind = self._style(request.style)
-        wish = KeyframeRequest(request.frames, request.marks, kind, request.last_seconds, tuple(request.blur_marks))
+    def _message(self, request: KeyframeRequest, look: MarkSettings, blur: tuple[int, ...] = ()) -> MarkedKeyframes:
         with self._lock:
             header, episode, begin = self._header, self._episode, self._begin
             seen = self._keyframes.store.frames_seen
-        marked = self._keyframes.marked(wish, style)
-        message = MarkedKeyframes(header=header, episode=episode, frames_seen=seen)
-        message.remarks = list(self.remarks.values())
-        message.style = _style_message(kind, style, marked[0].width if marked else 0, marked[0].height if marked else 0)
-        for keyframe in marked:
-            own = Header(frame_id=header.frame_id)
-            own.stamp = to_time(begin + round(keyframe.stamp * 1e9))
-            message.keyframes.append(keyframe_message(keyframe, own, self._camera.world_frame))
-        return message
-
-    def _style(self, asked: MarkStyle) -> tuple[MarkSettings, str]:
-        for name in ("outline", "overlay"):
-            if getattr(asked, name) not in (MarkStyle.AS_SET, MarkStyle.ON, MarkStyle.OFF):
-                raise SettingsError(f"{name} must be 0 (as set), 1 (on) or 2 (off), got {getattr(asked, name)}")
-        own, kind = self._keyframes.style, asked.kind or self._keyframes.settings.kind
-        style = MarkSettings(
-            diameter=asked.diameter or own.diameter,
-            outline=own.outline if asked.outline == MarkStyle.AS_SET else asked.outline == MarkStyle.ON,
-            overlay=own.overlay if asked.overlay == MarkStyle.AS_SET else asked.overlay == MarkStyle.ON,
-            fill=asked.fill or own.fill,
-            text=asked.text or own.text,
-        )
-        return style, kind
+        world = self._camera.world_frame
+        marked = [replace(keyframe, world_frame=world) for keyframe in self._keyframes.marked(request, look, blur)]
+        given = KeyframeSet(tuple(marked), look, tuple(self.remarks.values()))
+        style = request.style or self._keyframes.settings.kind
+        return keyframes_message(given, style, header, begin, episode=episode, frames_seen=seen)
 
     def _publish(self) -> None:
         if not (self._published.get_subscription_count() or self._newest_marked.get_subscription_count()):
@@ -215,7 +192,7 @@ class KeyframesNode(StepNode):
             return
         self._published_at = seen
         try:
-            message = self._message(GetKeyframes.Request())
+            message = self._message(KeyframeRequest(), self._keyframes.look)
         except CCError as error:
             self.fault("bad_frames", f"the keyframes were not published: {error}")
             return
@@ -233,18 +210,6 @@ def _check_size(width: int, height: int, image: ImageMessage) -> None:
     turned = isinstance(image, CompressedImage) and size == (height, width)  # by an EXIF orientation
     if size != (width, height) and not turned:
         raise ImageError(f"the instance map is {width}x{height}, its image {size[0]}x{size[1]}")
-
-
-def _style_message(kind: str, style: MarkSettings, width: int, height: int) -> MarkStyle:
-    on_off = {True: MarkStyle.ON, False: MarkStyle.OFF}
-    return MarkStyle(
-        kind=kind,
-        diameter=style.pixels(width, height),
-        outline=on_off[style.outline],
-        overlay=on_off[style.overlay],
-        fill=style.fill,
-        text=style.text,
-    )
 
 
 def main(args: Sequence[str] | None = None) -> int:

@@ -1,21 +1,54 @@
-"""Every parameter of every node, for launch and for config/cc.yaml (``python -m cc_ros.nodes.registry``)."""
+"""The one list of nodes, and every parameter they have (``python -m cc_ros.nodes.registry`` writes config/cc.yaml).
+
+Another node is its module and an entry here; tests name the build files that need it as well. Nothing of ROS is
+imported until a node is loaded.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING
 
-from cc_ros.nodes.base_node import StepNode
-from cc_ros.nodes.keyframes import KeyframesNode
-from cc_ros.nodes.reasoner import ReasonerNode
-from cc_ros.nodes.tracker import TrackerNode
 from cc_ros.settings import Knob, Scalar, knobs
 
-NODES: tuple[type[StepNode], ...] = (TrackerNode, KeyframesNode, ReasonerNode)
+if TYPE_CHECKING:
+    from cc_ros.nodes.base_node import BaseNode
 
 
-def parameters(node: type[StepNode]) -> Iterator[tuple[str, Knob]]:
+@dataclass(frozen=True, slots=True)
+class NodeEntry:
+    """One node.
+
+    :param module: in ``cc_ros.nodes``; it holds the class and runs the node as a program.
+    :param cls: name of the class.
+    """
+
+    module: str
+    cls: str
+
+    @property
+    def name(self) -> str:
+        """The name of the node and of its executable."""
+        return f"cc_{self.module}"
+
+    def load(self) -> type[BaseNode]:
+        """Import the module and return the class."""
+        node: type[BaseNode] = getattr(import_module(f"cc_ros.nodes.{self.module}"), self.cls)
+        return node
+
+
+NODES = (
+    NodeEntry("tracker", "TrackerNode"),
+    NodeEntry("keyframes", "KeyframesNode"),
+    NodeEntry("reasoner", "ReasonerNode"),
+)
+
+
+def parameters(node: NodeEntry) -> Iterator[tuple[str, Knob]]:
     """Yield (parameter name, knob) of a node, in order."""
-    for prefix, cls in node.all_groups():
+    for prefix, cls in node.load().all_groups():
         for knob in knobs(cls):
             yield f"{prefix}.{knob.name}" if prefix else knob.name, knob
 
@@ -23,7 +56,7 @@ def parameters(node: type[StepNode]) -> Iterator[tuple[str, Knob]]:
 def as_yaml() -> str:
     """Return a parameter file with every parameter, its default, and what it does."""
     lines = [
-        "# Every parameter of the three nodes with its default. Made by `python -m cc_ros.nodes.registry`.",
+        "# Every parameter of the nodes with its default. Made by `python -m cc_ros.nodes.registry`.",
         "# Use: cc-ros up --params-file cc.yaml, or ros2 launch cc_ros cc.launch.py params_file:=/path/to/cc.yaml",
     ]
     for node in NODES:

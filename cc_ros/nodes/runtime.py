@@ -19,13 +19,13 @@ from rclpy.signals import SignalHandlerOptions
 
 from cc_ros.dds import prepare
 from cc_ros.errors import CCError, SettingsError
-from cc_ros.nodes.base_node import StepNode
+from cc_ros.nodes.base_node import BaseNode
 
-Running = tuple[StepNode, Executor, threading.Thread]
+Running = tuple[BaseNode, Executor, threading.Thread]
 PATIENCE = 5.0  # seconds that a node which loads or compiles is given to break off
 
 
-def main_of(kinds: Sequence[Callable[[], StepNode]], args: Sequence[str] | None = None) -> int:
+def main_of(kinds: Sequence[Callable[[], BaseNode]], args: Sequence[str] | None = None) -> int:
     """Run nodes of these kinds in this process until SIGINT, SIGTERM or a shutdown; return the exit status.
 
     :param args: ROS arguments (``--ros-args -r image:=/camera/image_raw``); None = those of the command line.
@@ -75,7 +75,7 @@ class _Starting:
     :param stop: set where one fails.
     """
 
-    def __init__(self, nodes: Sequence[StepNode], stop: threading.Event) -> None:
+    def __init__(self, nodes: Sequence[BaseNode], stop: threading.Event) -> None:
         self.failed = False
         self._nodes = nodes
         self._stop = stop
@@ -126,7 +126,7 @@ def _end(running: Sequence[Running]) -> None:
     rclpy.try_shutdown()
 
 
-def executor_of(node: StepNode) -> Executor:
+def executor_of(node: BaseNode) -> Executor:
     """Return an executor with the threads that the node needs."""
     context, threads = node.context, node.threads
     executor: Executor = (
@@ -136,7 +136,7 @@ def executor_of(node: StepNode) -> Executor:
     return executor
 
 
-def spin(node: StepNode, executor: Executor, stop: threading.Event) -> None:
+def spin(node: BaseNode, executor: Executor, stop: threading.Event) -> None:
     """Run the node's callbacks until ``stop`` is set."""
     # A callback gives up the GIL while OpenCV works; by default it may wait 5 ms to have it back from the executor.
     sys.setswitchinterval(5e-4)

@@ -18,9 +18,11 @@ from cc_ros.errors import BackendError, CCError
 from cc_ros.frame import Frame
 from cc_ros.keyframes.drawing import draw_labels
 from cc_ros.msg import TrackedMasks, Tracks
-from cc_ros.nodes.base_node import STEADY, StepNode
+from cc_ros.nodes.base_node import STEADY, BaseNode
 from cc_ros.nodes.camera import SENSOR_QOS, CameraContext, CameraSettings, ImageInput, ImageMessage
-from cc_ros.nodes.convert import enlarged, image_message, nanoseconds, to_small_bgr, track_message
+from cc_ros.nodes.convert.images import image_message, to_small_bgr
+from cc_ros.nodes.convert.stamps import nanoseconds
+from cc_ros.nodes.convert.tracks import enlarged, masks_message, tracks_message
 from cc_ros.nodes.graph import explain_silence
 from cc_ros.nodes.runtime import main_of
 from cc_ros.settings import knob
@@ -47,7 +49,7 @@ class TrackerSettings:
     silence: float = knob(5.0, "without images for so long, say what may be wrong, in s", ge=0.5, le=3600.0)
 
 
-class TrackerNode(StepNode):
+class TrackerNode(BaseNode):
     """Runs a tracker over the camera stream, in a thread of its own so that callbacks stay short."""
 
     name = "cc_tracker"
@@ -261,15 +263,14 @@ class TrackerNode(StepNode):
             self._publish(message.header, enlarged(tracked, size), took, self._begin)
 
     def _publish(self, header: Header, tracked: Tracked, took: float, begin: int) -> None:
-        message = TrackedMasks(header=header, episode=self._episode, index=self._index, seconds=took)
-        message.labels = image_message(header, tracked.labels, "16UC1", self._buffer)
         # A lost track is told once: there may be hundreds that could return, and each costs time in every frame.
-        told = [t for t in tracked.tracks if t.status is not TrackStatus.LOST or t.id in self._in_view]
+        told = tuple(t for t in tracked.tracks if t.status is not TrackStatus.LOST or t.id in self._in_view)
         self._in_view = {t.id for t in tracked.tracks if t.status is not TrackStatus.LOST}
-        message.tracks = [track_message(track, begin) for track in told]
+        counts = {"episode": self._episode, "index": self._index, "seconds": took}
+        message = masks_message(Tracked(tracked.labels, told), header, begin, self._buffer, **counts)
         self._masks.publish(message)
         if self._tracks.get_subscription_count():
-            self._tracks.publish(Tracks(header=header, episode=self._episode, tracks=message.tracks))
+            self._tracks.publish(tracks_message(message))
         self._index += 1
         self.count("masks")
 

@@ -1,35 +1,34 @@
 """From marked keyframes and a question to a checked answer."""
 
-from cc_ros.reasoning.reasoner import Asker
-from cc_ros.reasoning.settings import ReasonerSettings
+from cc_ros.reasoning.reasoner import Reasoner
+from cc_ros.reasoning.settings import GoalSettings, ReasonerSettings
 from cc_ros.reasoning.types import (
     Action,
     Answer,
+    Goal,
     KeyframeSource,
     Kind,
     Move,
     Progress,
     Question,
-    Seen,
     Status,
     Style,
     Usage,
-    Wanted,
 )
 
 __all__ = [
     "Action",
     "Answer",
-    "Asker",
+    "Goal",
+    "GoalSettings",
     "KeyframeSource",
     "Kind",
     "Move",
     "Progress",
     "Question",
+    "Reasoner",
     "ReasonerSettings",
-    "Seen",
     "Status",
     "Style",
     "Usage",
-    "Wanted",
 ]

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Protocol
 
 from cc_ros.errors import CCError
-from cc_ros.keyframes.types import MarkedKeyframe
+from cc_ros.keyframes import KeyframeRequest, KeyframeSet, MarkedKeyframe
+from cc_ros.reasoning.kinds import KINDS, Form, KindSpec, kind_of
 from cc_ros.reasoning.llm.errors import ModelFault
 from cc_ros.reasoning.measured import questions
 from cc_ros.reasoning.settings import ReasonerSettings
-from cc_ros.reasoning.types import KeyframeSource, Kind, Progress, Question, Seen, Status, Style, Wanted
+from cc_ros.reasoning.types import KeyframeSource, Kind, Progress, Question, Status, Style
 
 
 class Flag(Protocol):
@@ -21,7 +24,7 @@ class Flag(Protocol):
         """Whether it is set."""
 
 
-class Asking:
+class Context:
     """What answering one question needs to know besides the question.
 
     :param question: as it came.
@@ -50,17 +53,32 @@ class Asking:
         self._on_progress = on_progress
         self._cancelled = cancelled
         self._closed = closed
-        self._seen: dict[str, Seen] = {}
+        self._seen: dict[str, KeyframeSet] = {}
 
     @property
     def kind_name(self) -> str:
         """The kind of the question in a word, valid or not."""
         return self.question.kind or self.kind.value
 
-    @property
+    @cached_property
     def kind(self) -> Kind:
         """The kind of the question, which must be valid."""
-        return questions.kind_of(self.question)
+        return kind_of(self.question)
+
+    @property
+    def spec(self) -> KindSpec:
+        """What there is to know about its kind, which must be valid."""
+        return KINDS[self.kind]
+
+    @cached_property
+    def asked(self) -> questions.Asked | None:
+        """What it asks about marks; None = it is no question about marks alone."""
+        return questions.read(self.question.text)
+
+    @property
+    def measurable(self) -> bool:
+        """Whether it is one that geometry may answer."""
+        return type(self.asked) in self.spec.measured
 
     @property
     def style(self) -> Style:
@@ -83,27 +101,29 @@ class Asking:
         if self._on_progress is not None:
             self._on_progress(stage, text)
 
-    def seen(self, marked_as: str, blur: tuple[int, ...]) -> Seen:
-        """Return the keyframes, oldest first.
+    def seen(self, style: Style, blur: tuple[int, ...]) -> KeyframeSet:
+        """Return the keyframes.
 
-        :param marked_as: "marks", "raw" or "set_of_mark".
+        :param style: how they are marked.
         :param blur: ids of objects to be made unrecognisable.
         :raises ModelFault: NO_KEYFRAMES with what the source of keyframes raises, or they are not wanted any more.
         """
         if not callable(self._keyframes):
-            return Seen(tuple(self._keyframes))
+            return KeyframeSet(tuple(self._keyframes))
+        marked_as = style.of_pictures
         if marked_as in self._seen:
             return self._seen[marked_as]
         question, settings = self.question, self._settings
-        frames = 1 if self.kind is Kind.NAVIGATE else question.frames or settings.frames
-        left = max(0.0, self.deadline - time.monotonic())
-        wanted = Wanted(frames, question.marks or settings.marks, marked_as, question.last_seconds, blur, left)
+        wanted = {field.name: getattr(question, field.name) for field in dataclasses.fields(KeyframeRequest)}
+        wanted["frames"] = 1 if self.spec.form is Form.MOVE else question.frames or settings.frames
+        wanted["marks"] = question.marks or settings.marks
+        wanted["style"] = marked_as
         try:
-            seen = self._keyframes(wanted)
+            seen = self._keyframes(KeyframeRequest(**wanted), blur, max(0.0, self.deadline - time.monotonic()))
         except ModelFault:
             raise
         except CCError as error:
             raise ModelFault(Status.NO_KEYFRAMES, f"the keyframes cannot be used: {error}") from error
         self._seen[marked_as] = seen
         self.stop()
-        return self._seen[marked_as]
+        return seen

@@ -9,26 +9,24 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from cc_ros.reasoning.llm.budget import Budget
+from cc_ros.reasoning.kinds import KINDS, Form
+from cc_ros.reasoning.llm.budget import Budget, UsageCount
 from cc_ros.reasoning.llm.errors import ModelFault
-from cc_ros.reasoning.llm.tally import Tally
 from cc_ros.reasoning.prompts.messages import Message, Size, Writer, assistant, text_part
 from cc_ros.reasoning.prompts.templates import Prompts
 from cc_ros.reasoning.replies import reply as replies
 from cc_ros.reasoning.replies.check import check
-from cc_ros.reasoning.replies.problems import Invented, NotAReply, Unusable
+from cc_ros.reasoning.replies.reply import Invented, NotAReply, Unusable
 from cc_ros.reasoning.replies.thoughts import spoken
 from cc_ros.reasoning.settings import ReasonerSettings
 from cc_ros.reasoning.types import Answer, Kind, Status, Style, Usage
 
 if TYPE_CHECKING:
     from cc_ros.reasoning.llm.client import Completion
-    from cc_ros.reasoning.llm.retry import Attempts
+    from cc_ros.reasoning.llm.retry import RetryingClient
 
 _CUT_OFF = "the reply was cut off at max_answer_tokens"
 _ALL_THOUGHT = "the model's thoughts used up max_answer_tokens before it said anything; set it higher"
-# Half a sentence may still tell something; half of a reply that should have been one word is rambling.
-_MAY_END_EARLY = (Kind.FREE, Kind.VIEWPOINT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +51,7 @@ class Task:
     size: Size
 
 
-class Dialogue:
+class ReaskLoop:
     """Asks a model and checks what it says.
 
     :param settings: of the reasoner.
@@ -73,7 +71,12 @@ class Dialogue:
         self._budget = budget
 
     async def run(
-        self, attempts: Attempts, task: Task, deadline: float, tally: Tally, progress: Callable[[str, str], None]
+        self,
+        client: RetryingClient,
+        task: Task,
+        deadline: float,
+        count: UsageCount,
+        progress: Callable[[str, str], None],
     ) -> Answer:
         """Return a checked answer.
 
@@ -81,13 +84,13 @@ class Dialogue:
         """
         from cc_ros.reasoning.llm.client import ChatRequest
 
-        parts = replies.fields(task.kind, task.style, task.choices, sorted(task.ids))
+        parts = replies.fields(KINDS[task.kind].fields(task.choices), task.style, sorted(task.ids))
         messages = self._writer.messages(task.system, self._with_format(task.turns, parts))
         shape = replies.response_format(self._structured, parts)
         show = _Shown(progress)
         for last in (False, True):
             request = ChatRequest(messages, shape, self._settings.temperature)
-            done = await attempts.complete(request, task.size.tokens, deadline, tally, show)
+            done = await client.complete(request, task.size.tokens, deadline, count, show)
             try:
                 return self._read(task, done)
             except (Invented, Unusable) as problem:
@@ -99,28 +102,27 @@ class Dialogue:
         raise AssertionError("unreachable")
 
     def _read(self, task: Task, done: Completion) -> Answer:
+        spec = KINDS[task.kind]
         cut_off = done.finish == "length"
         said = spoken(done.text)
         if not said.text and (cut_off or done.thoughts or said.thinking):
             raise NotAReply(_ALL_THOUGHT if cut_off else "it holds nothing but thoughts")
-        if cut_off and task.kind not in _MAY_END_EARLY:
+        if cut_off and not spec.may_end_early:
             raise Unusable("it goes on and on")
         reply = replies.read_reply(done.text)
-        if task.kind is Kind.NAVIGATE and not done.finish and not reply.structured:
+        if spec.form is Form.MOVE and not done.finish and not reply.structured:
             raise Unusable("its end is missing")
         answer = check(reply, task.kind, task.style, task.choices, task.ids, self._settings.max_forward)
-        answer = dataclasses.replace(answer, model=done.model)
         return dataclasses.replace(answer, message=_CUT_OFF) if cut_off else answer
 
-    def usage(self, task: Task, tally: Tally) -> Usage:
+    def usage(self, task: Task, count: UsageCount) -> Usage:
         """Return what a task took."""
         size = task.size
         cost = math.nan
         if self._budget.priced:
-            cost = self._budget.cost(tally.prompt_tokens or size.tokens * tally.requests, tally.answer_tokens)
-        return Usage(
-            tally.requests, size.images, size.bytes, size.tokens, tally.prompt_tokens, tally.answer_tokens, 0.0, cost
-        )
+            cost = self._budget.cost(count.prompt_tokens or size.tokens * count.requests, count.answer_tokens)
+        counted = dataclasses.asdict(count)
+        return Usage(images=size.images, bytes=size.bytes, estimated_tokens=size.tokens, cost=cost, **counted)
 
     def _with_format(self, turns: Sequence[Message], parts: dict[str, dict[str, Any]]) -> list[Message]:
         """Say what the reply must look like, where the API is not told (a JSON mode wants it said as well)."""

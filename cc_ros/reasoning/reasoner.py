@@ -11,51 +11,50 @@ from types import TracebackType
 
 from cc_ros.errors import SettingsError
 from cc_ros.geometry import GeometryError, SceneMap
-from cc_ros.keyframes.types import MarkedKeyframe
+from cc_ros.keyframes import KeyframeSet, MarkedKeyframe
 from cc_ros.reasoning import validation
-from cc_ros.reasoning.context import Asking, Flag
+from cc_ros.reasoning.context import Context, Flag
+from cc_ros.reasoning.kinds import Form
 from cc_ros.reasoning.llm.endpoint import how_to_configure, resolve_endpoint
 from cc_ros.reasoning.llm.errors import answer_to
 from cc_ros.reasoning.measured import answers, questions
 from cc_ros.reasoning.prompts.templates import Prompts
-from cc_ros.reasoning.request_queue import Turns
-from cc_ros.reasoning.settings import ReasonerSettings
+from cc_ros.reasoning.request_queue import RequestQueue
+from cc_ros.reasoning.settings import GoalSettings, ReasonerSettings
 from cc_ros.reasoning.types import (
     Answer,
     KeyframeSource,
-    Kind,
     Progress,
     Question,
-    Seen,
     Status,
     Style,
 )
 from cc_ros.reasoning.vlm import Model
 
-_MARKED_AS = {
-    Style.MARKS: "marks",
-    Style.MARKS_COT: "marks",
-    Style.RAW: "raw",
-    Style.SET_OF_MARK: "set_of_mark",
-}
 
-
-class Asker:
+class Reasoner:
     """Answers questions about marked keyframes. Thread-safe.
 
-    >>> with Asker(ReasonerSettings(), environ={}) as asker:
-    ...     asker.ask(Question("How many chairs are there?"), []).status.name
+    >>> with Reasoner(ReasonerSettings(), environ={}) as reasoner:
+    ...     reasoner.ask(Question("How many chairs are there?"), []).status.name
     'NEEDS_MODEL'
 
     :param settings: the knobs.
     :param environ: where keys are looked up.
+    :param goals: where goals lie.
     :raises SettingsError: settings that contradict themselves, a key file open to others, or a bad prompts folder.
     """
 
-    def __init__(self, settings: ReasonerSettings, environ: Mapping[str, str] = os.environ) -> None:
+    def __init__(
+        self,
+        settings: ReasonerSettings,
+        environ: Mapping[str, str] = os.environ,
+        goals: GoalSettings = GoalSettings(),
+    ) -> None:
         self._settings = settings
+        self._goal_distance = goals.goal_distance
         self._blur = _ids(settings.blur_marks)
-        self._turns = Turns(settings.max_parallel, settings.max_queue)
+        self._queue = RequestQueue(settings.max_parallel, settings.max_queue)
         self._closed = threading.Event()
         self._lock = threading.Lock()
         self._ended: Counter[str] = Counter()
@@ -76,14 +75,14 @@ class Asker:
         :param on_progress: told in this thread how it gets on.
         :param cancel: once it is set, the request is closed and the answer is CANCELLED.
         """
-        asking = Asking(question, self._settings, keyframes, on_progress, cancel, self._closed)
+        context = Context(question, self._settings, keyframes, on_progress, cancel, self._closed)
         try:
-            answer = dataclasses.replace(self._answer(asking), kind=asking.kind_name)
+            answer = dataclasses.replace(self._answer(context), kind=context.kind_name)
         except Exception as error:
             answer = dataclasses.replace(answer_to(error), kind=question.kind)
             if self._model is not None:
                 answer = dataclasses.replace(answer, message=self._model.endpoint.redact(answer.message))
-        usage = dataclasses.replace(answer.usage, seconds=asking.elapsed())
+        usage = dataclasses.replace(answer.usage, seconds=context.elapsed())
         with self._lock:
             self._ended[answer.source if answer.ok else answer.status.name.lower()] += 1
         return dataclasses.replace(answer, usage=usage)
@@ -95,7 +94,7 @@ class Asker:
 
     def status(self) -> dict[str, str | int | float]:
         """Return counters and states for /diagnostics; ``degraded`` holds a reason for people, where there is one."""
-        running, waiting = self._turns.counts()
+        running, waiting = self._queue.counts()
         report: dict[str, str | int | float] = {"running": running, "waiting": waiting}
         with self._lock:
             report.update({f"ended_{how}": count for how, count in sorted(self._ended.items())})
@@ -116,7 +115,7 @@ class Asker:
         if self._model is not None:
             self._model.close()
 
-    def __enter__(self) -> Asker:
+    def __enter__(self) -> Reasoner:
         return self
 
     def __exit__(
@@ -124,71 +123,82 @@ class Asker:
     ) -> None:
         self.close()
 
-    def _answer(self, asking: Asking) -> Answer:
-        wrong = validation.problem(asking.question, asking.style_name)
+    def _answer(self, context: Context) -> Answer:
+        wrong = validation.problem(context.question, context.style_name)
         if wrong:
             return Answer(Status.BAD_REQUEST, wrong)
-        asking.stop()
-        if asking.kind in (Kind.FREE, Kind.WHICH_MARK) and isinstance(
-            questions.read(asking.question.text), questions.AsksGo
-        ):
-            return self._by_marks(asking, Status.CANNOT_TELL, "")  # a model knows no places
+        context.stop()
+        if context.measurable and isinstance(context.asked, questions.AsksGo):
+            return self._by_marks(context, Status.CANNOT_TELL, "")  # a model knows no places
         if self._model is None:
-            return self._by_marks(asking, Status.NEEDS_MODEL, how_to_configure(self._settings))
+            return self._by_marks(context, Status.NEEDS_MODEL, how_to_configure(self._settings))
         down = self._model.down()
         if down:
-            return self._by_marks(asking, Status.SERVER_DOWN, down)
-        if self._settings.prefer == "geometry" and questions.read(asking.question.text) is not None:
-            answer = self._by_marks(asking, Status.CANNOT_TELL, "")
+            return self._by_marks(context, Status.SERVER_DOWN, down)
+        if self._settings.prefer == "geometry" and context.measurable:
+            answer = self._by_marks(context, Status.CANNOT_TELL, "")
             if answer.ok:
                 return answer
-        asking.progress("queued", "")
-        with self._turns.turn(asking.deadline, asking.stop):
-            return self._by_model(asking, self._model)
+        context.progress("queued", "")
+        with self._queue.place(context.deadline, context.stop):
+            return self._by_model(context, self._model)
 
-    def _by_model(self, asking: Asking, model: Model) -> Answer:
-        kind, style, question = asking.kind, asking.style, asking.question
-        seen = asking.seen(_MARKED_AS[style], self._blur)
+    def _by_model(self, context: Context, model: Model) -> Answer:
+        seen = context.seen(context.style, self._blur)
         if not seen.keyframes:
             return _NO_KEYFRAMES
-        if kind is Kind.NAVIGATE:
-            return model.navigate(question, style, seen, asking)
+        if context.spec.form is Form.MOVE:
+            return self._with_goal(model.navigate(seen, context), context, None)
         ids = sorted({mark.id for frame in seen.keyframes for mark in frame.marks})
-        missing = [id for id in questions.named_marks(question.text) if id not in ids]
-        if missing and style is not Style.RAW:
+        missing = [id for id in questions.named_marks(context.question.text) if id not in ids]
+        if missing and context.style is not Style.RAW:
             return answers.unknown_marks(missing, ids)
-        answer = model.answer(question, kind, style, seen, asking)
-        return answer if style is Style.SET_OF_MARK else _with_goal(answer, question, seen)
+        # In a set of marks, a number names something else in each picture.
+        return self._with_goal(
+            model.answer(seen, context), context, None if context.style is Style.SET_OF_MARK else seen
+        )
 
-    def _by_marks(self, asking: Asking, otherwise: Status, why: str) -> Answer:
+    def _by_marks(self, context: Context, otherwise: Status, why: str) -> Answer:
         """Answer from measurements, or end with ``otherwise`` where the question is none about marks."""
-        if asking.kind is Kind.NAVIGATE or questions.read(asking.question.text) is None:
+        if context.asked is None or not context.measurable:
             return Answer(otherwise, f"this question needs a model; {why}")
-        seen = asking.seen("marks", self._blur)
+        seen = context.seen(Style.MARKS, self._blur)
         if not seen.keyframes:
             return _NO_KEYFRAMES
-        answer = answers.answer_from_marks(asking.question, asking.kind, SceneMap.from_keyframes(seen.keyframes))
+        scene = SceneMap.from_keyframes(seen.keyframes)
+        answer = answers.answer_from_marks(context.question, context.kind, scene)
         if answer is None:
             return Answer(otherwise, f"this question needs a model; {why}")
         if answer.status is Status.CANNOT_TELL and why:
             return dataclasses.replace(answer, message=f"{answer.message}; a model might: {why}")
         if answer.ok and why:
             answer = dataclasses.replace(answer, message=f"measured, without a model: {why}")
-        return _with_goal(answer, asking.question, seen)
+        return self._with_goal(answer, context, seen)
+
+    def _with_goal(self, answer: Answer, context: Context, seen: KeyframeSet | None) -> Answer:
+        """Add where to go for the mark that was asked for; where somebody waits for that and it is not known, say why.
+
+        :param seen: what the answer is about; None = nothing that has a place.
+        """
+        if not answer.ok:
+            return answer
+        goal, why = None, "the answer names no one mark to go to"
+        try:
+            if seen is not None:
+                scene = SceneMap.from_keyframes(seen.keyframes)
+                goal = answers.goal_of(answer, context.kind, context.asked, scene, self._goal_distance)
+        except GeometryError as error:  # a camera matrix that cannot be used does not spoil the answer
+            why = str(error)
+        remarks: tuple[str, ...] = ()
+        if goal is not None and seen is not None:
+            remarks = seen.remarks
+        elif context.question.send_goal:
+            remarks = (f"no goal was sent: {why}",)
+        message = "; ".join(filter(None, (answer.message, *remarks)))
+        return dataclasses.replace(answer, goal=goal, message=message)
 
 
 _NO_KEYFRAMES = Answer(Status.NO_KEYFRAMES, "there are no keyframes yet; is the camera running, and the tracker?")
-
-
-def _with_goal(answer: Answer, question: Question, seen: Seen) -> Answer:
-    """Add the place of the mark that was asked for, where it is known, else why it is not."""
-    if not answer.ok:
-        return answer
-    try:
-        scene = SceneMap.from_keyframes(seen.keyframes)
-        return answers.with_goal(answer, questions.read(question.text), scene)
-    except (GeometryError, KeyError) as error:  # a camera matrix that cannot be used does not spoil the answer
-        return dataclasses.replace(answer, no_goal=str(error))
 
 
 def _ids(text: str) -> tuple[int, ...]:

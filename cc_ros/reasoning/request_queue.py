@@ -1,4 +1,4 @@
-"""Turns at the model: so many at once, the rest in the order they came, and no more than fit the queue."""
+"""The queue before the model: so many questions at once, the rest in order, and no more than may wait."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from contextlib import contextmanager
 from cc_ros.reasoning.llm.errors import ModelFault
 from cc_ros.reasoning.types import Status
 
-LOOK_SECONDS = 0.05  # how often a waiting question looks whether it was cancelled
+POLL_SECONDS = 0.05  # how often a waiting question checks whether it was cancelled
 
 
-class Turns:
+class RequestQueue:
     """A queue for questions. Thread-safe.
 
-    :param parallel: turns at once.
+    :param parallel: questions at once.
     :param queue: questions that may wait.
     """
 
@@ -28,8 +28,8 @@ class Turns:
         self._waiting: deque[threading.Event] = deque()
 
     @contextmanager
-    def turn(self, deadline: float, stop: Callable[[], None]) -> Iterator[None]:
-        """Wait for a turn and hold it within the block.
+    def place(self, deadline: float, stop: Callable[[], None]) -> Iterator[None]:
+        """Wait for a place and hold it within the block.
 
         :param deadline: on the clock of ``time.monotonic``.
         :param stop: raises where the question was cancelled.
@@ -61,16 +61,16 @@ class Turns:
 
     def _wait(self, ticket: threading.Event, deadline: float, stop: Callable[[], None]) -> None:
         try:
-            while not ticket.wait(min(LOOK_SECONDS, max(0.0, deadline - time.monotonic()))):
+            while not ticket.wait(min(POLL_SECONDS, max(0.0, deadline - time.monotonic()))):
                 stop()
                 if time.monotonic() >= deadline:
                     raise ModelFault(Status.TIMEOUT, "the question waited in the queue until its deadline")
-        except BaseException:  # whatever ends the wait, the ticket must not keep a turn
+        except BaseException:  # whatever ends the wait, the ticket must not keep a place
             with self._lock:
                 given = ticket not in self._waiting
                 if not given:
                     self._waiting.remove(ticket)
-            if given:  # the turn came in the same moment
+            if given:  # the place came in the same moment
                 self._release()
             raise
 

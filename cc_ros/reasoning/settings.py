@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from cc_ros.keyframes.keyframes import MAX_FRAMES
 from cc_ros.reasoning.types import Style
-from cc_ros.reasoning.validation import MAX_FRAMES
 from cc_ros.settings import a_file, a_folder, knob
 
 PRESET_NAMES = ("openai", "gemini", "claude", "vllm", "ollama", "llama_cpp", "lm_studio", "transformers", "compatible")
+
+
+@dataclass(frozen=True)
+class GoalSettings:
+    """Where a robot is sent to."""
+
+    goal_distance: float = knob(0.8, "goals keep so far from the object, over ground, in m", ge=0.0, le=100.0)
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum, IntEnum
 
-from cc_ros.keyframes.drawing import MarkSettings
-from cc_ros.keyframes.types import MarkedKeyframe
+from cc_ros.keyframes import KeyframeRequest, KeyframeSet
 
 
 class Kind(str, Enum):
@@ -30,6 +29,11 @@ class Style(str, Enum):
     RAW = "raw"
     SET_OF_MARK = "set_of_mark"
     MARKS_COT = "marks_cot"
+
+    @property
+    def of_pictures(self) -> str:
+        """The style of the keyframe step that its pictures are marked in."""
+        return self.MARKS.value if self is self.MARKS_COT else self.value
 
 
 class Status(IntEnum):
@@ -75,59 +79,29 @@ class Status(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
-    """One question about the scene.
+class Question(KeyframeRequest):
+    """One question about the scene, and the keyframes to answer it from: the request of ``cc_ros/srv/SpatialQuery``.
+
+    Zero and empty values mean: as configured.
 
     :param text: the question, or the instruction to follow (navigation).
     :param kind: value of :class:`Kind`; "" = work it out (navigation is never worked out, only asked for).
     :param choices: the texts to choose from, without letters.
-    :param frames: keyframes to use; 0 = as configured.
-    :param marks: marks to use (K); 0 = as configured.
-    :param last_seconds: only keyframes this recent; 0 = the whole episode.
-    :param timeout: seconds until an answer must be there; 0 = as configured.
-    :param style: value of :class:`Style`; "" = as configured.
+    :param timeout: seconds until an answer must be there.
+    :param send_goal: whether somebody waits for the answer's goal: then it is said why there is none.
+    :param style: value of :class:`Style`.
     """
 
     text: str
     kind: str = ""
     choices: tuple[str, ...] = ()
-    frames: int = 0
-    marks: int = 0
-    last_seconds: float = 0.0
     timeout: float = 0.0
-    style: str = ""
+    send_goal: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """The keyframes that a question wants.
-
-    :param frames: how many; 0 = as the keyframe step is configured.
-    :param marks: how many marks (K); 0 = as configured.
-    :param kind: how they are marked: "marks", "raw" or "set_of_mark".
-    :param last_seconds: time window; 0 = the whole episode.
-    :param blur: ids of objects to be made unrecognisable.
-    :param timeout: seconds left to come up with them.
-    """
-
-    frames: int
-    marks: int
-    kind: str
-    last_seconds: float
-    blur: tuple[int, ...]
-    timeout: float
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """The keyframes to answer from, oldest first, and what their marks look like."""
-
-    keyframes: tuple[MarkedKeyframe, ...]
-    look: MarkSettings = field(default_factory=MarkSettings)
-
-
-KeyframeSource = Callable[[Wanted], Seen]
-"""Comes up with keyframes within the given time, or raises a CCError that says why not."""
+KeyframeSource = Callable[[KeyframeRequest, tuple[int, ...], float], KeyframeSet]
+"""Comes up with keyframes, or raises a CCError that says why not. It is given the request, the ids of objects to be
+made unrecognisable, and the seconds that are left for it."""
 
 Progress = Callable[[str, str], None]
 """Told how a question gets on: a stage ("queued", "sent", "first_token", "answering", "retrying", "asking_again") and
@@ -155,6 +129,20 @@ class Action:
 
 
 @dataclass(frozen=True, slots=True)
+class Goal:
+    """Where to go, on the ground: metres in the world of the keyframes' poses.
+
+    :param yaw: heading in radians from the x axis to the left (REP 103).
+    :param frame: name of that world, where it has one.
+    """
+
+    x: float
+    y: float
+    yaw: float
+    frame: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Usage:
     """What a question took.
 
@@ -166,6 +154,7 @@ class Usage:
     :param answer_tokens: likewise.
     :param seconds: from the question to the answer.
     :param cost: in the currency of the configured prices; NaN without prices.
+    :param model: that answered, as the server names it.
     """
 
     requests: int = 0
@@ -176,11 +165,12 @@ class Usage:
     answer_tokens: int = 0
     seconds: float = 0.0
     cost: float = math.nan
+    model: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The answer to a question, or why there is none.
+    """The answer to a question, or why there is none: the response of ``cc_ros/srv/SpatialQuery``.
 
     :param status: OK, or one kind of failure; only with OK do the other fields hold an answer.
     :param message: for people: what went wrong and what to do, or a remark on an answer.
@@ -190,12 +180,9 @@ class Answer:
     :param confidence: 0..1 as stated by the model or measured; 0 = not stated.
     :param source: "model", "geometry", "cache", or "" without an answer.
     :param reason: why, in a sentence or two.
-    :param action: the next move, for navigation only.
-    :param goal: (x, y, z) metres in the world frame of the poses: the place of the mark that was asked for.
-    :param turn: whether the goal is only to be faced, from where the robot is.
-    :param no_goal: for people: why there is no goal though a place was asked for.
-    :param model: that answered, as the server names it.
     :param kind: the kind that the question was taken for.
+    :param action: the next move, for navigation only.
+    :param goal: before the mark that was asked for, facing it.
     :param usage: what it took.
     """
 
@@ -207,12 +194,9 @@ class Answer:
     confidence: float = 0.0
     source: str = ""
     reason: str = ""
-    action: Action | None = None
-    goal: tuple[float, float, float] | None = None
-    turn: bool = False
-    no_goal: str = ""
-    model: str = ""
     kind: str = ""
+    action: Action | None = None
+    goal: Goal | None = None
     usage: Usage = field(default_factory=Usage)
 
     @property

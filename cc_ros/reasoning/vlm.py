@@ -9,23 +9,23 @@ from concurrent.futures import Future, wait
 from typing import TYPE_CHECKING, Any
 
 from cc_ros.errors import CCError
+from cc_ros.keyframes import KeyframeSet
 from cc_ros.reasoning.answer_cache import AnswerCache
-from cc_ros.reasoning.context import Asking
-from cc_ros.reasoning.llm.budget import Budget
-from cc_ros.reasoning.llm.circuit_breaker import Breaker
+from cc_ros.reasoning.context import Context
+from cc_ros.reasoning.llm.budget import Budget, UsageCount
+from cc_ros.reasoning.llm.circuit_breaker import CircuitBreaker
 from cc_ros.reasoning.llm.endpoint import Endpoint
 from cc_ros.reasoning.llm.errors import ModelFault, answer_to
-from cc_ros.reasoning.llm.loop_thread import Runner
-from cc_ros.reasoning.llm.tally import Tally
+from cc_ros.reasoning.llm.loop_thread import LoopThread
 from cc_ros.reasoning.prompts.images import PictureStore
 from cc_ros.reasoning.prompts.messages import Episode, Writer
 from cc_ros.reasoning.prompts.templates import Prompts
-from cc_ros.reasoning.reask import Dialogue, Task
+from cc_ros.reasoning.reask import ReaskLoop, Task
 from cc_ros.reasoning.settings import ReasonerSettings
-from cc_ros.reasoning.types import Answer, Kind, Question, Seen, Status, Style, Usage
+from cc_ros.reasoning.types import Answer, Status, Usage
 
 if TYPE_CHECKING:
-    from cc_ros.reasoning.llm.retry import Attempts
+    from cc_ros.reasoning.llm.retry import RetryingClient
 
 
 class Model:
@@ -40,60 +40,47 @@ class Model:
     def __init__(self, settings: ReasonerSettings, endpoint: Endpoint, prompts: Prompts) -> None:
         self.endpoint = endpoint
         self.budget = Budget(settings)
-        self.breaker = Breaker(settings.breaker_failures, settings.breaker_seconds)
+        self.breaker = CircuitBreaker(settings.breaker_failures, settings.breaker_seconds)
         self.unusable = ""  # why it cannot be asked at all, for people
         self._settings = settings
         self._prompts = prompts
         self._pictures = PictureStore(endpoint.max_side, settings.jpeg_quality)
         self._writer = Writer(endpoint, settings.image_detail)
-        self._dialogue = Dialogue(settings, endpoint.structured, self._writer, prompts, self.budget)
+        self._loop = ReaskLoop(settings, endpoint.structured, self._writer, prompts, self.budget)
         self._cache = AnswerCache(settings.cache_seconds)
         self._episode: Episode | None = None
         self._episodes = 0  # how often a new one was begun, to tell a turn that was asked before from one after
         self._navigating = threading.Lock()
-        self._runner = Runner()
-        self._attempts: Future[Attempts] = self._runner.start(self._open())
-        wait([self._attempts])  # importing openai takes seconds on a busy machine: no question's deadline is for that
+        self._thread = LoopThread()
+        self._client: Future[RetryingClient] = self._thread.start(self._open())
+        wait([self._client])  # importing openai takes seconds on a busy machine: no question's deadline is for that
 
-    def answer(
-        self,
-        question: Question,
-        kind: Kind,
-        style: Style,
-        seen: Seen,
-        asking: Asking,
-    ) -> Answer:
+    def answer(self, seen: KeyframeSet, context: Context) -> Answer:
         """Answer a question of any kind but navigation.
 
-        :param asking: its deadline, and whether it is still wanted.
+        :param context: the question, its deadline, and whether it is still wanted.
         :raises ModelFault: there is no answer.
         :raises ImageError: a keyframe's picture is damaged.
         """
+        question, kind, style = context.question, context.kind, context.style
         pictures = self._pictures.get_all(seen.keyframes)
         key: Hashable = (question.text, kind, question.choices, style, seen.look, tuple(p.digest for p in pictures))
         kept = self._cache.get(key)
         if kept is not None:
             answer, age = kept
-            return dataclasses.replace(
-                answer, source="cache", message=f"answered {age:.0f} s ago, same question and pictures", usage=Usage()
-            )
+            remark = f"answered {age:.0f} s ago, same question and pictures"
+            return dataclasses.replace(answer, source="cache", message=remark, usage=Usage(model=answer.usage.model))
         system = self._prompts.system(style, seen.look)
         text = self._prompts.question(kind, question.text, question.choices)
         ids = {mark.id for frame in seen.keyframes for mark in frame.marks}
         turns = [self._writer.user(pictures, text)]
         task = Task(kind, style, question.choices, ids, system, turns, self._writer.size(pictures, system, text))
-        answer = self._run(task, asking)
+        answer = self._run(task, context)
         if answer.ok:
             self._cache.put(key, answer)
         return answer
 
-    def navigate(
-        self,
-        question: Question,
-        style: Style,
-        seen: Seen,
-        asking: Asking,
-    ) -> Answer:
+    def navigate(self, seen: KeyframeSet, context: Context) -> Answer:
         """Answer with the next move; the newest keyframe is what the robot sees now.
 
         Another instruction than in the turn before starts a new episode. A turn that fails leaves no trace.
@@ -105,19 +92,20 @@ class Model:
             raise ModelFault(Status.QUEUE_FULL, "another navigation turn is being asked; one move at a time")
         try:
             episodes, episode = self._episodes, self._episode
+            question, kind, style = context.question, context.kind, context.style
             if episode is None or episode.instruction != question.text:
                 episode = Episode(question.text)
             newest = seen.keyframes[-1]
             picture = self._pictures.get_all([newest])[0]
             ids = episode.marks | {mark.id for mark in newest.marks}
             system = self._prompts.system(style, seen.look)
-            opening = self._prompts.navigate_start(question.text, self._settings.max_forward)
+            opening = self._prompts.question(kind, question.text, max_forward=self._settings.max_forward)
             text = self._prompts.navigate_turn(episode.next_turn)
             budget = self._settings.history_tokens - self._writer.tokens([], system)
             turns, pictures, texts = episode.write(self._writer, opening, picture, text, budget)
             size = self._writer.size(pictures, system, *texts)
-            task = Task(Kind.NAVIGATE, style, (), ids, system, turns, size)
-            answer = self._run(task, asking)
+            task = Task(kind, style, (), ids, system, turns, size)
+            answer = self._run(task, context)
             if answer.action is not None and episodes == self._episodes:
                 episode.add(picture, text, answer.action)
                 episode.marks = ids
@@ -128,7 +116,7 @@ class Model:
 
     def down(self) -> str:
         """Return why the server is left alone for now, "" where it is not."""
-        return self.breaker.describe() if self.breaker.closed_for() > 0 else ""
+        return self.breaker.describe() if self.breaker.open_for() > 0 else ""
 
     def reset(self) -> None:
         """Start a new episode: forget the conversation and the kept answers."""
@@ -138,48 +126,48 @@ class Model:
 
     def close(self) -> None:
         """Cancel what is being asked and close the connections."""
-        self._runner.close(self._close_client)
+        self._thread.close(self._close_client)
 
-    def _run(self, task: Task, asking: Asking) -> Answer:
-        tally = Tally()
+    def _run(self, task: Task, context: Context) -> Answer:
+        count = UsageCount()
 
         async def work(post: Callable[[Any], None]) -> Answer:
-            return await self._dialogue.run(
-                self._attempts.result(), task, asking.deadline, tally, lambda *stage: post(stage)
+            return await self._loop.run(
+                self._client.result(), task, context.deadline, count, lambda *stage: post(stage)
             )
 
         def show(event: tuple[str, str]) -> None:
-            asking.progress(event[0], self.endpoint.redact_growing(event[1]))
+            context.progress(event[0], self.endpoint.redact_growing(event[1]))
 
         try:
-            answer = self._runner.wait(work, asking.deadline, asking.stop, show)
+            answer = self._thread.wait(work, context.deadline, context.stop, show)
         except ModelFault as fault:
-            fault.usage = self._dialogue.usage(task, tally)
+            fault.usage = self._loop.usage(task, count)
             raise
         except Exception as error:
             failed = ModelFault(Status.SERVER_ERROR, answer_to(error).message)
-            failed.usage = self._dialogue.usage(task, tally)
+            failed.usage = self._loop.usage(task, count)
             raise failed from error
-        return dataclasses.replace(answer, usage=self._dialogue.usage(task, tally))
+        return dataclasses.replace(answer, usage=self._loop.usage(task, count))
 
-    async def _open(self) -> Attempts:
+    async def _open(self) -> RetryingClient:
         try:
             from anyio.lowlevel import checkpoint
 
             from cc_ros.reasoning.llm.client import ChatClient
-            from cc_ros.reasoning.llm.retry import Attempts
+            from cc_ros.reasoning.llm.retry import RetryingClient
         except ImportError as error:
             raise ModelFault(
                 Status.MISCONFIGURED, f"the package openai cannot be imported ({error}); pip install 'openai>=3'"
             ) from None
         try:
             await checkpoint()  # anyio imports what it has for asyncio when it is first called
-            return Attempts(ChatClient(self.endpoint), self._settings, self.breaker, self.budget)
+            return RetryingClient(ChatClient(self.endpoint), self._settings, self.breaker, self.budget)
         except Exception as error:  # a proxy, certificates, or what else the environment gives the HTTP client
             words = error if isinstance(error, CCError) else f"no HTTP client can be made: {error}"
             self.unusable = self.endpoint.redact(str(words))
             raise ModelFault(Status.MISCONFIGURED, self.unusable) from None
 
     async def _close_client(self) -> None:
-        if self._attempts.exception() is None:
-            await self._attempts.result().close()
+        if self._client.exception() is None:
+            await self._client.result().close()

@@ -32,6 +32,9 @@ from support.model_server import Hang, ModelServer, reply
 from support.rig import BAG, START, Onlooker, Program, cc_ros, isolated, until
 
 from cc_ros.dds import prepare
+from cc_ros.nodes.registry import NODES
+
+NAMES = tuple(node.name for node in NODES)
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +60,7 @@ def nodes(look: Onlooker, server: ModelServer) -> Iterator[Program]:
     """Run three processes in a namespace, as `cc-ros up --processes` starts them."""
     arguments = ["--processes", "--namespace", "robot1", "--base-url", server.base_url, "--model", "m", "--frames", "3"]
     with cc_ros("up", *arguments, "--backend", "flow", "--remap", "image:=/camera/image_raw") as program:
-        until(lambda: running(look) == {"cc_tracker", "cc_keyframes", "cc_reasoner"}, START, program.text)
+        until(lambda: running(look) == set(NAMES), START, program.text)
         yield program
         children = psutil.Process(program.process.pid).children(recursive=True)
         assert len(children) == 3
@@ -137,7 +140,7 @@ def test_the_security_policies_allow_each_node_what_it_uses(look: Onlooker, node
         ("services", "request"): look.node.get_client_names_and_types_by_node,
         ("actions", "execute"): partial(get_action_server_names_and_types_by_node, look.node),
     }
-    for name in ("cc_tracker", "cc_keyframes", "cc_reasoner"):
+    for name in NAMES:
         profile = policies.find(f".//profile[@node='{name}']")
         assert profile is not None
         for (kind, how), used in calls.items():
@@ -242,7 +245,7 @@ def test_doctor_tells_by_its_exit_status(server: ModelServer) -> None:
     with cc_ros("doctor", "--remap", "image:=/nowhere") as lonely:
         assert lonely.end(60) == 0, lonely.text
     assert "ok    ROS 2" in lonely.text
-    assert "not running: cc_tracker, cc_keyframes, cc_reasoner" in lonely.text
+    assert f"not running: {', '.join(NAMES)}" in lonely.text
     assert "/nowhere" in lonely.text
     with cc_ros("doctor", "--no-graph", "--base-url", "http://127.0.0.1:9/v1", "--model", "m") as sick:
         assert sick.end(60) == 1, sick.text

@@ -188,7 +188,7 @@ def test_files_and_report_are_written_whatever_asking_does(
     def fail(*_: object, **__: object) -> None:
         raise fault
 
-    monkeypatch.setattr(f"cc_ros.reasoning.reasoner.Asker.{step}", fail)
+    monkeypatch.setattr(f"cc_ros.reasoning.reasoner.Reasoner.{step}", fail)
     monkeypatch.setattr("cc_ros.sources.open.open_source", lambda path, **_: Short("short"))
     out = tmp_path / "out"
     questions = ["--ask", "How many marked objects are there?", "--ask", "Where is mark 1?"]
@@ -290,7 +290,12 @@ def test_a_run_leaves_its_report_whatever_asking_does(tmp_path: Path, monkeypatc
     for i in range(2):
         cv2.imwrite(str(frames / f"{i:05}.png"), np.full((48, 64, 3), 90 + i, np.uint8))
     monkeypatch.setenv("https_proxy", "socks5://127.0.0.1:9")
-    breaks = ("cc_ros.reasoning.Asker.ask", "cc_ros.reasoning.Asker.__init__", "cc_ros.commands.answers.describe", "")
+    breaks = (
+        "cc_ros.reasoning.Reasoner.ask",
+        "cc_ros.reasoning.Reasoner.__init__",
+        "cc_ros.commands.answers.describe",
+        "",
+    )
     for number, step in enumerate(breaks):
         out = tmp_path / str(number)
         with monkeypatch.context() as patch:

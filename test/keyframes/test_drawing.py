@@ -126,7 +126,7 @@ def test_equal_numbers_are_equal_objects_in_every_keyframe():
 
 
 def test_raw_keyframes_are_left_as_they_are():
-    marked = episode().marked(KeyframeRequest(kind="raw"))
+    marked = episode().marked(KeyframeRequest(style="raw"))
     assert all(keyframe.marks == () for keyframe in marked)
     assert np.abs(picture(marked[0]).astype(int) - 128).max() <= 2
 
@@ -138,7 +138,7 @@ def test_set_of_mark_numbers_each_image_on_its_own():
         labels[:100, :100] = ids[0]
         labels[120:, 50:300] = ids[1]
         keyframes.store.offer(Candidate(i, i, ArrayPicture(np.zeros((240, 320, 3), np.uint8)), labels))
-    marked = keyframes.marked(KeyframeRequest(kind="set_of_mark"))
+    marked = keyframes.marked(KeyframeRequest(style="set_of_mark"))
     for keyframe in marked:
         by_number = {mark.id: mark.area for mark in keyframe.marks}
         assert by_number == {1: 120 * 250, 2: 100 * 100}
@@ -152,7 +152,7 @@ def test_a_request_goes_before_what_is_set_up():
 
 
 @pytest.mark.parametrize(
-    "request_", [KeyframeRequest(frames=65), KeyframeRequest(kind="stickers"), KeyframeRequest(last_seconds=-1)]
+    "request_", [KeyframeRequest(frames=65), KeyframeRequest(style="stickers"), KeyframeRequest(last_seconds=-1)]
 )
 def test_a_request_out_of_range_is_refused_with_the_value(request_):
     with pytest.raises(SettingsError, match=r"65|stickers|-1"):
@@ -216,7 +216,7 @@ def test_colours_by_name_number_and_id():
     with pytest.raises(SettingsError, match="mauve"):
         colour("mauve")
     with pytest.raises(SettingsError, match="mauve"):
-        Keyframes(style=MarkSettings(fill="mauve"))
+        Keyframes(look=MarkSettings(fill="mauve"))
 
 
 def test_the_overlay_tints_objects_and_leaves_the_rest():
@@ -232,7 +232,7 @@ def test_the_overlay_tints_objects_and_leaves_the_rest():
     [
         ({"frames": 65}, {}, "frames must be at most 64"),
         ({"marks": 2**32 - 1}, {}, "marks must be at most 500"),
-        ({"kind": "doodles"}, {}, "kind must be one of marks, raw, set_of_mark"),
+        ({"style": "doodles"}, {}, "kind must be one of marks, raw, set_of_mark"),
         ({"last_seconds": math.nan}, {}, "last_seconds"),
         ({"last_seconds": math.inf}, {}, "last_seconds"),
         ({"last_seconds": -1.0}, {}, "last_seconds"),

@@ -17,7 +17,6 @@ pytest.importorskip("rclpy")
 
 import rclpy
 from cc_ros.action import SpatialQuery as SpatialQueryAction
-from cc_ros.msg import MarkedKeyframes
 from cc_ros.srv import GetKeyframes, SpatialQuery
 from geometry_msgs.msg import PoseStamped
 from rclpy.action.client import ActionClient
@@ -27,7 +26,8 @@ from support.model_server import Hang, ModelServer
 from support.rig import START, Onlooker, Program, environment, isolated, until
 
 from cc_ros.dds import PROFILES, prepare
-from cc_ros.nodes.convert import keyframe_message
+from cc_ros.keyframes import KeyframeSet
+from cc_ros.nodes.convert.keyframes import keyframes_message
 from cc_ros.nodes.reasoner import ReasonerNode
 from cc_ros.nodes.runtime import executor_of, spin
 from cc_ros.reasoning import Answer, Question, Status, Usage
@@ -90,8 +90,8 @@ def keyframes(rig: tuple[ReasonerNode, Onlooker]) -> Iterator[Onlooker]:
 
     def give(request: GetKeyframes.Request, response: GetKeyframes.Response) -> GetKeyframes.Response:
         frames = see([looking(0, 0, 10), looking(0, 0, -10)], ROOM, depth=True)
-        messages = [keyframe_message(frame, Header(frame_id="camera"), "odom") for frame in frames]
-        response.success, response.keyframes = True, MarkedKeyframes(keyframes=messages)
+        given = KeyframeSet(tuple(replace(frame, world_frame="odom") for frame in frames), remarks=("it is a guess",))
+        response.success, response.keyframes = True, keyframes_message(given, "marks", Header(frame_id="camera"), 0)
         return response
 
     node, _ = rig
@@ -169,10 +169,9 @@ UNSENDABLE = [
 @pytest.mark.parametrize(
     ("step", "how"),
     [
-        ("_asker.ask", raising(ZeroDivisionError("a defect"))),
-        ("_asker.ask", raising(UnicodeEncodeError("utf-8", "x", 0, 1, "a defect"))),
-        *[("_asker.ask", lambda *_, answer=answer: answer) for answer in UNSENDABLE],
-        ("_goal", raising(AssertionError("a defect"))),
+        ("_reasoner.ask", raising(ZeroDivisionError("a defect"))),
+        ("_reasoner.ask", raising(UnicodeEncodeError("utf-8", "x", 0, 1, "a defect"))),
+        *[("_reasoner.ask", lambda *_, answer=answer: answer) for answer in UNSENDABLE],
         ("_places.acquire", raising(RuntimeError("a defect"))),
         ("_goals.publish", raising(RuntimeError("a defect"))),
         ("_keyframes.call_async", raising(RuntimeError("a defect"))),
@@ -238,7 +237,7 @@ def test_text_that_no_message_can_hold_is_made_one_that_it_can(
         progress("answering", "\ud800")
         return answer
 
-    monkeypatch.setattr(node._asker, "ask", ask)
+    monkeypatch.setattr(node._reasoner, "ask", ask)
     response = look.call(SpatialQuery, "cc/ask", ASK)
     assert (response.status, response.answer, response.message) == (Status.OK, "left ?", "m m")
     assert response.usage.prompt_tokens == 2**32 - 1
@@ -255,6 +254,9 @@ def test_going_and_turning_to_a_mark_sends_a_goal(rig: tuple[ReasonerNode, Onloo
         response = look.call(SpatialQuery, "cc/ask", SpatialQuery.Request(question=question, send_goal=True))
         assert response.status == Status.OK and response.has_goal, response.message
         until(lambda before=before: len(goals) > before)
+        assert goals[-1] == response.goal
+        assert goals[-1].header.frame_id == "odom" and goals[-1].header.stamp.sec > 0
+        assert "it is a guess" in response.message
     go, _, turn = (goal.pose for goal in goals)
     assert (go.position.x, go.position.y) == pytest.approx((1.2, 0.0), abs=0.05)  # 0.8 m before it
     assert (turn.position.x, turn.position.y) == pytest.approx((0.0, 0.0), abs=1e-6)

@@ -11,7 +11,8 @@ import pytest
 from support.marked_scene import keyframe
 from support.model_server import HttpStatus, ModelServer, Pieces, Raw, Say, Whole, reply
 
-from cc_ros.reasoning import Answer, Asker, Question, ReasonerSettings, Seen, Status, Wanted
+from cc_ros.keyframes import KeyframeSet
+from cc_ros.reasoning import Answer, Question, Reasoner, ReasonerSettings, Status
 from cc_ros.reasoning.llm.presets import PRESETS
 
 FRAMES = [keyframe(0, {1: (100, 200), 2: (300, 200)})]
@@ -23,17 +24,17 @@ Ask = Callable[..., Answer]
 
 
 @pytest.fixture(scope="module")
-def shared() -> Iterator[tuple[ModelServer, Asker]]:
+def shared() -> Iterator[tuple[ModelServer, Reasoner]]:
     with ModelServer() as server:
         settings = ReasonerSettings(
             base_url=server.base_url, timeout=5.0, retries=1, backoff=0.01, cache_seconds=0.0, breaker_failures=1000
         )
-        with Asker(settings, environ={"OPENAI_API_KEY": KEY}) as asker:
-            yield server, asker
+        with Reasoner(settings, environ={"OPENAI_API_KEY": KEY}) as reasoner:
+            yield server, reasoner
 
 
 @pytest.fixture
-def server(shared: tuple[ModelServer, Asker]) -> ModelServer:
+def server(shared: tuple[ModelServer, Reasoner]) -> ModelServer:
     server = shared[0]
     server.script_only()
     server.always(HttpStatus(400, "one request too many"))
@@ -41,7 +42,7 @@ def server(shared: tuple[ModelServer, Asker]) -> ModelServer:
 
 
 @pytest.fixture
-def ask(shared: tuple[ModelServer, Asker]) -> Ask:
+def ask(shared: tuple[ModelServer, Reasoner]) -> Ask:
     def ask(text: str = "Is the door left or right?", **fields: Any) -> Answer:
         shared[1].reset()
         return shared[1].ask(Question(text, **fields), FRAMES)
@@ -244,7 +245,7 @@ def test_no_error_repeats_the_key(server: ModelServer, ask: Ask, spelling: str, 
 
 def test_the_model_that_answered_is_recorded(server: ModelServer, ask: Ask) -> None:
     server.script(Whole(reply("left")), reply("right"))
-    assert [ask().model, ask().model] == ["whole-1", "scripted"]
+    assert [ask().usage.model, ask().usage.model] == ["whole-1", "scripted"]
 
 
 def test_counts_that_no_message_can_hold_are_cut(server: ModelServer, ask: Ask) -> None:
@@ -258,9 +259,9 @@ def test_no_preset_sends_a_temperature_unless_one_is_set(server: ModelServer, pr
     for temperature in (None, 0.0):
         more = {} if temperature is None else {"temperature": temperature}
         settings = ReasonerSettings(base_url=server.base_url, preset=preset, key_env="K", **more)
-        with Asker(settings, environ={"K": KEY}) as asker:
+        with Reasoner(settings, environ={"K": KEY}) as reasoner:
             server.script(reply("left"))
-            assert asker.ask(Question("Left or right?"), FRAMES).ok
+            assert reasoner.ask(Question("Left or right?"), FRAMES).ok
         assert server.received[-1].body.get("temperature") == temperature
 
 
@@ -282,9 +283,9 @@ def test_a_proxy_that_cannot_be_used_is_a_status(monkeypatch: pytest.MonkeyPatch
     for name in ("https_proxy", "HTTPS_PROXY"):
         monkeypatch.setenv(name, proxy)
     settings = ReasonerSettings(base_url="https://models.invalid/v1", retries=0)
-    with Asker(settings, environ={}) as asker:
-        answer = asker.ask(Question("What is there?"), FRAMES)
-        degraded = str(asker.status().get("degraded"))
+    with Reasoner(settings, environ={}) as reasoner:
+        answer = reasoner.ask(Question("What is there?"), FRAMES)
+        degraded = str(reasoner.status().get("degraded"))
     usable = "through" in told
     assert answer.status is (Status.UNREACHABLE if usable else Status.MISCONFIGURED), answer.message
     assert told in answer.message and "secret" not in answer.message
@@ -293,18 +294,18 @@ def test_a_proxy_that_cannot_be_used_is_a_status(monkeypatch: pytest.MonkeyPatch
 
 def test_other_trouble_of_the_environment_is_a_status_as_well(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("cc_ros.reasoning.llm.transport.httpx2.AsyncClient", _raise)
-    with Asker(ReasonerSettings(base_url="https://models.invalid/v1"), environ={}) as asker:
-        answer = asker.ask(Question("What is there?"), FRAMES)
+    with Reasoner(ReasonerSettings(base_url="https://models.invalid/v1"), environ={}) as reasoner:
+        answer = reasoner.ask(Question("What is there?"), FRAMES)
     assert answer.status is Status.MISCONFIGURED and "a defect" in answer.message
 
 
 STEPS = [
     "cc_ros.reasoning.validation.problem",
-    "cc_ros.reasoning.measured.questions.kind_of",
+    "cc_ros.reasoning.context.kind_of",
     "cc_ros.reasoning.measured.questions.named_marks",
-    "cc_ros.reasoning.context.Asking.stop",
-    "cc_ros.reasoning.context.Asking.seen",
-    "cc_ros.reasoning.request_queue.Turns.turn",
+    "cc_ros.reasoning.context.Context.stop",
+    "cc_ros.reasoning.context.Context.seen",
+    "cc_ros.reasoning.request_queue.RequestQueue.place",
     "cc_ros.reasoning.prompts.images.PictureStore.get_all",
     "cc_ros.reasoning.answer_cache.AnswerCache.get",
     "cc_ros.reasoning.answer_cache.AnswerCache.put",
@@ -313,20 +314,20 @@ STEPS = [
     "cc_ros.reasoning.prompts.messages.Writer.user",
     "cc_ros.reasoning.prompts.messages.Writer.messages",
     "cc_ros.reasoning.prompts.messages.Writer.size",
-    "cc_ros.reasoning.reask.Dialogue.run",
-    "cc_ros.reasoning.reask.Dialogue.usage",
+    "cc_ros.reasoning.reask.ReaskLoop.run",
+    "cc_ros.reasoning.reask.ReaskLoop.usage",
     "cc_ros.reasoning.reask.replies.fields",
     "cc_ros.reasoning.reask.replies.read_reply",
     "cc_ros.reasoning.reask.check",
-    "cc_ros.reasoning.llm.retry.Attempts.complete",
+    "cc_ros.reasoning.llm.retry.RetryingClient.complete",
     "cc_ros.reasoning.llm.client.ChatClient.complete",
     "cc_ros.reasoning.llm.client._take_chunk",
-    "cc_ros.reasoning.llm.circuit_breaker.Breaker.allow",
-    "cc_ros.reasoning.llm.circuit_breaker.Breaker.worked",
+    "cc_ros.reasoning.llm.circuit_breaker.CircuitBreaker.allow",
+    "cc_ros.reasoning.llm.circuit_breaker.CircuitBreaker.worked",
     "cc_ros.reasoning.llm.budget.Budget.book",
     "cc_ros.reasoning.llm.budget.Budget.settle",
-    "cc_ros.reasoning.llm.loop_thread.Runner.wait",
-    "cc_ros.reasoning.reasoner._with_goal",
+    "cc_ros.reasoning.llm.loop_thread.LoopThread.wait",
+    "cc_ros.reasoning.reasoner.Reasoner._with_goal",
 ]
 
 
@@ -342,18 +343,22 @@ def test_whatever_a_step_raises_the_question_ends_with_a_status(
         RecursionError(),
         MemoryError(),
     ):
-        with Asker(ReasonerSettings(base_url=server.base_url, retries=0), environ={"OPENAI_API_KEY": KEY}) as asker:
+        with Reasoner(
+            ReasonerSettings(base_url=server.base_url, retries=0), environ={"OPENAI_API_KEY": KEY}
+        ) as reasoner:
             with monkeypatch.context() as patch:
                 patch.setattr(step, lambda *_, error=error, **__: _raise(error))
-                answer = asker.ask(Question("Is it left or right?"), FRAMES)
+                answer = reasoner.ask(Question("Is it left or right?"), FRAMES)
             assert answer.status is not Status.OK, step
             assert answer.message and not answer.text
             assert KEY not in repr(answer)
-            assert asker.ask(Question("Is it left or right?"), FRAMES).ok, "the next question is answered again"
+            assert reasoner.ask(Question("Is it left or right?"), FRAMES).ok, "the next question is answered again"
 
 
-def test_a_source_of_keyframes_that_fails_in_any_way_is_a_status(ask: Ask, shared: tuple[ModelServer, Asker]) -> None:
-    def source(wanted: Wanted) -> Seen:
+def test_a_source_of_keyframes_that_fails_in_any_way_is_a_status(
+    ask: Ask, shared: tuple[ModelServer, Reasoner]
+) -> None:
+    def source(*wanted: object) -> KeyframeSet:
         raise ZeroDivisionError("a defect")
 
     answer = shared[1].ask(Question("What is there?"), source)

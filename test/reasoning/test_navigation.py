@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from support.marked_scene import keyframe, picture
 from support.model_server import Hang, HttpStatus, ModelServer, Say, reply
 
-from cc_ros.reasoning import Action, Answer, Asker, Move, Question, ReasonerSettings, Seen, Status, Wanted
+from cc_ros.keyframes import KeyframeRequest, KeyframeSet
+from cc_ros.reasoning import Action, Answer, Move, Question, Reasoner, ReasonerSettings, Status
 from cc_ros.reasoning.llm.endpoint import resolve_endpoint
 from cc_ros.reasoning.prompts.images import Picture
 from cc_ros.reasoning.prompts.messages import Episode, Writer
@@ -31,19 +32,19 @@ def server() -> Iterator[ModelServer]:
 
 
 @pytest.fixture
-def asker(server: ModelServer) -> Iterator[Asker]:
+def reasoner(server: ModelServer) -> Iterator[Reasoner]:
     settings = ReasonerSettings(base_url=server.base_url, timeout=5.0, retries=0, history_tokens=2500)
-    with Asker(settings, environ={}) as asker:
-        yield asker
+    with Reasoner(settings, environ={}) as reasoner:
+        yield reasoner
 
 
-def turn(asker: Asker, number: int, text: str = INSTRUCTION) -> Answer:
-    return asker.ask(Question(text, kind="navigate"), [keyframe(number, {number + 1: (100, 100)})])
+def turn(reasoner: Reasoner, number: int, text: str = INSTRUCTION) -> Answer:
+    return reasoner.ask(Question(text, kind="navigate"), [keyframe(number, {number + 1: (100, 100)})])
 
 
-def test_every_turn_brings_a_move_and_the_conversation_grows(server: ModelServer, asker: Asker) -> None:
+def test_every_turn_brings_a_move_and_the_conversation_grows(server: ModelServer, reasoner: Reasoner) -> None:
     server.script(move("FORWARD", 1.5, marks=[1]), move("TURN_LEFT", 30, marks=[1, 2]), move("STOP"))
-    answers = [turn(asker, number) for number in range(3)]
+    answers = [turn(reasoner, number) for number in range(3)]
     assert [answer.action for answer in answers] == [
         Action(Move.FORWARD, 1.5),
         Action(Move.TURN_LEFT, 30.0),
@@ -61,22 +62,22 @@ def test_every_turn_brings_a_move_and_the_conversation_grows(server: ModelServer
     assert [answer.usage.images for answer in answers] == [1, 2, 3]
 
 
-def test_only_the_newest_keyframe_is_asked_for(server: ModelServer, asker: Asker) -> None:
+def test_only_the_newest_keyframe_is_asked_for(server: ModelServer, reasoner: Reasoner) -> None:
     server.always(move("FORWARD", 1))
-    wanted: list[Wanted] = []
+    wanted: list[KeyframeRequest] = []
 
-    def source(want: Wanted) -> Seen:
-        wanted.append(want)
-        return Seen((keyframe(0, {}),))
+    def source(request: KeyframeRequest, blur: tuple[int, ...], timeout: float) -> KeyframeSet:
+        wanted.append(request)
+        return KeyframeSet((keyframe(0, {}),))
 
-    assert asker.ask(Question(INSTRUCTION, kind="navigate", frames=8), source).ok
+    assert reasoner.ask(Question(INSTRUCTION, kind="navigate", frames=8), source).ok
     assert wanted[0].frames == 1
 
 
-def test_the_oldest_pictures_go_first_when_the_history_is_full(server: ModelServer, asker: Asker) -> None:
+def test_the_oldest_pictures_go_first_when_the_history_is_full(server: ModelServer, reasoner: Reasoner) -> None:
     server.always(move("FORWARD", 1))
     for number in range(8):
-        assert turn(asker, number).ok
+        assert turn(reasoner, number).ok
     shown = [len(request.images) for request in server.received]
     assert shown[:3] == [1, 2, 3] and 2 <= shown[-1] < 8
     newest = server.received[-1]
@@ -84,74 +85,74 @@ def test_the_oldest_pictures_go_first_when_the_history_is_full(server: ModelServ
     assert sum(message["role"] == "assistant" for message in newest.body["messages"]) == 7  # the moves all stay
 
 
-def test_a_turn_that_fails_leaves_no_trace(server: ModelServer, asker: Asker) -> None:
+def test_a_turn_that_fails_leaves_no_trace(server: ModelServer, reasoner: Reasoner) -> None:
     server.script(move("FORWARD", 1), HttpStatus(400), move("FORWARD", 99), move("FORWARD", 99), move("STOP"))
-    assert turn(asker, 0).ok
-    assert turn(asker, 1).status is Status.REJECTED
-    too_far = turn(asker, 2)
+    assert turn(reasoner, 0).ok
+    assert turn(reasoner, 1).status is Status.REJECTED
+    too_far = turn(reasoner, 2)
     assert too_far.status is Status.BAD_REPLY and too_far.action is None and "at most 5" in too_far.message
-    assert turn(asker, 3).action == Action(Move.STOP)
+    assert turn(reasoner, 3).action == Action(Move.STOP)
     assert server.received[-1].images == [picture(0), picture(3)]
 
 
-def test_another_instruction_or_a_reset_starts_a_new_episode(server: ModelServer, asker: Asker) -> None:
+def test_another_instruction_or_a_reset_starts_a_new_episode(server: ModelServer, reasoner: Reasoner) -> None:
     server.always(move("FORWARD", 1))
     for text in (INSTRUCTION, INSTRUCTION, "Go back."):
-        assert turn(asker, 0, text).ok
-    asker.reset()
-    assert turn(asker, 0, "Go back.").ok
+        assert turn(reasoner, 0, text).ok
+    reasoner.reset()
+    assert turn(reasoner, 0, "Go back.").ok
     assert [len(request.images) for request in server.received] == [1, 2, 1, 1]
 
 
-def test_marks_of_another_episode_are_invented(server: ModelServer, asker: Asker) -> None:
+def test_marks_of_another_episode_are_invented(server: ModelServer, reasoner: Reasoner) -> None:
     server.script(move("FORWARD", 1, marks=[1]), move("FORWARD", 1, marks=[1]), move("FORWARD", 1, marks=[1]))
-    assert turn(asker, 0).ok
-    asker.reset()
-    assert turn(asker, 1).status is Status.INVENTED_MARK
+    assert turn(reasoner, 0).ok
+    reasoner.reset()
+    assert turn(reasoner, 1).status is Status.INVENTED_MARK
 
 
-def test_one_move_at_a_time(server: ModelServer, asker: Asker) -> None:
+def test_one_move_at_a_time(server: ModelServer, reasoner: Reasoner) -> None:
     server.script(Say(move("STOP"), before=0.5))
     first: list[Answer] = []
-    thread = threading.Thread(target=lambda: first.append(turn(asker, 0)))
+    thread = threading.Thread(target=lambda: first.append(turn(reasoner, 0)))
     thread.start()
     while not server.received:
         time.sleep(0.005)
-    second = turn(asker, 1)
+    second = turn(reasoner, 1)
     assert second.status is Status.QUEUE_FULL and "one move at a time" in second.message
     thread.join()
     assert first[0].action == Action(Move.STOP)
 
 
-def test_a_turn_asked_before_a_reset_does_not_return_after_it(server: ModelServer, asker: Asker) -> None:
+def test_a_turn_asked_before_a_reset_does_not_return_after_it(server: ModelServer, reasoner: Reasoner) -> None:
     server.script(Say(move("FORWARD", 1), before=0.4), move("STOP"))
-    thread = threading.Thread(target=turn, args=(asker, 0))
+    thread = threading.Thread(target=turn, args=(reasoner, 0))
     thread.start()
     while not server.received:
         time.sleep(0.005)
-    asker.reset()
+    reasoner.reset()
     thread.join()
-    assert turn(asker, 1).ok
+    assert turn(reasoner, 1).ok
     assert server.received[-1].images == [picture(1)]
 
 
-def test_moves_are_never_kept_for_later(server: ModelServer, asker: Asker) -> None:
+def test_moves_are_never_kept_for_later(server: ModelServer, reasoner: Reasoner) -> None:
     server.always(move("FORWARD", 1))
-    assert [turn(asker, 0).source for _ in range(2)] == ["model", "model"]
+    assert [turn(reasoner, 0).source for _ in range(2)] == ["model", "model"]
 
 
-def test_a_cancelled_turn_brings_no_move(server: ModelServer, asker: Asker) -> None:
+def test_a_cancelled_turn_brings_no_move(server: ModelServer, reasoner: Reasoner) -> None:
     server.script(Hang())
     cancel = threading.Event()
     threading.Timer(0.2, cancel.set).start()
-    answer = asker.ask(Question(INSTRUCTION, kind="navigate"), [keyframe(0, {})], cancel=cancel)
+    answer = reasoner.ask(Question(INSTRUCTION, kind="navigate"), [keyframe(0, {})], cancel=cancel)
     assert (answer.status, answer.action) == (Status.CANCELLED, None)
 
 
 def test_a_server_without_a_system_role_gets_its_text_first(server: ModelServer) -> None:
     server.always(move("STOP"))
-    with Asker(ReasonerSettings(base_url=server.base_url, preset="transformers"), environ={}) as asker:
-        assert turn(asker, 0).ok and turn(asker, 1).ok
+    with Reasoner(ReasonerSettings(base_url=server.base_url, preset="transformers"), environ={}) as reasoner:
+        assert turn(reasoner, 0).ok and turn(reasoner, 1).ok
     messages = server.received[1].body["messages"]
     assert [message["role"] for message in messages] == ["user", "assistant", "user"]
     assert "analyze a series of images" in messages[0]["content"][0]["text"]

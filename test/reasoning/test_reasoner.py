@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
+import math
 import os
 import subprocess
 import sys
@@ -26,12 +27,12 @@ from support.model_server import Cut, Endless, Hang, HttpStatus, ModelServer, Ra
 from support.rig import until
 
 from cc_ros.errors import SourceError
-from cc_ros.keyframes.drawing import MarkSettings
-from cc_ros.reasoning import Answer, Asker, Kind, Question, ReasonerSettings, Seen, Status, Style, Wanted
+from cc_ros.keyframes import KeyframeRequest, KeyframeSet, MarkSettings
+from cc_ros.reasoning import Answer, Kind, Question, Reasoner, ReasonerSettings, Status, Style
 
 FRAMES = [keyframe(0, {1: (100, 200), 2: (300, 200)}), keyframe(1, {2: (200, 200), 3: (400, 200)})]
 ROOM = see([looking(0, 0, 5), looking(0, 0, -5)], {1: (3, 1, 1), 2: (3, -1, 1)}, depth=True)
-MakeAsker = Callable[..., Asker]
+MakeReasoner = Callable[..., Reasoner]
 
 
 @pytest.fixture
@@ -41,26 +42,26 @@ def server() -> Iterator[ModelServer]:
 
 
 @pytest.fixture
-def make(server: ModelServer) -> Iterator[MakeAsker]:
-    """Make askers of the server, closed at the end."""
-    made: list[Asker] = []
+def make(server: ModelServer) -> Iterator[MakeReasoner]:
+    """Make reasoners of the server, closed at the end."""
+    made: list[Reasoner] = []
 
-    def make(environ: dict[str, str] | None = None, **settings: Any) -> Asker:
+    def make(environ: dict[str, str] | None = None, **settings: Any) -> Reasoner:
         fast = {"base_url": server.base_url, "timeout": 5.0, "backoff": 0.01, **settings}
-        made.append(Asker(ReasonerSettings(**fast), environ or {}))
+        made.append(Reasoner(ReasonerSettings(**fast), environ or {}))
         return made[-1]
 
     yield make
-    for asker in made:
-        asker.close()
+    for reasoner in made:
+        reasoner.close()
 
 
-def ask(asker: Asker, text: str = "What is there?", frames: Any = FRAMES, **fields: Any) -> Answer:
-    return asker.ask(Question(text, **fields), frames)
+def ask(reasoner: Reasoner, text: str = "What is there?", frames: Any = FRAMES, **fields: Any) -> Answer:
+    return reasoner.ask(Question(text, **fields), frames)
 
 
 def test_pictures_go_out_in_order_before_the_question_and_the_answer_comes_back(
-    server: ModelServer, make: MakeAsker
+    server: ModelServer, make: MakeReasoner
 ) -> None:
     server.script(reply("a red chair", marks=[2, 3], confidence=0.75, reason="it stands there"))
     answer = ask(make(model="tiny"), "What is next to the sofa?")
@@ -74,14 +75,14 @@ def test_pictures_go_out_in_order_before_the_question_and_the_answer_comes_back(
     assert [part["type"] for part in sent.body["messages"][1]["content"]] == ["image_url", "image_url", "text", "text"]
 
 
-def test_an_unknown_server_gets_only_fields_that_every_server_takes(server: ModelServer, make: MakeAsker) -> None:
+def test_an_unknown_server_gets_only_fields_that_every_server_takes(server: ModelServer, make: MakeReasoner) -> None:
     """transformers serve refuses a request with response_format or stream_options."""
     assert ask(make()).ok
     assert set(server.received[0].body) == {"model", "messages", "stream", "max_tokens"}
     assert "authorization" not in server.received[0].headers
 
 
-def test_a_server_that_can_is_given_a_schema(server: ModelServer, make: MakeAsker) -> None:
+def test_a_server_that_can_is_given_a_schema(server: ModelServer, make: MakeReasoner) -> None:
     server.script(reply(choice="B"))
     answer = ask(make(preset="vllm"), "Which?", choices=("red", "blue"))
     assert (answer.choice, answer.text, answer.kind) == (1, "B. blue", "choice")
@@ -92,19 +93,19 @@ def test_a_server_that_can_is_given_a_schema(server: ModelServer, make: MakeAske
 
 
 @pytest.mark.parametrize("preset", ["vllm", "ollama", "llama_cpp", "lm_studio", "transformers", "compatible", ""])
-def test_a_local_server_is_asked_which_model_it_has(server: ModelServer, make: MakeAsker, preset: str) -> None:
+def test_a_local_server_is_asked_which_model_it_has(server: ModelServer, make: MakeReasoner, preset: str) -> None:
     server.holds("my-finetune")
-    asker = make(preset=preset)
-    assert ask(asker).ok and ask(asker, "And what else?").ok
+    reasoner = make(preset=preset)
+    assert ask(reasoner).ok and ask(reasoner, "And what else?").ok
     assert [sent.body["model"] for sent in server.received] == ["my-finetune"] * 2
     server.holds("a-newer-one")
     server.script(HttpStatus(404, "The model `my-finetune` does not exist."), reply("there"))
-    assert ask(asker, "Still there?").status is Status.REJECTED
-    assert ask(asker, "And now?").ok
+    assert ask(reasoner, "Still there?").status is Status.REJECTED
+    assert ask(reasoner, "And now?").ok
     assert server.received[-1].body["model"] == "a-newer-one"
 
 
-def test_of_several_models_none_is_guessed(server: ModelServer, make: MakeAsker) -> None:
+def test_of_several_models_none_is_guessed(server: ModelServer, make: MakeReasoner) -> None:
     server.holds("one", "two")
     answer = ask(make(preset="vllm"))
     assert answer.status is Status.MISCONFIGURED and "set model to one of them: one, two" in answer.message
@@ -114,9 +115,9 @@ def test_of_several_models_none_is_guessed(server: ModelServer, make: MakeAsker)
     assert [sent.body["model"] for sent in server.received] == ["two", "default"]
 
 
-def test_openai_quirks(server: ModelServer, make: MakeAsker) -> None:
-    asker = make({"OPENAI_API_KEY": "sk-1"}, preset="openai", image_detail="low")
-    assert ask(asker).ok
+def test_openai_quirks(server: ModelServer, make: MakeReasoner) -> None:
+    reasoner = make({"OPENAI_API_KEY": "sk-1"}, preset="openai", image_detail="low")
+    assert ask(reasoner).ok
     sent = server.received[0]
     assert sent.body["max_completion_tokens"] == 16384 and "max_tokens" not in sent.body
     assert "temperature" not in sent.body
@@ -125,7 +126,7 @@ def test_openai_quirks(server: ModelServer, make: MakeAsker) -> None:
 
 
 def test_what_the_environment_holds_for_openai_is_not_sent_elsewhere(
-    server: ModelServer, make: MakeAsker, monkeypatch: pytest.MonkeyPatch
+    server: ModelServer, make: MakeReasoner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("OPENAI_API_KEY", "OPENAI_ADMIN_KEY", "OPENAI_ORG_ID", "OPENAI_PROJECT_ID"):
         monkeypatch.setenv(name, f"secret-{name}")
@@ -138,41 +139,42 @@ def test_what_the_environment_holds_for_openai_is_not_sent_elsewhere(
 
 @pytest.mark.parametrize("style", list(Style))
 def test_each_style_asks_for_its_pictures_and_tells_what_they_show(
-    server: ModelServer, make: MakeAsker, style: Style
+    server: ModelServer, make: MakeReasoner, style: Style
 ) -> None:
-    wanted: list[Wanted] = []
+    wanted: list[Any] = []
 
-    def source(want: Wanted) -> Seen:
-        wanted.append(want)
-        return Seen(tuple(FRAMES), MarkSettings(fill="green"))
+    def source(*given: Any) -> KeyframeSet:
+        wanted.append(given)
+        return KeyframeSet(tuple(FRAMES), MarkSettings(fill="green"))
 
-    asker = make(frames=6, blur_marks="4, 9")
-    assert ask(asker, frames=source, style=style.value, marks=3, last_seconds=2.0).ok
+    reasoner = make(frames=6, blur_marks="4, 9")
+    assert ask(reasoner, frames=source, style=style.value, marks=3, last_seconds=2.0).ok
     kind = {"marks_cot": "marks"}.get(style.value, style.value)
-    assert len(wanted) == 1
-    assert 4.0 < wanted[0].timeout <= 5.0
-    assert dataclasses.replace(wanted[0], timeout=0.0) == Wanted(6, 3, kind, 2.0, (4, 9), 0.0)
+    ((request, blur, timeout),) = wanted
+    assert 4.0 < timeout <= 5.0
+    assert request == KeyframeRequest(frames=6, marks=3, last_seconds=2.0, style=kind)
+    assert blur == (4, 9)
     assert ("green circle" in server.received[0].texts[0]) == (style is not Style.RAW)
 
 
-def test_large_pictures_are_scaled_once_and_kept(server: ModelServer, make: MakeAsker) -> None:
+def test_large_pictures_are_scaled_once_and_kept(server: ModelServer, make: MakeReasoner) -> None:
     large = dataclasses.replace(FRAMES[0], jpeg=picture(7, 1600, 900), width=1600, height=900)
-    asker = make(max_image_side=800, cache_seconds=0.0)
-    assert ask(asker, frames=[large]).ok and ask(asker, frames=[large]).ok
+    reasoner = make(max_image_side=800, cache_seconds=0.0)
+    assert ask(reasoner, frames=[large]).ok and ask(reasoner, frames=[large]).ok
     images = [request.images[0] for request in server.received]
     decoded = cv2.imdecode(np.frombuffer(images[0], np.uint8), cv2.IMREAD_COLOR)
     assert decoded.shape == (450, 800, 3)
     assert images[0] == images[1]
 
 
-def test_a_damaged_picture_is_no_answer(server: ModelServer, make: MakeAsker) -> None:
+def test_a_damaged_picture_is_no_answer(server: ModelServer, make: MakeReasoner) -> None:
     for side, jpeg in ((64, b"\xff\xd8garbage"), (1280, b"garbage"), (64, b"")):
         answer = ask(make(max_image_side=side), frames=[dataclasses.replace(FRAMES[0], jpeg=jpeg)])
         assert answer.status is Status.NO_KEYFRAMES and "JPEG" in answer.message
     assert not server.received
 
 
-def test_a_mark_the_model_invents_is_refused_and_asked_again_once(server: ModelServer, make: MakeAsker) -> None:
+def test_a_mark_the_model_invents_is_refused_and_asked_again_once(server: ModelServer, make: MakeReasoner) -> None:
     server.script(reply("mark 9", marks=[9]), reply("mark 3", marks=[3]))
     answer = ask(make(), "Which mark is the chair?")
     assert (answer.text, answer.mark_ids, answer.usage.requests) == ("mark 3", (3,), 2)
@@ -186,7 +188,7 @@ def test_a_mark_the_model_invents_is_refused_and_asked_again_once(server: ModelS
     assert len(server.received) == 4
 
 
-def test_a_reply_that_is_no_answer_is_asked_again_once(server: ModelServer, make: MakeAsker) -> None:
+def test_a_reply_that_is_no_answer_is_asked_again_once(server: ModelServer, make: MakeReasoner) -> None:
     server.script("both", reply("left"))
     assert ask(make(), "Is it left or right?").text == "left"
     server.script(Say('{"answer": "le', finish="length"), Say('{"answer": "le', finish="length"))
@@ -199,44 +201,47 @@ def test_a_reply_that_is_no_answer_is_asked_again_once(server: ModelServer, make
     assert answer.ok and "cut off" in answer.message
 
 
-def test_a_model_that_cannot_tell_is_no_wrong_answer(server: ModelServer, make: MakeAsker) -> None:
+def test_a_model_that_cannot_tell_is_no_wrong_answer(server: ModelServer, make: MakeReasoner) -> None:
     server.script(reply("unknown", reason="too dark"))
     answer = ask(make(), "Is the chair left or right?")
     assert answer.status is Status.CANNOT_TELL and not answer.text and "too dark" in answer.message
 
 
-def test_a_question_about_a_mark_that_no_picture_shows_is_not_sent(server: ModelServer, make: MakeAsker) -> None:
+def test_a_question_about_a_mark_that_no_picture_shows_is_not_sent(server: ModelServer, make: MakeReasoner) -> None:
     answer = ask(make(), "What colour is mark 12?")
     assert answer.status is Status.UNKNOWN_MARK and "1, 2, 3" in answer.message
     assert not server.received
 
 
-def test_which_mark_brings_its_place_as_a_goal_and_nothing_else_does(server: ModelServer, make: MakeAsker) -> None:
+def test_which_mark_brings_its_place_as_a_goal_and_nothing_else_does(server: ModelServer, make: MakeReasoner) -> None:
     server.script(reply("mark 2"), reply("mark 2 is the goal", action="FORWARD", value=3))
-    asker = make()
-    chair = ask(asker, "Which mark is the chair by the window?", ROOM)
-    assert chair.goal == pytest.approx((3, -1, 1), abs=0.01)
-    other = ask(asker, "What does the note on the wall say?", ROOM)
+    reasoner = make()
+    chair = ask(reasoner, "Which mark is the chair by the window?", ROOM)
+    assert chair.goal is not None
+    length = math.hypot(3, -1)  # 0.8 m before the chair, facing it
+    place = (3 - 0.8 * 3 / length, -1 + 0.8 / length, math.atan2(-1, 3))
+    assert (chair.goal.x, chair.goal.y, chair.goal.yaw) == pytest.approx(place, abs=0.01)
+    other = ask(reasoner, "What does the note on the wall say?", ROOM)
     assert other.ok and other.goal is None and other.action is None
 
 
 def test_the_same_question_about_the_same_pictures_is_answered_from_the_cache(
-    server: ModelServer, make: MakeAsker
+    server: ModelServer, make: MakeReasoner
 ) -> None:
     server.script(reply("first", marks=[1]))
-    asker = make()
-    assert ask(asker).source == "model"
-    again = ask(asker)
+    reasoner = make()
+    assert ask(reasoner).source == "model"
+    again = ask(reasoner)
     assert (again.source, again.text, again.mark_ids) == ("cache", "first", (1,))
     assert "same question" in again.message and again.usage.requests == 0
-    assert ask(asker, frames=FRAMES[:1]).source == "model"
-    assert ask(asker, "What else is there?").source == "model"
-    asker.reset()
-    assert ask(asker).source == "model"
+    assert ask(reasoner, frames=FRAMES[:1]).source == "model"
+    assert ask(reasoner, "What else is there?").source == "model"
+    reasoner.reset()
+    assert ask(reasoner).source == "model"
     assert len(server.received) == 4
 
 
-def test_usage_is_what_the_server_counted_and_prices_say(server: ModelServer, make: MakeAsker) -> None:
+def test_usage_is_what_the_server_counted_and_prices_say(server: ModelServer, make: MakeReasoner) -> None:
     answer = ask(make(price_prompt=2.0, price_answer=10.0))
     usage = answer.usage
     assert (usage.requests, usage.images, usage.prompt_tokens, usage.answer_tokens) == (1, 2, 1000, 20)
@@ -246,7 +251,7 @@ def test_usage_is_what_the_server_counted_and_prices_say(server: ModelServer, ma
     assert 0 < usage.seconds < 5
 
 
-def test_text_arrives_while_it_is_written(server: ModelServer, make: MakeAsker) -> None:
+def test_text_arrives_while_it_is_written(server: ModelServer, make: MakeReasoner) -> None:
     server.script(Say(reply("a long answer word by word"), pause=0.06, piece=6))
     seen: list[tuple[str, str, float]] = []
     start = time.monotonic()
@@ -261,26 +266,26 @@ def test_text_arrives_while_it_is_written(server: ModelServer, make: MakeAsker) 
     assert partial and min(partial) < end - 0.2
 
 
-def test_cancelling_closes_the_request(server: ModelServer, make: MakeAsker) -> None:
-    asker = make(timeout=30.0)
-    assert ask(asker, "warm up").ok
+def test_cancelling_closes_the_request(server: ModelServer, make: MakeReasoner) -> None:
+    reasoner = make(timeout=30.0)
+    assert ask(reasoner, "warm up").ok
     for step in (Hang(), Endless(pause=0.01), Say(reply("x"), before=20)):
         server.script(step)
         cancel = threading.Event()
         timer = threading.Timer(0.2, cancel.set)
         timer.start()
         start = time.monotonic()
-        answer = asker.ask(Question(f"Hm {step}?"), FRAMES, cancel=cancel)
+        answer = reasoner.ask(Question(f"Hm {step}?"), FRAMES, cancel=cancel)
         assert answer.status is Status.CANCELLED
         assert time.monotonic() - start < 1.0
         timer.join()
         if not isinstance(step, Say):  # that one sleeps before it looks
             assert server.wait_idle(1.0)
     assert server.closed_early >= 2
-    assert asker.status()["breaker"] == "closed"
+    assert reasoner.status()["breaker"] == "closed"
 
 
-def test_a_question_that_is_cancelled_already_is_not_sent(server: ModelServer, make: MakeAsker) -> None:
+def test_a_question_that_is_cancelled_already_is_not_sent(server: ModelServer, make: MakeReasoner) -> None:
     cancel = threading.Event()
     cancel.set()
     assert make().ask(Question("Hm?"), FRAMES, cancel=cancel).status is Status.CANCELLED
@@ -288,7 +293,7 @@ def test_a_question_that_is_cancelled_already_is_not_sent(server: ModelServer, m
 
 
 @pytest.mark.parametrize("code", [408, 409, 429, 500, 502, 503])
-def test_passing_faults_are_tried_again(server: ModelServer, make: MakeAsker, code: int) -> None:
+def test_passing_faults_are_tried_again(server: ModelServer, make: MakeReasoner, code: int) -> None:
     server.script(HttpStatus(code), HttpStatus(code))
     answer = ask(make())
     assert answer.ok and answer.usage.requests == 3
@@ -305,7 +310,7 @@ def test_passing_faults_are_tried_again(server: ModelServer, make: MakeAsker, co
         (302, Status.REJECTED),
     ],
 )
-def test_lasting_faults_are_not_tried_again(server: ModelServer, make: MakeAsker, code: int, status: Status) -> None:
+def test_lasting_faults_are_not_tried_again(server: ModelServer, make: MakeReasoner, code: int, status: Status) -> None:
     with ModelServer() as elsewhere:
         server.script(HttpStatus(code, "so it is", headers={"Location": elsewhere.base_url}))
         answer = ask(make())
@@ -338,7 +343,7 @@ def test_lasting_faults_are_not_tried_again(server: ModelServer, make: MakeAsker
     ],
 )
 def test_every_fault_is_a_status_with_a_message(
-    server: ModelServer, make: MakeAsker, steps: list[Any], status: Status
+    server: ModelServer, make: MakeReasoner, steps: list[Any], status: Status
 ) -> None:
     server.always(HttpStatus(400, "one request too many"))
     server.script(*steps)
@@ -350,55 +355,55 @@ def test_every_fault_is_a_status_with_a_message(
 
 @pytest.mark.parametrize("length", [10, 3_000_000, 9_000_000])
 def test_connections_are_given_back_after_errors_of_any_length(
-    server: ModelServer, make: MakeAsker, length: int
+    server: ModelServer, make: MakeReasoner, length: int
 ) -> None:
-    asker = make(retries=0, breaker_failures=100)
-    assert ask(asker, "warm up").ok
+    reasoner = make(retries=0, breaker_failures=100)
+    assert ask(reasoner, "warm up").ok
     before = psutil.Process().num_fds()
     for number in range(5):
         server.script(HttpStatus(500, "x" * length))
-        answer = ask(asker, f"{number}?")
+        answer = ask(reasoner, f"{number}?")
         assert answer.status in (Status.SERVER_ERROR, Status.BAD_REPLY) and len(answer.message) < 500
     assert server.wait_idle(2)
     assert psutil.Process().num_fds() <= before
 
 
-def test_a_missing_model_is_named(server: ModelServer, make: MakeAsker) -> None:
+def test_a_missing_model_is_named(server: ModelServer, make: MakeReasoner) -> None:
     server.script(HttpStatus(404, "no such model"))
     assert "have the model 'tiny'" in ask(make(model="tiny")).message
 
 
-def test_a_server_that_is_not_there_is_unreachable(make: MakeAsker) -> None:
+def test_a_server_that_is_not_there_is_unreachable(make: MakeReasoner) -> None:
     answer = ask(make(base_url="http://127.0.0.1:9/v1", retries=1))
     assert answer.status is Status.UNREACHABLE and "127.0.0.1:9" in answer.message
     assert answer.usage.requests == 2
 
 
-def test_a_whole_reply_to_a_request_for_a_stream_is_taken(server: ModelServer, make: MakeAsker) -> None:
+def test_a_whole_reply_to_a_request_for_a_stream_is_taken(server: ModelServer, make: MakeReasoner) -> None:
     server.script(Whole(reply("whole")))
     answer = ask(make())
     assert (answer.text, answer.usage.prompt_tokens) == ("whole", 1000)
 
 
 def test_a_stream_without_done_is_complete_and_one_held_open_is_not_waited_for(
-    server: ModelServer, make: MakeAsker
+    server: ModelServer, make: MakeReasoner
 ) -> None:
     """transformers serve ends without [DONE]; others keep the connection."""
-    asker = make()
+    reasoner = make()
     server.script(Say(reply("ended"), done=False), Say(reply("held"), done=False, hold=60))
-    assert ask(asker).text == "ended"
+    assert ask(reasoner).text == "ended"
     start = time.monotonic()
-    assert ask(asker, "And now?").text == "held"
+    assert ask(reasoner, "And now?").text == "held"
     assert time.monotonic() - start < 3
 
 
 @pytest.mark.parametrize("said", ["soon", "-5", "nan", "Mon, 99 Foo"])
-def test_a_retry_after_that_says_nothing_is_no_obstacle(server: ModelServer, make: MakeAsker, said: str) -> None:
+def test_a_retry_after_that_says_nothing_is_no_obstacle(server: ModelServer, make: MakeReasoner, said: str) -> None:
     server.script(HttpStatus(429, retry_after=said))
     assert ask(make()).ok
 
 
-def test_retry_after_is_waited_for(server: ModelServer, make: MakeAsker) -> None:
+def test_retry_after_is_waited_for(server: ModelServer, make: MakeReasoner) -> None:
     server.script(HttpStatus(429, retry_after="0.5"))
     start = time.monotonic()
     assert ask(make()).ok
@@ -407,7 +412,7 @@ def test_retry_after_is_waited_for(server: ModelServer, make: MakeAsker) -> None
 
 
 @pytest.mark.parametrize("until", ["60", formatdate(time.time() + 3600, usegmt=True)])
-def test_a_retry_after_past_the_deadline_is_not_waited_for(server: ModelServer, make: MakeAsker, until: str) -> None:
+def test_a_retry_after_past_the_deadline_is_not_waited_for(server: ModelServer, make: MakeReasoner, until: str) -> None:
     server.script(HttpStatus(503, retry_after=until))
     start = time.monotonic()
     answer = ask(make())
@@ -418,30 +423,30 @@ def test_a_retry_after_past_the_deadline_is_not_waited_for(server: ModelServer, 
 @pytest.mark.parametrize(
     "step", [Hang(), Endless(pause=0.02), Endless(b": ping\n\n", pause=0.005), Say("slow", pause=0.3, piece=1)]
 )
-def test_the_deadline_is_kept(server: ModelServer, make: MakeAsker, step: Any) -> None:
-    asker = make()
-    assert ask(asker, "warm up").ok
+def test_the_deadline_is_kept(server: ModelServer, make: MakeReasoner, step: Any) -> None:
+    reasoner = make()
+    assert ask(reasoner, "warm up").ok
     server.script(step)
     start = time.monotonic()
-    answer = ask(asker, timeout=0.6)
+    answer = ask(reasoner, timeout=0.6)
     assert answer.status is Status.TIMEOUT
     assert 0.5 < time.monotonic() - start < 1.2
     assert server.wait_idle(2)
 
 
-def test_questions_queue_and_a_full_queue_says_so_at_once(server: ModelServer, make: MakeAsker) -> None:
-    asker = make(max_parallel=1, max_queue=1)
+def test_questions_queue_and_a_full_queue_says_so_at_once(server: ModelServer, make: MakeReasoner) -> None:
+    reasoner = make(max_parallel=1, max_queue=1)
     server.script(Say(reply("one"), before=0.6), reply("two"))
     stages: list[str] = []
     with ThreadPoolExecutor(2) as pool:
-        one = pool.submit(ask, asker, "one?")
+        one = pool.submit(ask, reasoner, "one?")
         while not server.received:
             time.sleep(0.005)
-        two = pool.submit(asker.ask, Question("two?"), FRAMES, lambda stage, _: stages.append(stage))
-        while asker.status()["waiting"] != 1:
+        two = pool.submit(reasoner.ask, Question("two?"), FRAMES, lambda stage, _: stages.append(stage))
+        while reasoner.status()["waiting"] != 1:
             time.sleep(0.005)
         start = time.monotonic()
-        three = ask(asker, "three?")
+        three = ask(reasoner, "three?")
         assert three.status is Status.QUEUE_FULL and time.monotonic() - start < 0.3
         assert (one.result().text, two.result().text) == ("one", "two")
     assert stages[0] == "queued"
@@ -449,46 +454,46 @@ def test_questions_queue_and_a_full_queue_says_so_at_once(server: ModelServer, m
 
 
 def test_after_faults_in_a_row_the_server_is_left_alone_and_geometry_answers(
-    server: ModelServer, make: MakeAsker
+    server: ModelServer, make: MakeReasoner
 ) -> None:
-    asker = make(retries=0, breaker_failures=2, breaker_seconds=0.4)
+    reasoner = make(retries=0, breaker_failures=2, breaker_seconds=0.4)
     server.script(HttpStatus(500), HttpStatus(500))
-    assert ask(asker, "Is mark 1 left of mark 2?", ROOM).status is Status.SERVER_ERROR
-    assert "degraded" not in asker.status()
-    assert ask(asker, "What is there?", ROOM).status is Status.SERVER_ERROR
-    assert asker.status()["breaker"] == "open" and "left alone" in str(asker.status()["degraded"])
-    measured = ask(asker, "Is mark 1 left of mark 2?", ROOM)
+    assert ask(reasoner, "Is mark 1 left of mark 2?", ROOM).status is Status.SERVER_ERROR
+    assert "degraded" not in reasoner.status()
+    assert ask(reasoner, "What is there?", ROOM).status is Status.SERVER_ERROR
+    assert reasoner.status()["breaker"] == "open" and "left alone" in str(reasoner.status()["degraded"])
+    measured = ask(reasoner, "Is mark 1 left of mark 2?", ROOM)
     assert (measured.ok, measured.text, measured.source) == (True, "yes", "geometry")
     assert "left alone" in measured.message
-    assert ask(asker, "What is there?", ROOM).status is Status.SERVER_DOWN
+    assert ask(reasoner, "What is there?", ROOM).status is Status.SERVER_DOWN
     assert len(server.received) == 2
-    until(lambda: asker.status()["breaker"] == "half open")
-    assert ask(asker, "What is there?", ROOM).source == "model"
-    assert asker.status()["breaker"] == "closed"
+    until(lambda: reasoner.status()["breaker"] == "half open")
+    assert ask(reasoner, "What is there?", ROOM).source == "model"
+    assert reasoner.status()["breaker"] == "closed"
 
 
-def test_a_rejected_request_says_nothing_about_the_server(server: ModelServer, make: MakeAsker) -> None:
-    asker = make(breaker_failures=1)
+def test_a_rejected_request_says_nothing_about_the_server(server: ModelServer, make: MakeReasoner) -> None:
+    reasoner = make(breaker_failures=1)
     server.script(HttpStatus(400), HttpStatus(401))
-    assert ask(asker).status is Status.REJECTED
-    assert ask(asker).status is Status.NOT_AUTHORISED
-    assert ask(asker).ok
+    assert ask(reasoner).status is Status.REJECTED
+    assert ask(reasoner).status is Status.NOT_AUTHORISED
+    assert ask(reasoner).ok
 
 
-def test_past_a_spending_limit_nothing_is_sent(server: ModelServer, make: MakeAsker) -> None:
-    asker = make(max_requests=2, cache_seconds=0.0)
-    assert ask(asker).ok and ask(asker).ok
-    answer = ask(asker)
+def test_past_a_spending_limit_nothing_is_sent(server: ModelServer, make: MakeReasoner) -> None:
+    reasoner = make(max_requests=2, cache_seconds=0.0)
+    assert ask(reasoner).ok and ask(reasoner).ok
+    answer = ask(reasoner)
     assert answer.status is Status.SPENDING_LIMIT and "2 requests in all" in answer.message
     assert len(server.received) == 2
-    assert "2 requests" in str(asker.status()["degraded"])
+    assert "2 requests" in str(reasoner.status()["degraded"])
 
 
-def test_geometry_can_be_preferred(server: ModelServer, make: MakeAsker) -> None:
-    asker = make(prefer="geometry")
-    assert ask(asker, "Is mark 1 left of mark 2?", ROOM).source == "geometry"
-    assert ask(asker, "Is mark 1 left of mark 3?", FRAMES).source == "model"  # one picture each: not measured
-    assert ask(asker, "What is there?", ROOM).source == "model"
+def test_geometry_can_be_preferred(server: ModelServer, make: MakeReasoner) -> None:
+    reasoner = make(prefer="geometry")
+    assert ask(reasoner, "Is mark 1 left of mark 2?", ROOM).source == "geometry"
+    assert ask(reasoner, "Is mark 1 left of mark 3?", FRAMES).source == "model"  # one picture each: not measured
+    assert ask(reasoner, "What is there?", ROOM).source == "model"
     assert len(server.received) == 2
 
 
@@ -506,20 +511,21 @@ def test_geometry_can_be_preferred(server: ModelServer, make: MakeAsker) -> None
         ({"timeout": -1.0}, "timeout"),
         ({"timeout": float("nan")}, "timeout"),
         ({"last_seconds": float("inf")}, "last_seconds"),
-        ({"frames": -1}, "negative"),
+        ({"frames": -1}, "frames must be at least 1"),
+        ({"marks": 501}, "marks must be at most 500"),
         ({"kind": "which_mark", "style": "raw"}, "no marks"),
     ],
 )
 def test_a_request_that_makes_no_sense_is_refused(
-    server: ModelServer, make: MakeAsker, fields: dict[str, Any], complaint: str
+    server: ModelServer, make: MakeReasoner, fields: dict[str, Any], complaint: str
 ) -> None:
     answer = make().ask(Question(**{"text": "What?", **fields}), FRAMES)
     assert answer.status is Status.BAD_REQUEST and complaint in answer.message
     assert not server.received
 
 
-def test_keyframes_that_cannot_be_had_are_a_status(make: MakeAsker) -> None:
-    def source(wanted: Wanted) -> Seen:
+def test_keyframes_that_cannot_be_had_are_a_status(make: MakeReasoner) -> None:
+    def source(*wanted: object) -> KeyframeSet:
         raise SourceError("the keyframe node does not answer")
 
     assert ask(make(), frames=source).status is Status.NO_KEYFRAMES
@@ -527,7 +533,7 @@ def test_keyframes_that_cannot_be_had_are_a_status(make: MakeAsker) -> None:
     assert ask(make(), frames=[]).status is Status.NO_KEYFRAMES
 
 
-def test_a_listener_that_fails_stops_the_request(server: ModelServer, make: MakeAsker) -> None:
+def test_a_listener_that_fails_stops_the_request(server: ModelServer, make: MakeReasoner) -> None:
     server.script(Hang())
 
     def listen(stage: str, text: str) -> None:
@@ -539,20 +545,20 @@ def test_a_listener_that_fails_stops_the_request(server: ModelServer, make: Make
     assert server.wait_idle(2)
 
 
-def test_closing_ends_every_question_and_every_thread(server: ModelServer, make: MakeAsker) -> None:
+def test_closing_ends_every_question_and_every_thread(server: ModelServer, make: MakeReasoner) -> None:
     before = set(threading.enumerate())
-    asker = make(max_parallel=1, timeout=30.0)
+    reasoner = make(max_parallel=1, timeout=30.0)
     server.script(Hang())
     with ThreadPoolExecutor(2) as pool:
-        futures = [pool.submit(ask, asker, f"{number}?") for number in range(2)]
-        while not server.received or asker.status()["waiting"] != 1:
+        futures = [pool.submit(ask, reasoner, f"{number}?") for number in range(2)]
+        while not server.received or reasoner.status()["waiting"] != 1:
             time.sleep(0.005)
         start = time.monotonic()
-        asker.close()
+        reasoner.close()
         assert [future.result().status for future in futures] == [Status.CLOSED] * 2
         assert time.monotonic() - start < 2
-    assert ask(asker).status is Status.CLOSED
-    asker.close()
+    assert ask(reasoner).status is Status.CLOSED
+    reasoner.close()
     more = [thread for thread in set(threading.enumerate()) - before if "cc_ros" in thread.name]
     for thread in more:
         thread.join(2)  # those that look up names are not waited for
@@ -560,27 +566,27 @@ def test_closing_ends_every_question_and_every_thread(server: ModelServer, make:
 
 
 def test_the_key_is_sent_and_shown_nowhere(
-    server: ModelServer, make: MakeAsker, caplog: pytest.LogCaptureFixture, tmp_path: Path
+    server: ModelServer, make: MakeReasoner, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
     caplog.set_level("DEBUG")
     file = tmp_path / "key"
     file.write_text("sk-secret-9876\n")
     file.chmod(0o600)
-    asker = make(key_file=str(file))
+    reasoner = make(key_file=str(file))
     server.script(
         HttpStatus(401, "Incorrect API key provided: sk-secret-9876"), Say("the key is sk-secret-9876", pause=0.06)
     )
     shown = io.StringIO()
-    refused = ask(asker)
-    said = asker.ask(Question("What?"), FRAMES, lambda stage, text: print(stage, text, file=shown))
+    refused = ask(reasoner)
+    said = reasoner.ask(Question("What?"), FRAMES, lambda stage, text: print(stage, text, file=shown))
     assert refused.status is Status.NOT_AUTHORISED and "[key]" in refused.message
     assert said.text == "the key is [key]"
     assert server.received[0].headers["authorization"] == "Bearer sk-secret-9876"
-    everything = repr((refused, said, asker.status(), vars(asker))) + shown.getvalue() + caplog.text
+    everything = repr((refused, said, reasoner.status(), vars(reasoner))) + shown.getvalue() + caplog.text
     assert "sk-secret" not in everything
 
 
-def test_text_in_the_scene_is_declared_to_be_data(server: ModelServer, make: MakeAsker) -> None:
+def test_text_in_the_scene_is_declared_to_be_data(server: ModelServer, make: MakeReasoner) -> None:
     for kind in Kind:
         choices = ("a", "b") if kind is Kind.CHOICE else ()
         make().ask(Question("What?", kind=kind.value, choices=choices), FRAMES)
@@ -597,11 +603,11 @@ FIRST = """
 import sys
 from support.marked_scene import keyframe
 from support.model_server import ModelServer
-from cc_ros.reasoning import Asker, Question, ReasonerSettings
+from cc_ros.reasoning import Reasoner, Question, ReasonerSettings
 frames = [keyframe(0, {1: (100, 200)})]
-with ModelServer() as server, Asker(ReasonerSettings(base_url=server.base_url, timeout=60.0), {}) as asker:
+with ModelServer() as server, Reasoner(ReasonerSettings(base_url=server.base_url, timeout=60.0), {}) as reasoner:
     before = set(sys.modules)
-    assert asker.ask(Question("What is there?"), frames).ok
+    assert reasoner.ask(Question("What is there?"), frames).ok
     print(sorted(set(sys.modules) - before))
 """
 

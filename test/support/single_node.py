@@ -13,7 +13,7 @@ from cc_ros.msg import TrackedMasks
 from cc_ros.srv import GetKeyframes
 
 from cc_ros.dds import prepare
-from cc_ros.nodes.base_node import StepNode
+from cc_ros.nodes.base_node import BaseNode
 from cc_ros.nodes.runtime import executor_of, spin
 from cc_ros.nodes.tracker import TrackerNode
 from support.rig import Onlooker, image_of, isolated, scene, until
@@ -32,7 +32,7 @@ def alone() -> Iterator[Start]:
         stack.enter_context(isolated())
         prepare()
 
-        def begin(kind: type[StepNode], *arguments: str, activate: bool = True, **options: Any) -> tuple[Any, Onlooker]:
+        def begin(kind: type[BaseNode], *arguments: str, activate: bool = True, **options: Any) -> tuple[Any, Onlooker]:
             context = rclpy.Context()
             rclpy.init(args=["--ros-args", *arguments], context=context)
             stack.callback(rclpy.shutdown, context=context)
@@ -50,7 +50,7 @@ def alone() -> Iterator[Start]:
 
 
 @contextmanager
-def spinning(node: StepNode) -> Iterator[None]:
+def spinning(node: BaseNode) -> Iterator[None]:
     """Run a node's callbacks as ``cc-ros up`` does."""
     stop, executor = threading.Event(), executor_of(node)
     thread = threading.Thread(target=spin, args=(node, executor, stop))

@@ -13,6 +13,7 @@ from cc_ros.reasoning.settings import ReasonerSettings
 from cc_ros.reasoning.types import Status
 
 HOUR = 3600.0
+CHARACTERS_A_TOKEN = 4  # as estimated where the server does not count
 
 
 @dataclass(slots=True)
@@ -28,6 +29,22 @@ class Spent:
         self.requests += sign * other.requests
         self.tokens += sign * other.tokens
         self.cost += sign * other.cost
+
+
+@dataclass(slots=True)
+class UsageCount:
+    """What the requests for one question took so far.
+
+    :param requests: sent.
+    :param prompt_tokens: as the server counted them.
+    :param answer_tokens: likewise.
+    :param model: that answered, as the server names it.
+    """
+
+    requests: int = 0
+    prompt_tokens: int = 0
+    answer_tokens: int = 0
+    model: str = ""
 
 
 class Budget:

@@ -6,7 +6,7 @@ import threading
 import time
 
 
-class Breaker:
+class CircuitBreaker:
     """Counts faults in a row. Thread-safe.
 
     :param failures: faults in a row that open it.
@@ -21,7 +21,7 @@ class Breaker:
         self._open_until = 0.0
         self._trying = False
 
-    def closed_for(self) -> float:
+    def open_for(self) -> float:
         """Return the seconds until a request makes sense; 0 = now. Takes no turn."""
         with self._lock:
             if self._in_a_row < self._limit:

@@ -24,7 +24,7 @@ from cc_ros.reasoning.llm.transport import headers_left_out, open_client, said_d
 from cc_ros.reasoning.replies.reply import complete
 from cc_ros.reasoning.types import Status
 
-CHARACTERS_A_TOKEN = 16  # no tokeniser makes longer ones on average: what is longer did not stop at its limit
+LONGEST_TOKEN = 16  # characters, on average: no tokeniser makes longer ones, so what is longer broke its limit
 # After the last word a server may still count tokens or say [DONE]; some do neither and keep the connection.
 GRACE_SECONDS = 1.0
 MOST_TOKENS = 2**31 - 1  # servers have been seen to count worse
@@ -111,7 +111,7 @@ class ChatClient:
         :param on_text: called after each piece of text.
         :raises ModelFault: there is no complete reply.
         """
-        done = Completion(limit=CHARACTERS_A_TOKEN * self._endpoint.answer_tokens)
+        done = Completion(limit=LONGEST_TOKEN * self._endpoint.answer_tokens)
         try:
             self._model = self._model or await self._model_of_the_server()
             async with self._send(**self._body(request), extra_headers=self._left_out) as response:
@@ -128,7 +128,7 @@ class ChatClient:
         except openai.APIConnectionError as error:
             raise self._unreachable(_cause(error), may_have_cost=bool(done.parts)) from None
         except openai.APIError as error:  # an error event within the stream
-            raise self._stream_fault(error) from None
+            raise self._error_within(error.body if error.body is not None else error.message) from None
         if done.refusal or done.finish == "content_filter":
             reason = self._endpoint.redact(done.refusal)[:500] or "its content filter stepped in"
             raise ModelFault(Status.REFUSED, f"the model refuses to answer: {reason}", may_have_cost=True)
@@ -195,40 +195,33 @@ class ChatClient:
             return ModelFault(
                 Status.REJECTED, f"{self._endpoint.host} redirects elsewhere; set base_url to the final address"
             )
-        words = self._said(error)
-        said = f"{self._endpoint.host} answered {code}: {words}"
-        help = advice(code, words, self._model)
-        if help:
-            said += f"; {help}"
-        if code in (401, 403):
-            return ModelFault(Status.NOT_AUTHORISED, said)
-        again = code in _AGAIN or code >= 500
-        status = Status.RATE_LIMITED if code == 429 else Status.SERVER_ERROR if again else Status.REJECTED
-        wait = _retry_after(error.response.headers) if again else 0.0
-        return ModelFault(status, said, again=again, wait=wait, sick=again and code != 429)
-
-    def _stream_fault(self, error: openai.APIError) -> ModelFault:
-        return self._error_within(error.body if error.body is not None else error.message)
+        words = self._short(words_of(error.body) or error.response.reason_phrase or error.message)
+        return self._fault(code, f"answered {code}: {words}", words, wait=_retry_after(error.response.headers))
 
     def _error_within(self, error: object) -> ModelFault:
         """Return the fault that a server reports where its reply should be, under status 200."""
-        code = _code_of(error)
         words = self._short(words_of(error))
+        told = f"reports an error within its reply: {words}"
+        return self._fault(_code_of(error), told, words, may_have_cost=True)
+
+    def _fault(self, code: int, told: str, words: str, wait: float = 0.0, may_have_cost: bool = False) -> ModelFault:
+        """Return the fault for an HTTP status; 0 = the server names none.
+
+        :param told: what it did, for people.
+        :param words: its own.
+        """
         refused = 400 <= code < 500 and code not in _AGAIN
-        help = advice(code, words, self._model)
-        status = Status.SERVER_ERROR
-        if code == 429:
-            status = Status.RATE_LIMITED
-        elif code in (401, 403):
+        status = Status.REJECTED if refused else Status.RATE_LIMITED if code == 429 else Status.SERVER_ERROR
+        if code in (401, 403):
             status = Status.NOT_AUTHORISED
-        elif refused:
-            status = Status.REJECTED
+        help = advice(code, words, self._model)
         return ModelFault(
             status,
-            f"{self._endpoint.host} reports an error within its reply: {words}" + (f"; {help}" if help else ""),
+            "; ".join(filter(None, (f"{self._endpoint.host} {told}", help))),
             again=not refused,
+            wait=0.0 if refused else wait,
             sick=not refused and code != 429,
-            may_have_cost=True,
+            may_have_cost=may_have_cost,
         )
 
     def _unreachable(self, why: str, may_have_cost: bool = False) -> ModelFault:
@@ -242,10 +235,6 @@ class ChatClient:
 
     def _bad_reply(self, what: str) -> ModelFault:
         return ModelFault(Status.BAD_REPLY, f"the reply of {self._endpoint.host} {what}", sick=True, may_have_cost=True)
-
-    def _said(self, error: openai.APIStatusError) -> str:
-        """Return the server's own words, short and without the key."""
-        return self._short(words_of(error.body) or error.response.reason_phrase or error.message)
 
     def _short(self, words: str) -> str:
         return self._endpoint.redact(words)[:MAX_WORDS]

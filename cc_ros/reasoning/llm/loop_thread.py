@@ -14,13 +14,13 @@ from cc_ros.reasoning.llm.errors import ModelFault
 from cc_ros.reasoning.types import Status
 
 T = TypeVar("T")
-LOOK_SECONDS = 0.05  # how often a waiting thread looks whether its question was cancelled
+POLL_SECONDS = 0.05  # how often a waiting thread checks whether its question was cancelled
 LATE_SECONDS = 0.25  # after the deadline, what the loop may need on a busy machine to notice it
 CLOSE_SECONDS = 2.0
 _END = object()
 
 
-class Runner:
+class LoopThread:
     """Runs coroutines in a thread of its own while the calling thread waits for them."""
 
     def __init__(self) -> None:
@@ -68,7 +68,7 @@ class Runner:
                 if time.monotonic() > deadline + LATE_SECONDS:
                     raise ModelFault(Status.TIMEOUT, "the model did not answer in time")
                 try:
-                    event = events.get(timeout=LOOK_SECONDS)
+                    event = events.get(timeout=POLL_SECONDS)
                 except queue.Empty:
                     continue
                 if event is _END:

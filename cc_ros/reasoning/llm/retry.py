@@ -8,18 +8,17 @@ from collections.abc import Callable
 
 import anyio
 
-from cc_ros.reasoning.llm.budget import Budget
-from cc_ros.reasoning.llm.circuit_breaker import Breaker
+from cc_ros.reasoning.llm.budget import CHARACTERS_A_TOKEN, Budget, UsageCount
+from cc_ros.reasoning.llm.circuit_breaker import CircuitBreaker
 from cc_ros.reasoning.llm.client import ChatClient, ChatRequest, Completion
 from cc_ros.reasoning.llm.errors import ModelFault
-from cc_ros.reasoning.llm.tally import Tally
 from cc_ros.reasoning.settings import ReasonerSettings
 from cc_ros.reasoning.types import Status
 
 MAX_BACKOFF = 8.0
 
 
-class Attempts:
+class RetryingClient:
     """Sends a request until there is a reply, or no hope of one.
 
     :param client: the connection.
@@ -28,7 +27,7 @@ class Attempts:
     :param budget: is asked before each request.
     """
 
-    def __init__(self, client: ChatClient, settings: ReasonerSettings, breaker: Breaker, budget: Budget) -> None:
+    def __init__(self, client: ChatClient, settings: ReasonerSettings, breaker: CircuitBreaker, budget: Budget) -> None:
         self._client = client
         self._retries, self._backoff = settings.retries, settings.backoff
         self._breaker = breaker
@@ -39,14 +38,14 @@ class Attempts:
         request: ChatRequest,
         estimated_tokens: int,
         deadline: float,
-        tally: Tally,
+        count: UsageCount,
         on_text: Callable[[str, Completion], None],
     ) -> Completion:
         """Return the reply.
 
         :param estimated_tokens: of the prompt, booked until the server has counted.
         :param deadline: on the clock of ``time.monotonic``.
-        :param tally: is filled in, also where this raises.
+        :param count: is filled in, also where this raises.
         :param on_text: called with a stage ("sent", "retry", "text") and the reply so far.
         :raises ModelFault: there is no reply.
         """
@@ -56,10 +55,10 @@ class Attempts:
             if not self._breaker.allow():
                 raise ModelFault(Status.SERVER_DOWN, self._breaker.describe())
             try:
-                return await self._once(request, estimated_tokens, deadline, tally, on_text)
+                return await self._once(request, estimated_tokens, deadline, count, on_text)
             except ModelFault as fault:
                 delay = self._delay(fault, attempt)
-                if not fault.again or attempt == self._retries or self._breaker.closed_for() > 0:
+                if not fault.again or attempt == self._retries or self._breaker.open_for() > 0:
                     raise
                 if time.monotonic() + delay >= deadline:
                     raise ModelFault(
@@ -78,7 +77,7 @@ class Attempts:
         request: ChatRequest,
         estimated_tokens: int,
         deadline: float,
-        tally: Tally,
+        count: UsageCount,
         on_text: Callable[[str, Completion], None],
     ) -> Completion:
         try:
@@ -86,7 +85,7 @@ class Attempts:
         except ModelFault:
             self._breaker.gave_up()
             raise
-        tally.requests += 1
+        count.requests += 1
         on_text("sent", Completion())
         taken = (estimated_tokens, 0)  # what to book where the server worked and did not say
         received = 0
@@ -100,19 +99,20 @@ class Attempts:
             with anyio.fail_after(deadline - time.monotonic()):
                 reply = await self._client.complete(request, note)
             self._breaker.worked()
+            count.model = reply.model
             if reply.prompt_tokens or reply.answer_tokens:
                 taken = (reply.prompt_tokens, reply.answer_tokens)
-                tally.prompt_tokens += reply.prompt_tokens
-                tally.answer_tokens += reply.answer_tokens
+                count.prompt_tokens += reply.prompt_tokens
+                count.answer_tokens += reply.answer_tokens
             else:
-                taken = (estimated_tokens, received // 4)
+                taken = (estimated_tokens, received // CHARACTERS_A_TOKEN)
             return reply
         except TimeoutError:
             self._breaker.failed()
-            taken = (estimated_tokens, received // 4)
+            taken = (estimated_tokens, received // CHARACTERS_A_TOKEN)
             raise ModelFault(Status.TIMEOUT, "the model did not answer in time") from None
         except ModelFault as fault:
-            taken = (estimated_tokens, received // 4) if fault.may_have_cost else (0, 0)
+            taken = (estimated_tokens, received // CHARACTERS_A_TOKEN) if fault.may_have_cost else (0, 0)
             if fault.sick:
                 self._breaker.failed()
             else:

@@ -11,21 +11,14 @@ import math
 import re
 from collections.abc import Sequence
 
-from cc_ros.geometry import relations
+from cc_ros.geometry import GeometryError, relations
+from cc_ros.geometry.approach import approach
 from cc_ros.geometry.relations import Measured, Unknown
 from cc_ros.geometry.scene import SceneMap
+from cc_ros.reasoning.kinds import KINDS, Form
 from cc_ros.reasoning.measured import questions
-from cc_ros.reasoning.types import Answer, Kind, Question, Status
+from cc_ros.reasoning.types import Answer, Goal, Kind, Question, Status
 
-_FITTING: dict[type, set[Kind]] = {
-    questions.AsksSide: {Kind.LEFT_RIGHT, Kind.VIEWPOINT, Kind.FREE, Kind.CHOICE},
-    questions.AsksFurther: {Kind.WHICH_MARK, Kind.LEFT_RIGHT, Kind.VIEWPOINT, Kind.FREE, Kind.CHOICE},
-    questions.AsksCount: {Kind.COUNT, Kind.FREE, Kind.CHOICE},
-    questions.AsksNearest: {Kind.WHICH_MARK, Kind.FREE, Kind.CHOICE},
-    questions.AsksWhere: {Kind.FREE, Kind.WHICH_MARK},
-    questions.AsksDistance: {Kind.FREE},
-    questions.AsksGo: {Kind.FREE, Kind.WHICH_MARK},
-}
 _TELLING = 0.5  # of a distance: what is less certain than this is not told as a number
 _AHEAD = math.radians(8)
 
@@ -36,13 +29,13 @@ def answer_from_marks(question: Question, kind: Kind, scene: SceneMap) -> Answer
     :returns: an answer that is OK, UNKNOWN_MARK, or CANNOT_TELL with what was missing in the message.
     """
     asked = questions.read(question.text)
-    if asked is None or kind not in _FITTING[type(asked)]:
+    if asked is None or type(asked) not in KINDS[kind].measured:
         return None
     missing = [id for id in questions.ids_in(asked) if id not in scene.places]
     if missing:
         return dataclasses.replace(unknown_marks(missing, scene.ids), kind=kind.value)
     answer = dataclasses.replace(_answer(asked, scene), kind=kind.value)
-    if answer.ok and kind is Kind.CHOICE:
+    if answer.ok and KINDS[kind].form is Form.CHOICE:
         return _choose(answer, question.choices)
     return answer
 
@@ -158,24 +151,34 @@ def _go(id: int, turn: bool, scene: SceneMap) -> Answer:
     return dataclasses.replace(where, text=f"mark {id}, {where.text}")
 
 
-def with_goal(answer: Answer, asked: questions.Asked | None, scene: SceneMap) -> Answer:
-    """Add the place of the mark that a question wants to know, go or turn to, or why there is none."""
+def goal_of(answer: Answer, kind: Kind, asked: questions.Asked | None, scene: SceneMap, distance: float) -> Goal | None:
+    """Return where to go for the mark that a question wants to know, go or turn to; None where it is about none.
+
+    :param asked: what the question asks about marks.
+    :param distance: metres to keep from the object.
+    :raises GeometryError: the place of the mark is not known.
+    """
     if isinstance(asked, questions.AsksWhere | questions.AsksGo):
         id = asked.id
-    elif answer.kind == Kind.WHICH_MARK and len(answer.mark_ids) == 1:
+    elif KINDS[kind].form is Form.MARK and len(answer.mark_ids) == 1:
         id = answer.mark_ids[0]
     else:
-        return answer
+        return None
+    if id not in scene.places:
+        raise GeometryError(f"no picture shows mark {id}")
     turn = isinstance(asked, questions.AsksGo) and asked.turn
     point = scene.places[id].point
     if point is not None:
-        x, y, z = point.xyz.tolist()
-        return dataclasses.replace(answer, goal=(x, y, z), turn=turn)
-    azimuth = scene.azimuth(id, scene.here[:3, 3]) if turn and scene.here is not None else None
-    if azimuth is None or scene.here is None:
-        return dataclasses.replace(answer, no_goal=f"the place of mark {id} is not known ({_missing(scene, id)})")
-    x, y, z = scene.here[:3, 3].tolist()
-    return dataclasses.replace(answer, goal=(x + math.cos(azimuth.angle), y + math.sin(azimuth.angle), z), turn=True)
+        target = point.xyz.tolist()
+    else:
+        azimuth = scene.azimuth(id, scene.here[:3, 3]) if turn and scene.here is not None else None
+        if azimuth is None or scene.here is None:
+            raise GeometryError(f"the place of mark {id} is not known ({_missing(scene, id)})")
+        x, y, z = scene.here[:3, 3].tolist()
+        target = [x + math.cos(azimuth.angle), y + math.sin(azimuth.angle), z]
+    frame = next(frame for frame in reversed(scene.keyframes) if frame.pose is not None)  # else nothing has a place
+    assert frame.pose is not None
+    return Goal(*approach(target, frame.pose, math.inf if turn else distance), frame.world_frame)
 
 
 def _missing(scene: SceneMap, id: int) -> str:

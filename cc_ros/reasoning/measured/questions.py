@@ -1,4 +1,4 @@
-"""Reading questions: which kind one is, which marks it names, and whether it is one that geometry can answer.
+"""Reading questions: which marks one names, and whether it is one that geometry can answer.
 
 Only whole sentences that are understood to the last word count as understood; half of a question answered is a guess.
 """
@@ -6,22 +6,21 @@ Only whole sentences that are understood to the last word count as understood; h
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-
-from cc_ros.reasoning.types import Kind, Question
+from typing import Any
 
 _NAMED = re.compile(r"\bmark(?:er)?s?\s*(?:number\s*|no\.\s*)?#?(\d+(?:\s*(?:,|and|or|&)\s*#?\d+\b)*)", re.IGNORECASE)
 _MARK = re.compile(
     r"(?:\b(?:the\s+)?(?:mark(?:er)?|object|item|thing|id)s?\s*)?(?:\b(?:number|no\.)\s*)?[#(]?\b(\d+)\b\)?"
 )
 
-_YOU_ARE = r"(?:you are|you're|i am|i'm)"
+YOU_ARE = r"(?:you are|you're|i am|i'm)"
 _VIEW = re.compile(
     r"(?:\b(?:if|when|imagine|suppose|assume|assuming)(?: that)?\s+)?"
-    rf"(?:\b(?:{_YOU_ARE}|you|i|someone|somebody)\s+)?(?:\bwere\s+|\bis\s+)?"
+    rf"(?:\b(?:{YOU_ARE}|you|i|someone|somebody)\s+)?(?:\bwere\s+|\bis\s+)?"
     r"\b(?:sit|sits|sitting|stand|stands|standing|am|are)\s+(?:on|at|in|by|near)\s+<(?P<at>\d+)>\s*,?\s*(?:and\s+)?"
-    rf"(?:{_YOU_ARE}\s+)?(?:fac(?:e|es|ing)|look(?:s|ing)? at|looking towards?)\s+<(?P<facing>\d+)>\s*[,.:;]?\s*"
+    rf"(?:{YOU_ARE}\s+)?(?:fac(?:e|es|ing)|look(?:s|ing)? at|looking towards?)\s+<(?P<facing>\d+)>\s*[,.:;]?\s*"
 )
 _OWN_PLACE = r"(?:my|your|the robot's|the camera's) (?:position|place|perspective|view|viewpoint|point of view)"
 _FROM_HERE = re.compile(
@@ -88,15 +87,6 @@ _DISTANCES = tuple(
             rf"{_DISTANCE} to {_A}",
         ),
     )
-)
-_KINDS = (
-    (Kind.COUNT, re.compile(r"\bhow many\b|\bnumber of\b|^count\b")),
-    (
-        Kind.VIEWPOINT,
-        re.compile(rf"\b(?:{_YOU_ARE}|if i|if you|when|imagine)\b.*\b(?:sit|sitting|stand|standing|face|facing)\b"),
-    ),
-    (Kind.WHICH_MARK, re.compile(r"\b(?:which|what) (?:mark|marked object|number)\b")),
-    (Kind.LEFT_RIGHT, re.compile(r"\bleft or\b.*\bright\b|\bright or\b.*\bleft\b|\b(?:which|what) side\b")),
 )
 
 
@@ -179,19 +169,6 @@ def lettered(choices: Sequence[str]) -> list[str]:
     return [f"{chr(ord('A') + i)}. {choice}" for i, choice in enumerate(choices)]
 
 
-def kind_of(question: Question) -> Kind:
-    """Return the question's kind, worked out from choices and words where it is not given.
-
-    :raises ValueError: the given kind is none.
-    """
-    if question.kind:
-        return Kind(question.kind)
-    if question.choices:
-        return Kind.CHOICE
-    text = question.text.lower()
-    return next((kind for kind, pattern in _KINDS if pattern.search(text)), Kind.FREE)
-
-
 def read(text: str) -> Asked | None:
     """Return what a question asks about marks, or None where it is no question for geometry."""
     sentence = _POLITE.sub("", re.sub(r"\s+", " ", text.lower()).strip(" .?!"))
@@ -209,32 +186,32 @@ def _read_side(sentence: str, view: View | None) -> Asked | None:
     for pattern in _SIDES:
         if match := pattern.fullmatch(sentence):
             found = match.groupdict()
-            b = found.get("b")
-            return AsksSide(int(found["a"]), None if b is None else int(b), found.get("side") or "", view)
+            return AsksSide(int(found["a"]), _id(found.get("b")), found.get("side") or "", view)
     match = _FURTHER.fullmatch(sentence)
     return AsksFurther(int(match["a"]), int(match["b"]), match["side"], view) if match else None
 
 
 def _read_place(sentence: str) -> Asked | None:
-    asked: Asked | None = None
-    if _COUNT.fullmatch(sentence):
-        asked = AsksCount()
-    elif match := _NEAREST.fullmatch(sentence):
-        asked = AsksNearest(int(match["a"]) if match["a"] else None, match["how"] in ("furthest", "farthest"))
-    elif match := _NEARER.fullmatch(sentence):
-        asked = AsksNearest(None, match["how"] in ("further", "farther"), (int(match["a"]), int(match["b"])))
-    elif match := _WHERE.fullmatch(sentence):
-        asked = AsksWhere(int(match["a"]))
-    elif match := _GO.fullmatch(sentence):
-        asked = AsksGo(int(match["a"]))
-    elif match := _TURN.fullmatch(sentence):
-        asked = AsksGo(int(match["a"]), turn=True)
-    else:
-        for pattern in _DISTANCES:
-            if match := pattern.fullmatch(sentence):
-                b = match.groupdict().get("b")
-                return AsksDistance(int(match["a"]), None if b is None else int(b))
-    return asked
+    for pattern, asked in _PLACES:
+        if match := pattern.fullmatch(sentence):
+            return asked(match.groupdict())
+    return None
+
+
+def _id(digits: str | None) -> int | None:
+    return None if digits is None else int(digits)
+
+
+_FAR = ("further", "farther", "furthest", "farthest")
+_PLACES: tuple[tuple[re.Pattern[str], Callable[[dict[str, Any]], Asked]], ...] = (
+    (_COUNT, lambda said: AsksCount()),
+    (_NEAREST, lambda said: AsksNearest(_id(said["a"]), said["how"] in _FAR)),
+    (_NEARER, lambda said: AsksNearest(None, said["how"] in _FAR, (int(said["a"]), int(said["b"])))),
+    (_WHERE, lambda said: AsksWhere(int(said["a"]))),
+    (_GO, lambda said: AsksGo(int(said["a"]))),
+    (_TURN, lambda said: AsksGo(int(said["a"]), turn=True)),
+    *((pattern, lambda said: AsksDistance(int(said["a"]), _id(said.get("b")))) for pattern in _DISTANCES),
+)
 
 
 def ids_in(asked: Asked) -> tuple[int, ...]:

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from cc_ros.reasoning.llm.budget import CHARACTERS_A_TOKEN
 from cc_ros.reasoning.llm.endpoint import Endpoint
 from cc_ros.reasoning.prompts.images import Picture
 from cc_ros.reasoning.types import Action
 
-CHARACTERS_A_TOKEN = 4
 Message = dict[str, Any]
 
 

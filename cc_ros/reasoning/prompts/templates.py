@@ -9,7 +9,8 @@ from pathlib import Path
 from string import Template
 
 from cc_ros.errors import SettingsError
-from cc_ros.keyframes.drawing import BY_ID, MarkSettings
+from cc_ros.keyframes.drawing import MarkSettings
+from cc_ros.reasoning.kinds import KINDS
 from cc_ros.reasoning.measured.questions import lettered
 from cc_ros.reasoning.types import Kind, Style
 
@@ -33,16 +34,16 @@ class Prompts:
 
     def system(self, style: Style, look: MarkSettings) -> str:
         """Return the system prompt (paper, appendix E): task, what the marks are, and that text in images is data."""
-        about_marks = self._fill(f"style_{style.value}", look=describe_marks(look))
+        about_marks = self._fill(f"style_{style.value}", look=look.in_words())
         return self._fill("system", style=about_marks)
 
-    def question(self, kind: Kind, text: str, choices: Sequence[str] = ()) -> str:
-        """Return the prompt for one question of any kind but navigation."""
-        return self._fill(f"kind_{kind.value}", question=text, choices="\n".join(lettered(choices)))
+    def question(self, kind: Kind, text: str, choices: Sequence[str] = (), max_forward: float = 0.0) -> str:
+        """Return the prompt for one question; for navigation, what opens the conversation.
 
-    def navigate_start(self, instruction: str, max_forward: float) -> str:
-        """Return what opens a navigation conversation."""
-        return self._fill("navigate_start", question=instruction, max_forward=f"{max_forward:g} metres")
+        :param max_forward: navigation: longest move in metres.
+        """
+        longest = f"{max_forward:g} metres"
+        return self._fill(KINDS[kind].prompt, question=text, choices="\n".join(lettered(choices)), max_forward=longest)
 
     def navigate_turn(self, turn: int) -> str:
         """Return the text beside the picture of one turn, from 1."""
@@ -63,17 +64,6 @@ class Prompts:
 
     def _fill(self, name: str, **values: str) -> str:
         return Template(self._templates[name]).substitute(values)
-
-
-def describe_marks(look: MarkSettings) -> str:
-    """Return in words what marks look like."""
-    fill = "coloured" if look.fill == BY_ID else look.fill
-    words = f"a filled {fill} circle with a {look.text} number in the middle of the object"
-    if look.outline:
-        words += ", whose outline is drawn"
-    if look.overlay:
-        words += " and which is tinted" if look.outline else ", which is tinted"
-    return words
 
 
 @cache

@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 import re
 
-from cc_ros.reasoning.replies.problems import Unusable
-from cc_ros.reasoning.replies.reply import Reply, Said
+from cc_ros.reasoning.replies.reply import Reply, Said, Unusable
 from cc_ros.reasoning.types import Action, Move
 
 MAX_TURN = 180.0

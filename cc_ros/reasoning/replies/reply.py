@@ -11,12 +11,30 @@ from typing import Any
 import pydantic_core
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from cc_ros.reasoning.replies.problems import NotAReply
 from cc_ros.reasoning.replies.thoughts import Piece, plain, spoken, without_begun_tag
-from cc_ros.reasoning.types import Kind, Move, Style
+from cc_ros.reasoning.types import Style
 
 MAX_FIELD = 16_000
 _BROKEN = re.compile(r"[{,]\s*\\?\"\w+\\?\"\s*:|\"\s*\}\s*\Z")  # what is left of JSON that cannot be read
+
+
+class Unusable(ValueError):
+    """A reply that is no answer to the question; its text says why, and is shown to the model."""
+
+
+class NotAReply(Unusable):
+    """A text that is meant to be JSON but cannot be read as a reply, or holds no answer at all."""
+
+
+class Invented(ValueError):
+    """A reply that names marks which no picture shows.
+
+    :param ids: those marks.
+    """
+
+    def __init__(self, ids: Sequence[int]) -> None:
+        super().__init__(f"it names mark {', '.join(map(str, ids))}")
+        self.ids = tuple(ids)
 
 
 class Reply(BaseModel):
@@ -108,24 +126,15 @@ class Said:
     problem: NotAReply | None = None
 
 
-def fields(kind: Kind, style: Style, choices: Sequence[str], ids: Sequence[int]) -> dict[str, dict[str, Any]]:
+def fields(own: dict[str, dict[str, Any]], style: Style, ids: Sequence[int]) -> dict[str, dict[str, Any]]:
     """Return the JSON schema of each field of a reply, in the order wanted.
 
     With chain of thought the reason comes first, so that the answer follows from it.
+
+    :param own: the fields of this kind of question.
+    :param ids: the marks in the pictures.
     """
-    parts: dict[str, dict[str, Any]] = {}
-    if kind is Kind.NAVIGATE:
-        parts["action"] = {"type": "string", "enum": [move.value for move in Move], "description": "the next move"}
-        parts["value"] = {"type": "number", "description": "metres or degrees; 0 for STOP"}
-    elif kind is Kind.CHOICE:
-        letters = [chr(ord("A") + i) for i in range(len(choices))]
-        parts["choice"] = {"type": "string", "enum": letters, "description": "the letter of the answer"}
-    elif kind is Kind.LEFT_RIGHT:
-        parts["answer"] = {"type": "string", "enum": ["left", "right", "unknown"], "description": "the side"}
-    elif kind is Kind.COUNT:
-        parts["answer"] = {"type": "string", "description": "the number in digits"}
-    else:
-        parts["answer"] = {"type": "string", "description": "the answer"}
+    parts = dict(own)
     if style is not Style.RAW:
         items: dict[str, Any] = {"type": "integer"}
         if ids:

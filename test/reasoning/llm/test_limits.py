@@ -14,9 +14,9 @@ from cc_ros.errors import SettingsError
 from cc_ros.reasoning import Answer, ReasonerSettings, Status
 from cc_ros.reasoning.answer_cache import MAX_ANSWERS, AnswerCache
 from cc_ros.reasoning.llm.budget import HOUR, Budget
-from cc_ros.reasoning.llm.circuit_breaker import Breaker
+from cc_ros.reasoning.llm.circuit_breaker import CircuitBreaker
 from cc_ros.reasoning.llm.errors import ModelFault
-from cc_ros.reasoning.request_queue import Turns
+from cc_ros.reasoning.request_queue import RequestQueue
 
 
 class Clock:
@@ -33,7 +33,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 def test_the_breaker_opens_after_faults_in_a_row_and_lets_one_try(clock: Clock) -> None:
-    breaker = Breaker(3, 10.0)
+    breaker = CircuitBreaker(3, 10.0)
     for _ in range(2):
         breaker.failed()
     breaker.worked()
@@ -41,10 +41,10 @@ def test_the_breaker_opens_after_faults_in_a_row_and_lets_one_try(clock: Clock) 
         assert breaker.allow()
         breaker.failed()
     assert breaker.state() == "open" and not breaker.allow()
-    assert breaker.closed_for() == pytest.approx(10.0)
+    assert breaker.open_for() == pytest.approx(10.0)
     assert "3 times in a row" in breaker.describe()
     clock.now += 10.0
-    assert breaker.state() == "half open" and breaker.closed_for() == 0
+    assert breaker.state() == "half open" and breaker.open_for() == 0
     assert breaker.allow() and not breaker.allow()  # one only
     breaker.failed()
     assert not breaker.allow()
@@ -130,12 +130,12 @@ def nothing() -> None:
 
 
 def test_turns_come_in_order_and_a_full_queue_says_so_at_once() -> None:
-    turns = Turns(1, 3)
+    queue = RequestQueue(1, 3)
     order: list[int] = []
     go = threading.Event()
 
     def ask(number: int) -> None:
-        with turns.turn(time.monotonic() + 10, nothing):
+        with queue.place(time.monotonic() + 10, nothing):
             go.wait(5)
             order.append(number)
 
@@ -143,23 +143,23 @@ def test_turns_come_in_order_and_a_full_queue_says_so_at_once() -> None:
         futures = []
         for number in range(4):
             futures.append(pool.submit(ask, number))
-            while sum(turns.counts()) <= number:
+            while sum(queue.counts()) <= number:
                 time.sleep(0.001)
-        assert turns.counts() == (1, 3)
+        assert queue.counts() == (1, 3)
         start = time.monotonic()
-        with pytest.raises(ModelFault) as refused, turns.turn(time.monotonic() + 10, nothing):
+        with pytest.raises(ModelFault) as refused, queue.place(time.monotonic() + 10, nothing):
             pass
         assert refused.value.status is Status.QUEUE_FULL
         assert time.monotonic() - start < 0.5
         go.set()
     assert order == [0, 1, 2, 3]
-    assert turns.counts() == (0, 0)
+    assert queue.counts() == (0, 0)
 
 
 def test_waiting_ends_at_the_deadline_or_when_cancelled_and_frees_the_place() -> None:
-    turns = Turns(1, 1)
-    with turns.turn(time.monotonic() + 10, nothing):
-        with pytest.raises(ModelFault) as late, turns.turn(time.monotonic() + 0.1, nothing):
+    queue = RequestQueue(1, 1)
+    with queue.place(time.monotonic() + 10, nothing):
+        with pytest.raises(ModelFault) as late, queue.place(time.monotonic() + 0.1, nothing):
             pass
         assert late.value.status is Status.TIMEOUT
         cancelled = ModelFault(Status.CANCELLED, "no more")
@@ -167,22 +167,22 @@ def test_waiting_ends_at_the_deadline_or_when_cancelled_and_frees_the_place() ->
         def stop() -> None:
             raise cancelled
 
-        with pytest.raises(ModelFault) as stopped, turns.turn(time.monotonic() + 10, stop):
+        with pytest.raises(ModelFault) as stopped, queue.place(time.monotonic() + 10, stop):
             pass
         assert stopped.value is cancelled
-        assert turns.counts() == (1, 0)
-    with turns.turn(time.monotonic() + 1, nothing):
-        assert turns.counts() == (1, 0)
+        assert queue.counts() == (1, 0)
+    with queue.place(time.monotonic() + 1, nothing):
+        assert queue.counts() == (1, 0)
 
 
 def test_turns_survive_many_threads_that_come_give_up_and_go() -> None:
-    turns = Turns(3, 5)
+    queue = RequestQueue(3, 5)
     running, most, lock = 0, 0, threading.Lock()
 
     def ask(number: int) -> Status:
         nonlocal running, most
         try:
-            with turns.turn(time.monotonic() + 0.002 * (number % 7), nothing):
+            with queue.place(time.monotonic() + 0.002 * (number % 7), nothing):
                 with lock:
                     running += 1
                     most = max(most, running)
@@ -195,5 +195,5 @@ def test_turns_survive_many_threads_that_come_give_up_and_go() -> None:
 
     with ThreadPoolExecutor(12) as pool:
         ended = list(pool.map(ask, range(400)))
-    assert most <= 3 and turns.counts() == (0, 0)
+    assert most <= 3 and queue.counts() == (0, 0)
     assert set(ended) <= {Status.OK, Status.TIMEOUT, Status.QUEUE_FULL} and Status.OK in ended

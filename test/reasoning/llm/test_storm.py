@@ -17,7 +17,7 @@ import pytest
 from support.marked_scene import keyframe
 from support.model_server import Cut, Endless, Hang, HttpStatus, ModelServer, Raw, Say, Whole, reply
 
-from cc_ros.reasoning import Answer, Asker, Question, ReasonerSettings, Status
+from cc_ros.reasoning import Answer, Question, Reasoner, ReasonerSettings, Status
 
 QUESTIONS = int(os.environ.get("CC_ROS_STORM", "150"))
 KEY = "sk-storm-0123456789abcdef"
@@ -98,13 +98,13 @@ def test_a_storm_of_faults_ends_every_question_in_time_and_leaks_nothing(caplog:
     with ModelServer() as server:
         server.always(choose)
         threads, descriptors = threading.active_count(), process.num_fds()
-        asker = Asker(
+        reasoner = Reasoner(
             ReasonerSettings(**{**vars(settings), "base_url": server.base_url}), environ={"OPENAI_API_KEY": KEY}
         )
         with ThreadPoolExecutor(10) as pool:
-            results = list(pool.map(lambda number: ask(asker, number), range(QUESTIONS)))
-        report = repr(asker.status())
-        asker.close()
+            results = list(pool.map(lambda number: ask(reasoner, number), range(QUESTIONS)))
+        report = repr(reasoner.status())
+        reasoner.close()
         assert server.wait_idle(10)
         received = server.received
         deadline = time.monotonic() + 5
@@ -127,7 +127,7 @@ def test_a_storm_of_faults_ends_every_question_in_time_and_leaks_nothing(caplog:
     assert 0 <= unread <= ended[Status.TIMEOUT] + ended[Status.CANCELLED]  # given up before the server read them
     assert all(request.headers["authorization"] == f"Bearer {KEY}" for request in received)
     assert KEY not in caplog.text + report
-    assert sum(value for name, value in asker.status().items() if name.startswith("ended_")) == QUESTIONS
+    assert sum(value for name, value in reasoner.status().items() if name.startswith("ended_")) == QUESTIONS
 
 
 def leaked(process: psutil.Process, threads: int, descriptors: int) -> list[str]:
@@ -140,7 +140,7 @@ def leaked(process: psutil.Process, threads: int, descriptors: int) -> list[str]
     return more
 
 
-def ask(asker: Asker, number: int) -> tuple[Answer, float, str]:
+def ask(reasoner: Reasoner, number: int) -> tuple[Answer, float, str]:
     """Return the answer, by how much it was late, and all that was shown meanwhile."""
     rng = random.Random(number)
     timeout = rng.uniform(0.2, 1.5)
@@ -150,7 +150,7 @@ def ask(asker: Asker, number: int) -> tuple[Answer, float, str]:
         timer.start()
     shown: list[str] = []
     start = time.monotonic()
-    answer = asker.ask(
+    answer = reasoner.ask(
         Question(f"What is number {number}?", timeout=timeout), FRAMES, lambda stage, text: shown.append(text), cancel
     )
     if timer:

@@ -9,9 +9,10 @@ import pytest
 from support.marked_scene import keyframe, looking, see
 
 from cc_ros.geometry import SceneMap
-from cc_ros.reasoning import Answer, Asker, Question, ReasonerSettings, Status
+from cc_ros.geometry.approach import approach
+from cc_ros.reasoning import Answer, Goal, Question, Reasoner, ReasonerSettings, Status
+from cc_ros.reasoning.kinds import kind_of
 from cc_ros.reasoning.measured.answers import answer_from_marks
-from cc_ros.reasoning.measured.questions import kind_of
 
 # A sofa (1) on the left, a table (2) ahead, a door (3) on the right, a lamp (4) far behind the table.
 ROOM = {1: (2.8, 1.0, 0.5), 2: (2.0, 0.0, 0.7), 3: (3.0, -1.4, 1.0), 4: (5.5, 0.3, 1.5)}
@@ -98,57 +99,65 @@ def test_without_odometry_a_place_is_one_in_a_picture() -> None:
 
 
 def test_a_robot_without_a_key_answers_what_it_measured_and_says_how_to_get_a_model() -> None:
-    with Asker(ReasonerSettings(), environ={}) as asker:
-        measured = asker.ask(Question("is 1 left of 3?"), FRAMES)
+    with Reasoner(ReasonerSettings(), environ={}) as reasoner:
+        measured = reasoner.ask(Question("is 1 left of 3?"), FRAMES)
         assert (measured.status, measured.text, measured.source) == (Status.OK, "yes", "geometry")
         assert "OPENAI_API_KEY" in measured.message
-        unmeasured = asker.ask(Question("is 5 left of 7?"), WALL)
+        unmeasured = reasoner.ask(Question("is 5 left of 7?"), WALL)
         assert unmeasured.status is Status.CANNOT_TELL and "OPENAI_API_KEY" in unmeasured.message
         for text, kind in (("What colour is mark 1?", ""), ("Go to the door", "navigate")):
-            other = asker.ask(Question(text, kind=kind), FRAMES)
+            other = reasoner.ask(Question(text, kind=kind), FRAMES)
             assert other.status is Status.NEEDS_MODEL
             assert "OPENAI_API_KEY" in other.message and "base_url" in other.message
-        assert "no model" in str(asker.status()["degraded"])
+        assert "no model" in str(reasoner.status()["degraded"])
 
 
 def test_which_mark_brings_its_place_as_a_goal() -> None:
-    with Asker(ReasonerSettings(), environ={}) as asker:
-        goal = asker.ask(Question("Which mark is nearest?"), FRAMES).goal
-        assert goal is not None and goal == pytest.approx(ROOM[2], abs=0.01)
-        assert asker.ask(Question("is 1 left of 3?"), FRAMES).goal is None
+    with Reasoner(ReasonerSettings(), environ={}) as reasoner:
+        goal = reasoner.ask(Question("Which mark is nearest?"), FRAMES).goal
+        assert place(goal) == pytest.approx(before(ROOM[2]), abs=0.01)
+        assert reasoner.ask(Question("is 1 left of 3?"), FRAMES).goal is None
 
 
-def near(a: float, b: float) -> object:
-    return pytest.approx((a, b), abs=0.05)
+def place(goal: Goal | None) -> tuple[float, float, float]:
+    assert goal is not None
+    return goal.x, goal.y, goal.yaw
+
+
+def before(thing: tuple[float, float, float], distance: float = 0.8) -> tuple[float, float, float]:
+    newest = FRAMES[-1].pose
+    assert newest is not None
+    return approach(thing, newest, distance)
 
 
 @pytest.mark.parametrize("text", ["Go to mark 3", "drive to 3", "turn to mark 3", "where is mark 3?"])
 @pytest.mark.parametrize("settings", [{}, {"base_url": "http://127.0.0.1:9/v1", "retries": 0, "prefer": "geometry"}])
 def test_a_mark_to_go_or_turn_to_is_a_goal_without_a_model(text: str, settings: dict[str, object]) -> None:
-    with Asker(ReasonerSettings(**settings), environ={}) as asker:  # type: ignore[arg-type]
-        answer = asker.ask(Question(text), FRAMES)
+    with Reasoner(ReasonerSettings(**settings), environ={}) as reasoner:  # type: ignore[arg-type]
+        answer = reasoner.ask(Question(text), FRAMES)
         assert (answer.status, answer.mark_ids, answer.source) == (Status.OK, (3,), "geometry"), answer.message
-        assert answer.goal == pytest.approx(ROOM[3], abs=0.01)
-        assert answer.turn == text.startswith("turn") and not answer.no_goal
-        missing = asker.ask(Question(text.replace("3", "9")), FRAMES)
+        there = before(ROOM[3], math.inf if text.startswith("turn") else 0.8)
+        assert place(answer.goal) == pytest.approx(there, abs=0.01)
+        missing = reasoner.ask(Question(text.replace("3", "9")), FRAMES)
         assert missing.status is Status.UNKNOWN_MARK and missing.goal is None
 
 
 def test_what_is_missing_for_a_goal_is_said() -> None:
     turned = see([looking(0, 0, 10), looking(0, 0, -10)], ROOM)
-    with Asker(ReasonerSettings(), environ={}) as asker:
-        go = asker.ask(Question("go to mark 2"), turned)
+    with Reasoner(ReasonerSettings(), environ={}) as reasoner:
+        go = reasoner.ask(Question("go to mark 2"), turned)
         assert go.status is Status.CANNOT_TELL and go.goal is None
         assert "the camera only turned" in go.message and "no odometry" not in go.message
         assert "to the left" in go.message or "straight ahead" in go.message
-        turn = asker.ask(Question("turn to mark 2"), turned)
-        assert turn.ok and turn.turn and turn.goal is not None
-        assert near(*turn.goal[:2]) == (1.0, 0.0)
-        where = asker.ask(Question("where is mark 2?"), turned)
-        assert where.ok and where.goal is None and "only turned" in where.no_goal
-        blind = asker.ask(Question("go to mark 5"), WALL)
+        turn = reasoner.ask(Question("turn to mark 2"), turned)
+        assert turn.ok and place(turn.goal) == pytest.approx((0, 0, 0), abs=0.05)
+        where = reasoner.ask(Question("where is mark 2?", send_goal=True), turned)
+        assert where.ok and where.goal is None
+        assert "no goal was sent" in where.message and "only turned" in where.message
+        assert "no goal" not in reasoner.ask(Question("where is mark 2?"), turned).message
+        blind = reasoner.ask(Question("go to mark 5"), WALL)
         assert blind.status is Status.CANNOT_TELL and "no odometry" in blind.message
-        depth = asker.ask(Question("go to mark 2"), see([looking(0, 0, 0)], ROOM, depth=True, pose=False))
+        depth = reasoner.ask(Question("go to mark 2"), see([looking(0, 0, 0)], ROOM, depth=True, pose=False))
         assert depth.status is Status.CANNOT_TELL and "there is depth, but no odometry" in depth.message
 
 

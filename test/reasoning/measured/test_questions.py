@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cc_ros.reasoning import Kind, Question
+from cc_ros.reasoning.kinds import kind_of
 from cc_ros.reasoning.measured.questions import (
     Asked,
     AsksCount,
@@ -18,7 +19,6 @@ from cc_ros.reasoning.measured.questions import (
     AsksWhere,
     View,
     ids_in,
-    kind_of,
     named_marks,
     read,
 )

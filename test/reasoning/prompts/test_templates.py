@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from cc_ros.errors import SettingsError
 from cc_ros.keyframes.drawing import MarkSettings
 from cc_ros.reasoning import Kind, Style
-from cc_ros.reasoning.prompts.templates import Prompts, describe_marks
+from cc_ros.reasoning.prompts.templates import Prompts
+from cc_ros.settings import Knob, knobs
 
 
 def test_the_system_prompt_explains_the_marks_of_each_style() -> None:
@@ -39,7 +40,7 @@ def test_the_system_prompt_explains_the_marks_of_each_style() -> None:
     ],
 )
 def test_marks_are_described_as_they_are_drawn(look: MarkSettings, words: str) -> None:
-    assert describe_marks(look) == words
+    assert look.in_words() == words
     assert words in Prompts().system(Style.MARKS, look)
 
 
@@ -47,9 +48,8 @@ def test_marks_are_described_as_they_are_drawn(look: MarkSettings, words: str) -
 def test_questions_go_in_as_they_are(text: str, choices: list[str]) -> None:
     prompts = Prompts()
     for kind in Kind:
-        if kind is not Kind.NAVIGATE:
-            assert text in prompts.question(kind, text, choices)
-    assert text in prompts.navigate_start(text, 2.0)
+        assert text in prompts.question(kind, text, choices, 2.5)
+    assert "at most 2.5 metres" in prompts.question(Kind.NAVIGATE, text, max_forward=2.5)
 
 
 def test_a_folder_overrides_single_prompts(tmp_path: Path) -> None:
@@ -77,3 +77,13 @@ def test_a_prompt_that_cannot_work_is_refused_at_once(tmp_path: Path, name: str,
 def test_a_missing_folder_is_refused() -> None:
     with pytest.raises(SettingsError, match="not a folder"):
         Prompts("/nowhere/prompts")
+
+
+LOOKS = [knob for knob in knobs(MarkSettings) if knob.name != "diameter"]
+
+
+@pytest.mark.parametrize("knob", LOOKS, ids=lambda knob: knob.name)
+def test_whatever_changes_how_a_mark_looks_is_told(knob: Knob) -> None:
+    values = knob.choices or ((True, False) if knob.type is bool else ("red", "green", "#00ff00"))
+    words = {MarkSettings(**{knob.name: value}).in_words() for value in values}  # type: ignore[arg-type]
+    assert len(words) == len(values)

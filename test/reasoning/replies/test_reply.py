@@ -11,9 +11,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cc_ros.reasoning import Kind, Move, Status, Style
+from cc_ros.reasoning.kinds import KINDS
 from cc_ros.reasoning.replies.check import check
-from cc_ros.reasoning.replies.problems import Invented, NotAReply, Unusable
-from cc_ros.reasoning.replies.reply import Reply, fields, in_words, read_reply, response_format, text_so_far
+from cc_ros.reasoning.replies.reply import (
+    Invented,
+    NotAReply,
+    Reply,
+    Unusable,
+    fields,
+    in_words,
+    read_reply,
+    response_format,
+    text_so_far,
+)
 
 CHOICES = ("a chair", "two sofas", "B12")
 
@@ -233,7 +243,7 @@ def test_plain_words_are_shown_as_they_come() -> None:
 
 
 def test_the_schema_allows_only_marks_that_exist_and_is_strict() -> None:
-    parts = fields(Kind.CHOICE, Style.MARKS, CHOICES, (1, 4))
+    parts = fields(KINDS[Kind.CHOICE].fields(CHOICES), Style.MARKS, (1, 4))
     shape = response_format("json_schema", parts)
     assert shape is not None
     schema = shape["json_schema"]["schema"]
@@ -245,5 +255,5 @@ def test_the_schema_allows_only_marks_that_exist_and_is_strict() -> None:
 
 
 def test_thinking_comes_before_the_answer() -> None:
-    assert next(iter(fields(Kind.FREE, Style.MARKS_COT, (), (1,)))) == "reason"
-    assert "marks" not in fields(Kind.FREE, Style.RAW, (), ())
+    assert next(iter(fields(KINDS[Kind.FREE].fields(()), Style.MARKS_COT, (1,)))) == "reason"
+    assert "marks" not in fields(KINDS[Kind.FREE].fields(()), Style.RAW, ())

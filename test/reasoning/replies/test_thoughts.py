@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 
 from cc_ros.reasoning import Answer, Kind, Move, Style
 from cc_ros.reasoning.replies.check import check
-from cc_ros.reasoning.replies.problems import Unusable
-from cc_ros.reasoning.replies.reply import complete, read_reply, text_so_far
+from cc_ros.reasoning.replies.reply import Unusable, complete, read_reply, text_so_far
 from cc_ros.reasoning.replies.thoughts import spoken
 
 STOP = '{"action": "STOP", "value": 0}'

@@ -1,19 +1,14 @@
-"""Between ROS messages and arrays: the one place where images become NumPy and back."""
+"""Images, raw and compressed, depth, and instance maps."""
 
 from __future__ import annotations
 
 import array
-import dataclasses
-import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import cv2
 import numpy as np
-from builtin_interfaces.msg import Time
-from geometry_msgs.msg import Pose
-from sensor_msgs.msg import CompressedImage, Image, RegionOfInterest
+from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
 from cc_ros.encodings import (
@@ -26,24 +21,7 @@ from cc_ros.encodings import (
     decode_image,
 )
 from cc_ros.errors import ImageError
-from cc_ros.geometry.poses import camera_pose
-from cc_ros.keyframes import Mark, MarkedKeyframe
 from cc_ros.keyframes.store import JPEG_QUALITY, encode_jpeg
-from cc_ros.msg import Keyframe as KeyframeMsg
-from cc_ros.msg import Mark as MarkMsg
-from cc_ros.msg import Track as TrackMsg
-from cc_ros.tracking import Track, Tracked
-
-
-def nanoseconds(stamp: Time) -> int:
-    """Return a message's stamp as integer nanoseconds."""
-    return stamp.sec * 1_000_000_000 + stamp.nanosec
-
-
-def to_time(nanoseconds: int) -> Time:
-    """Return integer nanoseconds as a message; negative times become 0."""
-    seconds, rest = divmod(max(0, nanoseconds), 1_000_000_000)
-    return Time(sec=seconds, nanosec=rest)
 
 
 def picture_size(message: Image | CompressedImage) -> tuple[int, int]:
@@ -162,53 +140,6 @@ def _byte_array(data: Any) -> array.array:
     return result
 
 
-def enlarged(tracked: Tracked, size: tuple[int, int]) -> Tracked:
-    """Return what was tracked in a reduced picture as map and tracks of the whole one.
-
-    :param size: (width, height) of the whole picture.
-    """
-    height, width = tracked.labels.shape
-    if (width, height) == size:
-        return tracked
-    x, y = size[0] / width, size[1] / height
-
-    def place(track: Track) -> Track:
-        left, top, w, h = track.box
-        # as cv2.resize takes its nearest pixels
-        box = _ceil(left * x), _ceil(top * y), _ceil((left + w) * x), _ceil((top + h) * y)
-        return dataclasses.replace(
-            track,
-            area=round(track.area * x * y),
-            centre=((track.centre[0] + 0.5) * x - 0.5, (track.centre[1] + 0.5) * y - 0.5),
-            box=(box[0], box[1], box[2] - box[0], box[3] - box[1]),
-        )
-
-    labels = cv2.resize(tracked.labels, size, interpolation=cv2.INTER_NEAREST)
-    return Tracked(labels, tuple(place(track) for track in tracked.tracks))
-
-
-def _ceil(value: float) -> int:
-    return math.ceil(value - 1e-9)
-
-
-def track_message(track: Track, begin: int) -> TrackMsg:
-    """Return a track as a message.
-
-    :param begin: nanoseconds of the instant that the track's stamps count from.
-    """
-    x, y, w, h = track.box
-    return TrackMsg(
-        id=track.id,
-        status=int(track.status),
-        area=track.area,
-        centre=[float(track.centre[0]), float(track.centre[1])],
-        box=RegionOfInterest(x_offset=x, y_offset=y, width=w, height=h),
-        confidence=float(track.confidence),
-        first_seen=to_time(begin + round(track.first_seen * 1e9)),
-        last_seen=to_time(begin + round(track.last_seen * 1e9)),
-    )
-
-
 @dataclass(frozen=True)
 class MessagePicture:
     """The picture of an image message; decoded only when a keyframe is made of it."""
@@ -223,59 +154,3 @@ class MessagePicture:
         if isinstance(self.message, CompressedImage) and bytes(self.message.data[:2]) == b"\xff\xd8":
             return bytes(self.message.data)
         return encode_jpeg(to_bgr(self.message), JPEG_QUALITY)
-
-
-def keyframe_message(keyframe: MarkedKeyframe, header: Header, world_frame: str) -> KeyframeMsg:
-    """Return a marked keyframe as a message.
-
-    :param header: of the camera image it was made of.
-    """
-    message = KeyframeMsg(
-        header=header,
-        index=keyframe.index,
-        image=jpeg_message(header, keyframe.jpeg),
-        width=keyframe.width,
-        height=keyframe.height,
-        marks=[MarkMsg(id=m.id, x=float(m.x), y=float(m.y), area=m.area, depth=m.depth) for m in keyframe.marks],
-    )
-    if keyframe.intrinsics is not None:
-        message.k = keyframe.intrinsics.ravel()
-    if keyframe.pose is not None:
-        message.has_pose, message.pose, message.world_frame = True, pose_message(keyframe.pose), world_frame
-    return message
-
-
-def to_keyframe(message: KeyframeMsg) -> MarkedKeyframe:
-    """Return the marked keyframe of a message."""
-    k = np.array(message.k, dtype=np.float64).reshape(3, 3)
-    position, orientation = message.pose.position, message.pose.orientation
-    pose = None
-    if message.has_pose:
-        quaternion = (orientation.x, orientation.y, orientation.z, orientation.w)
-        pose = camera_pose((position.x, position.y, position.z), quaternion, np.eye(4))
-    return MarkedKeyframe(
-        index=message.index,
-        stamp=nanoseconds(message.header.stamp) * 1e-9,
-        jpeg=bytes(message.image.data),
-        width=message.width,
-        height=message.height,
-        marks=tuple(Mark(m.id, m.x, m.y, m.area, m.depth) for m in message.marks),
-        intrinsics=k if k.any() else None,
-        pose=pose,
-    )
-
-
-def pose_message(pose: np.ndarray) -> Pose:
-    """Return a 4x4 pose as a message."""
-    message = Pose()
-    message.position.x, message.position.y, message.position.z = map(float, pose[:3, 3])
-    x, y, z, w = quaternion(pose[:3, :3])
-    message.orientation.x, message.orientation.y, message.orientation.z, message.orientation.w = x, y, z, w
-    return message
-
-
-def quaternion(rotation: np.ndarray) -> Sequence[float]:
-    """Return (x, y, z, w) of a 3x3 rotation."""
-    from scipy.spatial.transform import Rotation
-
-    return [float(value) for value in Rotation.from_matrix(rotation).as_quat()]

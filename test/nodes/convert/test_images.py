@@ -1,4 +1,4 @@
-"""Messages to arrays and back: every encoding, damaged data, stamps to the nanosecond."""
+"""Image messages to arrays and back: every encoding, and damaged data."""
 
 from __future__ import annotations
 
@@ -10,32 +10,21 @@ pytest.importorskip("rclpy")
 
 import cv2
 import numpy as np
-from hypothesis import given
-from hypothesis import strategies as st
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 from support.rig import image_of, scene
 
 from cc_ros.encodings import IMAGE_ENCODINGS
 from cc_ros.errors import ImageError
-from cc_ros.keyframes import Mark, MarkedKeyframe
-from cc_ros.nodes.convert import (
+from cc_ros.nodes.convert.images import (
     MessagePicture,
-    enlarged,
     image_message,
-    keyframe_message,
-    nanoseconds,
     picture_size,
     to_bgr,
     to_depth,
-    to_keyframe,
     to_labels,
     to_small_bgr,
-    to_time,
-    track_message,
 )
-from cc_ros.stamps import Order, StampOrder
-from cc_ros.tracking import Track, Tracked, TrackStatus
 
 SIZE = (64, 48)
 COLOUR = (40, 160, 220)
@@ -139,51 +128,6 @@ def test_depth_in_millimetres_and_metres() -> None:
     assert np.isnan(to_depth(image_of(np.zeros((2, 2), np.float32), 0, encoding="32FC1"))).all()
 
 
-def test_a_keyframe_survives_the_journey() -> None:
-    pose = np.eye(4)
-    pose[:3, :3] = [[0, -1, 0], [1, 0, 0], [0, 0, 1]]
-    pose[:3, 3] = 1, 2, 3
-    k = np.array([[500.0, 0, 320], [0, 510, 240], [0, 0, 1]])
-    keyframe = MarkedKeyframe(7, 12.5, b"\xff\xd8jpeg", 640, 480, (Mark(3, 10.5, 20.25, 99, 1.5),), k, pose)
-    header = Header(frame_id="camera", stamp=to_time(12_500_000_000))
-    back = to_keyframe(keyframe_message(keyframe, header, "map"))
-    assert (back.index, back.stamp, back.jpeg, back.marks) == (7, 12.5, keyframe.jpeg, keyframe.marks)
-    assert back.intrinsics == pytest.approx(k)
-    assert back.pose == pytest.approx(pose)
-    bare = to_keyframe(keyframe_message(MarkedKeyframe(0, 0.0, b"", 1, 1, ()), Header(), ""))
-    assert bare.intrinsics is None
-    assert bare.pose is None
-
-
-@given(st.integers(0, 2**31 * 10**9 - 1))
-def test_stamps_are_kept_to_the_nanosecond(instant: int) -> None:
-    assert nanoseconds(to_time(instant)) == instant
-    track = Track(1, TrackStatus.LOST, 0, (1.0, 2.0), (0, 0, 0, 0), 0.5, 0.0, 60.0)
-    message = track_message(track, instant)
-    assert nanoseconds(message.first_seen) == instant
-
-
-@given(st.lists(st.integers(-3_000, 3_000), min_size=1, max_size=50))
-def test_time_grows_within_an_episode_whatever_the_stamps(steps: list[int]) -> None:
-    order, stamp, arrival = StampOrder(), 10**18, 0
-    last = None
-    for step in steps:
-        stamp, arrival = stamp + step * 1_000_000, arrival + 33_000_000
-        kind, instant = order.check(stamp, arrival)
-        if kind is Order.LATE:
-            continue
-        if kind is Order.JUMPED_BACK:
-            last = None
-        assert last is None or instant > last
-        last = instant
-
-
-def test_a_stream_whose_stamps_stood_still_for_long_goes_on_in_the_same_episode() -> None:
-    order = StampOrder()
-    kinds = [order.check(stamp, i * 10**9)[0] for i, stamp in enumerate([5, 5, 5, 5, 5, 40_000_000])]
-    assert kinds == [Order.NEXT, *[Order.STILL] * 4, Order.NEXT]
-
-
 @pytest.mark.parametrize("compressed", [False, True])
 @pytest.mark.parametrize(("enough", "factor"), [(64, 8), (65, 4), (200, 2), (256, 2), (257, 1), (10_000, 1)])
 def test_a_picture_is_reduced_as_far_as_it_stays_wide_enough(compressed: bool, enough: int, factor: int) -> None:
@@ -202,19 +146,3 @@ def test_a_jpeg_that_exif_turns_is_told_as_it_is_seen() -> None:
     turned = jpeg[:2] + b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif + jpeg[2:]
     picture, size = to_small_bgr(CompressedImage(format="jpeg", data=turned), 160)
     assert (picture.shape[:2], size) == ((160, 80), (160, 320))
-
-
-@given(st.integers(1, 8), st.integers(1, 8), st.integers(0, 3), st.integers(0, 3))
-def test_tracks_of_a_reduced_picture_fit_the_enlarged_map(width: int, height: int, x: int, y: int) -> None:
-    labels = np.zeros((16, 24), np.uint16)
-    labels[y : y + height, x : x + width] = 9
-    centre = (x + (width - 1) / 2, y + (height - 1) / 2)
-    track = Track(9, TrackStatus.NEW, width * height, centre, (x, y, width, height), 1.0, 0.0, 0.0)
-    for size in ((24, 16), (48, 32), (95, 63), (96, 64)):
-        large = enlarged(Tracked(labels, (track,)), size)
-        assert large.labels.shape == size[::-1]
-        rows, columns = np.nonzero(large.labels)
-        box = (columns.min(), rows.min(), np.ptp(columns) + 1, np.ptp(rows) + 1)
-        assert large.tracks[0].box == box
-        assert large.tracks[0].area == pytest.approx(len(rows), rel=0.1)
-        assert large.tracks[0].centre == pytest.approx((columns.mean(), rows.mean()), abs=0.6)
