@@ -8,7 +8,7 @@ import math
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +27,7 @@ MARKS, RAW, SET_OF_MARK = "marks", "raw", "set_of_mark"
 STYLES = (MARKS, RAW, SET_OF_MARK)
 MAX_FRAMES = 64
 JPEG_QUALITY = 90
+STILL_SURE = 0.5  # share of ``min_confidence`` that an object needs in the other frames, once it had all of it in one
 
 
 def _check_marks(path: str) -> None:
@@ -44,7 +45,7 @@ class KeyframeSettings:
         2, "a keyframe that shows fewer of these objects gets its own largest ones, up to so many marks", ge=0, le=500
     )
     kind: str = knob(MARKS, "marks: one number per object; raw: none; set_of_mark: numbers per image", choices=STYLES)
-    min_confidence: float = knob(0.6, "objects that the tracker is less sure of get no mark in that frame", ge=0, le=1)
+    min_confidence: float = knob(0.6, "objects of which the tracker was never as sure get no mark", ge=0, le=1)
     on_object: bool = knob(
         True, "move a mark off what shows through a gap of its object; false: centres as in the paper"
     )
@@ -129,7 +130,7 @@ class Keyframes:
         style = request.style or self.settings.kind
         kept = self.store.choose(frames, request.last_seconds)
         k = request.marks or self.settings.marks
-        sure = [self._sure(frame) for frame in kept]
+        sure = self._sure(kept)
         together = top_k(sure, k)
 
         def draw(frame: KeptFrame, areas: dict[int, int]) -> MarkedKeyframe:
@@ -140,10 +141,19 @@ class Keyframes:
         with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:  # OpenCV lets go of the GIL
             return list(pool.map(draw, kept, sure))
 
-    def _sure(self, frame: KeptFrame) -> dict[int, int]:
-        """Return the pixels of each object of which the tracker is sure enough."""
-        least, known = self.settings.min_confidence, frame.confidences
-        return {i: area for i, area in frame.areas.items() if known.get(i, 1.0) >= least}
+    def _sure(self, kept: Sequence[KeptFrame]) -> list[dict[int, int]]:
+        """Return for each frame the pixels of each object that may get a mark there."""
+        least, known = self.settings.min_confidence, [frame.confidences for frame in kept]
+        proven = {
+            i
+            for frame, confidence in zip(kept, known, strict=True)
+            for i in frame.areas
+            if confidence.get(i, 1.0) >= least
+        }
+        return [
+            {i: area for i, area in frame.areas.items() if i in proven and confidence.get(i, 1.0) >= STILL_SURE * least}
+            for frame, confidence in zip(kept, known, strict=True)
+        ]
 
     def _draw_once(
         self, frame: KeptFrame, ids: tuple[int, ...], style: str, look: MarkSettings, blur: tuple[int, ...]

@@ -35,12 +35,16 @@ def episode(**knobs) -> Keyframes:
     return keyframes
 
 
-def test_what_the_tracker_is_unsure_of_gets_no_mark_in_that_frame_and_makes_room_for_others():
+@pytest.mark.parametrize(
+    ("confidences", "expected"),
+    [((0.9, 0.5), [[7, 9], [7, 9]]), ((0.9, 0.2), [[7, 9], [9]]), ((0.5, 0.5), [[9], [9]])],
+)
+def test_an_object_is_marked_where_it_is_still_likely_once_it_was_sure(confidences, expected):
     keyframes = Keyframes(KeyframeSettings(marks=2, frames=2, min_confidence=0.6))
-    for i, sure in enumerate((0.9, 0.5)):
+    for i, sure in enumerate(confidences):
         image, labels = scene()
         keyframes.store.offer(Candidate(i, float(i), ArrayPicture(image), labels, confidences={4: 0.2, 7: sure}))
-    assert [[mark.id for mark in frame.marks] for frame in keyframes.marked()] == [[7, 9], [9]]
+    assert [[mark.id for mark in frame.marks] for frame in keyframes.marked()] == expected
 
 
 def test_a_keyframe_without_any_of_the_most_frequent_objects_gets_marks_of_its_own():

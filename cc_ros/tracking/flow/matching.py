@@ -145,22 +145,20 @@ def rejoined(cosine: np.ndarray, distance: np.ndarray, growth: np.ndarray) -> li
 
 
 def supported(output: NetworkOutput, carried: np.ndarray, count: int) -> dict[int, np.ndarray]:
-    """Return by object (0..count-1) the log odds (h x w float32) of the candidate that agrees with it.
+    """Return by object (0..count-1) the log odds (h x w float32) of what the network detects as just this object.
 
     :param carried: HxW int32, 1..count, where the objects are expected; 0 = none.
     """
     odds, score = candidates(output.pixels, output.cells)
-    small = cv2.resize(carried, odds.shape[:0:-1], interpolation=cv2.INTER_NEAREST)
+    small = cv2.resize(carried, odds.shape[:0:-1], interpolation=cv2.INTER_NEAREST).ravel()
     masks = (odds > 0).reshape(len(odds), small.size).astype(np.float32)
-    area, found = masks.sum(axis=1), {}
-    for k in range(count):
-        mine = (small == k + 1).ravel().astype(np.float32)
-        both = masks @ mine
-        iou = both / np.maximum(area + mine.sum() - both, 1)
-        fits = iou > const.CONTINUES_IOU
-        if fits.any():
-            found[k] = odds[int(np.where(fits, iou * score, 0).argmax())]
-    return found
+    expected = (small[:, None] == np.arange(1, count + 1)).astype(np.float32)
+    both, area = masks @ expected, expected.sum(axis=0)
+    iou = both / np.maximum(masks.sum(axis=1)[:, None] + area - both, 1)
+    covers = both > 0.5 * np.maximum(area, 1)
+    others = covers.sum(axis=1)[:, None] - covers
+    fit = np.where((iou > const.CONTINUES_IOU) & (others == 0), iou * score[:, None], 0)  # not two objects as one
+    return {k: odds[int(fit[:, k].argmax())] for k in range(count) if fit[:, k].any()}
 
 
 def paint(found: list[Match], prior: np.ndarray) -> np.ndarray:

@@ -124,8 +124,7 @@ class TrackTable:
         track.objectness += rate * (objectness - track.objectness)
         track.held += rate * (held - track.held)
         track.judged = stamp
-        proven = track.evidence >= const.PROOF_EVIDENCE and stamp - track.first_seen >= const.PROOF_SECONDS
-        if not track.id and (at_once or proven):
+        if not track.id and (at_once or track.evidence >= const.PROOF_EVIDENCE):
             track.id, track.named, track.turn = self._pool.take(), stamp, self._pool.given
 
     def known_again(self, track: TrackState, missed: Collection[int]) -> TrackState | None:
