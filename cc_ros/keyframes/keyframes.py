@@ -15,18 +15,18 @@ from pathlib import Path
 
 import numpy as np
 
+from cc_ros.encodings import MARKED_QUALITY, encode_jpeg
 from cc_ros.errors import ImageError, SettingsError
 from cc_ros.keyframes.drawing import MarkSettings, blur_objects, draw_marks
 from cc_ros.keyframes.placement import mark_place, mask_centre
 from cc_ros.keyframes.prominence import filled, top_k
-from cc_ros.keyframes.store import KeptFrame, KeyframeStore, encode_jpeg
+from cc_ros.keyframes.store import KeptFrame, KeyframeStore
 from cc_ros.keyframes.types import Mark, MarkedKeyframe
 from cc_ros.settings import checked, knob
 
 MARKS, RAW, SET_OF_MARK = "marks", "raw", "set_of_mark"
 STYLES = (MARKS, RAW, SET_OF_MARK)
 MAX_FRAMES = 64
-JPEG_QUALITY = 90
 
 
 def _check_marks(path: str) -> None:
@@ -185,7 +185,7 @@ class Keyframes:
         draw_marks(image, marks, None if by_hand is not None else labels, look, numbers)
         if numbers:
             marks = tuple(dataclasses.replace(mark, id=numbers[mark.id]) for mark in marks)
-        jpeg = encode_jpeg(image, JPEG_QUALITY) if marks or blur else frame.jpeg
+        jpeg = encode_jpeg(image, MARKED_QUALITY) if marks or blur else frame.jpeg
         return MarkedKeyframe(frame.index, frame.stamp, jpeg, width, height, marks, frame.intrinsics, frame.pose)
 
     def _place(self, image: np.ndarray, mask: np.ndarray) -> tuple[int, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from cc_ros.encodings import SENT_QUALITY
 from cc_ros.keyframes.keyframes import MAX_FRAMES
 from cc_ros.reasoning.types import Style
 from cc_ros.settings import a_file, a_folder, knob
@@ -55,7 +56,7 @@ class ReasonerSettings:
     )
     max_answer_tokens: int = knob(0, "longest answer in tokens, with thoughts; 0 = as the preset says", ge=0, le=65536)
     max_image_side: int = knob(1280, "pictures are scaled down to this many pixels on the longer side", ge=64, le=8192)
-    jpeg_quality: int = knob(85, "JPEG quality of pictures that are scaled down", ge=10, le=100)
+    jpeg_quality: int = knob(SENT_QUALITY, "JPEG quality of pictures that are scaled down", ge=10, le=100)
     image_detail: str = knob("auto", "detail level, where the server has them", choices=("auto", "low", "high"))
     max_parallel: int = knob(2, "questions at the model at once", ge=1, le=64)
     max_queue: int = knob(8, "questions that may wait; one more is refused at once", ge=0, le=1000)
