@@ -23,6 +23,7 @@ from cc_ros.commands.answers import ask_all
 from cc_ros.commands.options import add_settings, list_settings, parse_assignments, settings_of
 from cc_ros.commands.signals import stop_on_signals
 from cc_ros.errors import CCError, SettingsError, SourceError
+from cc_ros.settings import checked
 
 if TYPE_CHECKING:
     import numpy as np
@@ -143,7 +144,7 @@ def _settings(options: argparse.Namespace) -> dict[str, Any]:
     if not is_stream(options.source):  # a file waits for every frame
         for name, cls in SETTINGS.items():
             given[name] = {**cls.for_files, **given[name]}
-    return {group: settings_of(cls, argparse.Namespace(), given[group]) for group, cls in groups().items()}
+    return {group: checked(cls, given[group]) for group, cls in groups().items()}
 
 
 def read_mask(path: Path) -> np.ndarray:

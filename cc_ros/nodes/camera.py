@@ -6,11 +6,10 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 from nav_msgs.msg import Odometry
-from rclpy.callback_groups import CallbackGroup
 from rclpy.node import Node
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
@@ -97,8 +96,7 @@ class ImageInput:
             self._node.destroy_subscription(self._subscriptions.popitem()[1])
 
 
-@dataclass(frozen=True)
-class View:
+class View(NamedTuple):
     """What is known about one picture besides its pixels; see :class:`cc_ros.frame.Frame`."""
 
     depth: np.ndarray | None
@@ -132,14 +130,13 @@ class CameraContext:
         settings: CameraSettings,
         reports: Reports,
         oldest_waiting: Callable[[], int | None] = lambda: None,
-        group: CallbackGroup | None = None,
     ) -> None:
         self._node = node
         self._settings = settings
         self._reports = reports
         self._oldest_waiting = oldest_waiting
         self._lock = threading.Condition()
-        self._mounting = Mounting(node, settings.base_to_camera(), group)
+        self._mounting = Mounting(node, settings.base_to_camera())
         self.world_frame = ""
         self._base_frame = ""
         self._info: CameraInfo | None = None
@@ -147,7 +144,7 @@ class CameraContext:
         self._order = StampOrder()
         self._poses = self._no_poses()
         self._subscriptions = [
-            node.create_subscription(kind, topic, callback, SENSOR_QOS, callback_group=group)
+            node.create_subscription(kind, topic, callback, SENSOR_QOS)
             for kind, topic, callback in (
                 (CameraInfo, "camera_info", self._on_info),
                 (Image, "depth", self._on_depth),

@@ -150,9 +150,7 @@ class KeyframesNode(BaseNode):
                 (stamp - self._begin) * 1e-9,
                 MessagePicture(image),
                 tracked.labels,
-                view.depth,
-                view.intrinsics,
-                view.pose,
+                *view,
                 {track.id: track.confidence for track in tracked.tracks},
                 {track.id: track.first_seen for track in tracked.tracks},
             )

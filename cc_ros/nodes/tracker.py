@@ -254,7 +254,7 @@ class TrackerNode(BaseNode):
         height, width = image.shape[:2]
         view = self._camera.at(stamp, width, height, message.header.frame_id, DEPTH_LATE)
         seconds = (instant - self._begin) * 1e-9
-        tracked = self._tracker.step(Frame(image, seconds, view.depth, view.intrinsics, view.pose))
+        tracked = self._tracker.step(Frame(image, seconds, *view))
         took = time.perf_counter() - begun
         self._durations.append(took)
         if not self._restart:  # else it belongs to the episode that was just ended
