@@ -20,6 +20,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -118,30 +119,24 @@ def _image_topics(bag: Path, remaps: list[str]) -> set[str]:
     return images & wanted
 
 
+@dataclass
 class _Demo:
     """What listens to the nodes, asks them and writes the report."""
 
-    def __init__(
-        self,
-        options: argparse.Namespace,
-        writer: RunWriter,
-        nodes: subprocess.Popen,
-        memory: SpatialMemory,
-        pace: Pace,
-        stop: threading.Event,
-    ) -> None:
+    _options: argparse.Namespace
+    _writer: RunWriter
+    _nodes: subprocess.Popen
+    _memory: SpatialMemory
+    _pace: Pace
+    _stop: threading.Event
+
+    def __post_init__(self) -> None:
         from diagnostic_msgs.msg import DiagnosticArray
         from rclpy.qos import QoSProfile
 
         from cc_ros.msg import TrackedMasks
         from cc_ros.runs.track_history import TrackHistory
 
-        self._options = options
-        self._writer = writer
-        self._nodes = nodes
-        self._memory = memory
-        self._pace = pace
-        self._stop = stop
         self._history = TrackHistory()
         self._begun = self._heard_at = time.monotonic()
         self._said: dict[str, str] = {}
@@ -152,7 +147,7 @@ class _Demo:
         self._heard: queue.SimpleQueue[tuple[Callable[[Any], None], Any]] = queue.SimpleQueue()
         topics = ((TrackedMasks, "cc/masks", self._on_masks), (DiagnosticArray, "/diagnostics", self._on_diagnostics))
         for kind, topic, take in topics:
-            memory.node.create_subscription(
+            self._memory.node.create_subscription(
                 kind, topic, lambda message, take=take: self._heard.put((take, message)), QoSProfile(depth=50)
             )
 
