@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -59,7 +60,7 @@ class Room:
     def _give(self, request: GetKeyframes.Request, response: GetKeyframes.Response) -> GetKeyframes.Response:
         self.asked.append(request)
         frames = see([looking(0, 0, 10), looking(0, 0, -10)], ROOM, depth=True, pose=self.odometry)
-        messages = [keyframe_message(frame, Header(frame_id="camera"), "odom") for frame in frames]
+        messages = [keyframe_message(replace(frame, world_frame="odom"), Header(frame_id="camera")) for frame in frames]
         response.success, response.message = not self.why_not, self.why_not
         response.keyframes = MarkedKeyframes(keyframes=messages)
         return response
@@ -133,7 +134,7 @@ def test_an_answer_has_the_fields_of_the_reasoner_s(memory: SpatialMemory, serve
     told: list[tuple[str, str]] = []
     answer = memory.ask("Where is the lamp?", on_progress=lambda stage, text: told.append((stage, text)))
     assert (answer.status, answer.text, answer.mark_ids, answer.source) == (Status.OK, "by the sofa", (2,), "model")
-    assert (answer.confidence, answer.model, answer.kind) == (pytest.approx(0.8), "scripted", "free")
+    assert (answer.confidence, answer.usage.model, answer.kind) == (pytest.approx(0.8), "scripted", "free")
     assert answer.usage.images == 2 and answer.usage.seconds > 0 and math.isnan(answer.usage.cost)
     assert answer.action is None and answer.ok
     stages = [stage for stage, _ in told]
