@@ -29,9 +29,33 @@ STYLES = (MARKS, RAW, SET_OF_MARK)
 MAX_FRAMES = 64
 
 
-def _check_marks(path: str) -> None:
-    if path:
-        read_marks(Path(path))
+def read_marks(path: str) -> Mapping[int, list[Mark]]:
+    """Read marks given by hand: ``{"keyframes": [{"index": 0, "marks": [{"id": 1, "x": 320, "y": 240}]}]}``.
+
+    :param path: of the file; "" = none.
+    :return: frame index -> marks.
+    :raises SettingsError: the file cannot be read or does not look like this.
+    """
+    if not path:
+        return {}
+    try:
+        keyframes = json.loads(Path(path).read_text())["keyframes"]
+        marks = {
+            int(keyframe["index"]): [
+                Mark(int(mark["id"]), float(mark["x"]), float(mark["y"]), 0) for mark in keyframe["marks"]
+            ]
+            for keyframe in keyframes
+        }
+    except OSError as error:
+        raise SettingsError(f"the marks file {path} cannot be read: {error.strerror}") from error
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise SettingsError(
+            f"the marks file {path} must hold {{'keyframes': [{{'index': 0, 'marks': [{{'id', 'x', 'y'}}]}}]}}: "
+            f"{type(error).__name__} {error}"
+        ) from error
+    if not 0 < len(marks) <= MAX_FRAMES:
+        raise SettingsError(f"the marks file {path} lists {len(marks)} keyframes; it must list 1 to {MAX_FRAMES}")
+    return marks
 
 
 @dataclass(frozen=True)
@@ -50,7 +74,7 @@ class KeyframeSettings:
     )
     recent_seconds: float = knob(60.0, "the last so many seconds are kept densely, in s", ge=1.0, le=3600.0)
     marks_file: str = knob(
-        "", "marks given by hand: a JSON file laid out like marks.json; drawn as they are", valid=_check_marks
+        "", "marks given by hand: a JSON file laid out like marks.json; drawn as they are", valid=read_marks
     )
 
 
@@ -105,7 +129,7 @@ class Keyframes:
     def __init__(self, settings: KeyframeSettings = KeyframeSettings(), look: MarkSettings = MarkSettings()) -> None:
         self.settings = settings
         self.look = checked(MarkSettings, dataclasses.asdict(look))
-        self._by_hand = read_marks(Path(settings.marks_file)) if settings.marks_file else {}
+        self._by_hand = read_marks(settings.marks_file)
         self._drawn: OrderedDict[tuple, tuple[KeptFrame, MarkedKeyframe]] = OrderedDict()
         self._drawn_lock = threading.Lock()
         self.store = KeyframeStore(2 * MAX_FRAMES, settings.recent_seconds, pinned=frozenset(self._by_hand))
@@ -190,29 +214,3 @@ class Keyframes:
 
     def _place(self, image: np.ndarray, mask: np.ndarray) -> tuple[int, int]:
         return mark_place(image, mask) if self.settings.on_object else mask_centre(mask)
-
-
-def read_marks(path: Path) -> Mapping[int, list[Mark]]:
-    """Read marks given by hand: ``{"keyframes": [{"index": 0, "marks": [{"id": 1, "x": 320, "y": 240}]}]}``.
-
-    :return: frame index -> marks.
-    :raises SettingsError: the file cannot be read or does not look like this.
-    """
-    try:
-        keyframes = json.loads(path.read_text())["keyframes"]
-        marks = {
-            int(keyframe["index"]): [
-                Mark(int(mark["id"]), float(mark["x"]), float(mark["y"]), 0) for mark in keyframe["marks"]
-            ]
-            for keyframe in keyframes
-        }
-    except OSError as error:
-        raise SettingsError(f"the marks file {path} cannot be read: {error.strerror}") from error
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise SettingsError(
-            f"the marks file {path} must hold {{'keyframes': [{{'index': 0, 'marks': [{{'id', 'x', 'y'}}]}}]}}: "
-            f"{type(error).__name__} {error}"
-        ) from error
-    if not 0 < len(marks) <= MAX_FRAMES:
-        raise SettingsError(f"the marks file {path} lists {len(marks)} keyframes; it must list 1 to {MAX_FRAMES}")
-    return marks

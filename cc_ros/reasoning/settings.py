@@ -6,10 +6,9 @@ from dataclasses import dataclass
 
 from cc_ros.encodings import SENT_QUALITY
 from cc_ros.keyframes.keyframes import MAX_FRAMES
+from cc_ros.reasoning.llm.presets import PRESETS
 from cc_ros.reasoning.types import Style
 from cc_ros.settings import a_file, a_folder, knob
-
-PRESET_NAMES = ("openai", "gemini", "claude", "vllm", "ollama", "llama_cpp", "lm_studio", "transformers", "compatible")
 
 
 @dataclass(frozen=True)
@@ -27,7 +26,7 @@ class ReasonerSettings:
     """
 
     base_url: str = knob("", "chat endpoint, e.g. http://127.0.0.1:8000/v1; empty = OPENAI_BASE_URL, else the preset's")
-    preset: str = knob("", "kind of server; empty = told from base_url, else openai", choices=("", *PRESET_NAMES))
+    preset: str = knob("", "kind of server; empty = told from base_url, else openai", choices=("", *PRESETS))
     model: str = knob("", "model name as the server knows it; empty = the preset's, or the one that a local server has")
     key_env: str = knob("", "name of the environment variable that holds the key; empty = the preset's")
     key_file: str = knob("", "file with the key, mode 0600, instead of an environment variable", valid=a_file)

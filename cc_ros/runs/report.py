@@ -114,16 +114,6 @@ def render_report(report: Report) -> str:
     )
 
 
-@dataclass(frozen=True)
-class _Row:
-    id: int
-    colour: str
-    marked: bool
-    frames: int
-    bars: list[tuple[float, float]]  # left and width, percent
-    text: str
-
-
 def _plot(report: Report, marked: set[int]) -> dict[str, Any] | None:
     tracks = report.tracks
     rows = tracks.rows(MAX_ROWS)
@@ -136,17 +126,18 @@ def _plot(report: Report, marked: set[int]) -> dict[str, Any] | None:
 
     return {
         "rows": [
-            _Row(
-                row.id,
-                _css(BY_ID, row.id)["background"],
-                row.id in marked,
-                row.frames,
-                [(percent(first), max(percent(last) - percent(first), 0.3)) for first, last in row.intervals],
-                ", ".join(
+            {
+                "id": row.id,
+                "colour": _css(BY_ID, row.id)["background"],
+                "marked": row.id in marked,
+                "frames": row.frames,
+                # left and width, percent
+                "bars": [(percent(first), max(percent(last) - percent(first), 0.3)) for first, last in row.intervals],
+                "text": ", ".join(
                     f"{_seconds(first - tracks.begin)} to {_seconds(last - tracks.begin)}"
                     for first, last in row.intervals
                 ),
-            )
+            }
             for row in rows
         ],
         "hidden": len(tracks) - len(rows) + tracks.dropped,

@@ -8,9 +8,10 @@ from array import array
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import cv2
 import numpy as np
@@ -18,9 +19,6 @@ import psutil
 
 from cc_ros.errors import CCError
 from cc_ros.keyframes.types import MarkedKeyframe
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 LABELS, KEYFRAMES = "labels", "keyframes"
 MARKS, TIMING, REPORT = "marks.json", "timing.json", "report.html"
@@ -69,7 +67,7 @@ class Timing:
         }
 
 
-class RunWriter:
+class RunWriter(AbstractContextManager["RunWriter"]):
     """Writes what scripts read after ``cc-ros run``; label maps go to disk beside the loop.
 
     An older run in the same folder is replaced; a folder with anything else in it is refused.
@@ -142,9 +140,6 @@ class RunWriter:
     def close(self) -> None:
         """Stop the thread that writes; what waits is dropped. Closing twice is fine."""
         self._pool.shutdown(cancel_futures=True)
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(self, *_: object) -> None:
         self.close()

@@ -14,6 +14,12 @@ _HIDDEN = re.compile(r"<(script|style|head)\b.*?</\1\s*>|<!--.*?-->", re.DOTALL 
 _TITLE = re.compile(r"<title[^>]*>(.*?)</title", re.DOTALL | re.IGNORECASE)
 _HTML_TAG = re.compile(r"<[^<>]*>")
 _NAMES = ("message", "detail", "error", "msg", "error_description", "description", "title", "errors", "reason")
+_ADVICE_BY_CODE = {
+    401: "check the key",
+    403: "check the key",
+    407: "the proxy wants a user and a password",
+    413: "the request is too large for the server: ask with fewer frames, or set a smaller max_image_side",
+}
 _ADVICE = (
     (
         re.compile(r"temperature", re.IGNORECASE),
@@ -69,12 +75,8 @@ def advice(code: int, words: str, model: str) -> str:
     :param code: HTTP status, 0 = none.
     :param model: that was asked for.
     """
-    if code == 413:
-        return "the request is too large for the server: ask with fewer frames, or set a smaller max_image_side"
-    if code in (401, 403):
-        return "check the key"
-    if code == 407:
-        return "the proxy wants a user and a password"
+    if code in _ADVICE_BY_CODE:
+        return _ADVICE_BY_CODE[code]
     if code == 404:
         return f"is base_url right, and does the server have the model {model!r}? `cc-ros doctor` looks"
     if 400 <= code < 500 or not code:

@@ -98,9 +98,8 @@ class FolderSource(Source):
                 self._pose_of(file, time),
             )
         if self.size is None:
-            raise SourceError(
-                f"none of the {len(self._files)} images in {self._path} can be decoded{self._first_loss()}"
-            )
+            first_loss = "".join(f": {loss}" for loss in self.losses()[-1:])
+            raise SourceError(f"none of the {len(self._files)} images in {self._path} can be decoded{first_loss}")
         if self._poses and not self._matched:
             self.note(f"no image got a pose from {self._poses.source}: {self._pose_times()}")
 
@@ -197,9 +196,6 @@ class FolderSource(Source):
             )
             return None
         return k
-
-    def _first_loss(self) -> str:
-        return "".join(f": {loss}" for loss in self.losses()[-1:])
 
 
 def stamps_of_names(names: Sequence[str]) -> list[float] | None:
