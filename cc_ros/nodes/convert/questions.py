@@ -20,14 +20,6 @@ NAMES = {Question: {"text": "question"}, Answer: {"text": "answer"}}
 MOST = 2**32 - 1  # that a count of tokens or bytes can be in a message
 
 
-def question_message(make: Callable[..., M], question: Question) -> M:
-    """Return a question as a message.
-
-    :param make: of the message: ``SpatialQuery.Request`` of the service or ``SpatialQuery.Goal`` of the action.
-    """
-    return make(**written(question, NAMES[Question]))
-
-
 def to_question(message: Any) -> Question:
     """Return the question of a request or a goal."""
     return read(Question, message, NAMES[Question])
