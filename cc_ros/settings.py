@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, cast, get_type_hints
 
@@ -40,22 +41,14 @@ def knob(
     return dataclasses.field(default=default, metadata=metadata)
 
 
-def a_folder(path: str) -> None:
-    """Refuse what is no folder; empty = none.
-
-    :raises SettingsError: it is missing or something else.
-    """
-    if path and not Path(path).expanduser().is_dir():
-        raise SettingsError(f"there is no folder {path!r}")
+def _refuse_unless(what: str, is_such: Callable[[Path], bool], path: str) -> None:
+    """Raise a SettingsError where a path is missing or something else; empty = none."""
+    if path and not is_such(Path(path).expanduser()):
+        raise SettingsError(f"there is no {what} {path!r}")
 
 
-def a_file(path: str) -> None:
-    """Refuse what is no file; empty = none.
-
-    :raises SettingsError: it is missing or something else.
-    """
-    if path and not Path(path).expanduser().is_file():
-        raise SettingsError(f"there is no file {path!r}")
+a_folder = partial(_refuse_unless, "folder", Path.is_dir)
+a_file = partial(_refuse_unless, "file", Path.is_file)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -24,10 +24,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from cc_ros.nodes.pacing import AHEAD, Pace
 from cc_ros.commands.ros import need_ros
 from cc_ros.commands.signals import stop_on_signals
 from cc_ros.errors import CCError, NodeError
+from cc_ros.nodes.pacing import AHEAD, Pace
 from cc_ros.nodes.registry import NODES
 
 if TYPE_CHECKING:

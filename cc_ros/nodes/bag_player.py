@@ -9,10 +9,11 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from cc_ros.dds import prepare
 from cc_ros.errors import SourceError
+from cc_ros.nodes.pacing import Pace
 from cc_ros.settings import knob
 
 if TYPE_CHECKING:  # rosbags is needed to play, not to name the options of it
@@ -38,16 +39,6 @@ class PlaySettings:
     wait: float = knob(
         0.0, "at most so many seconds to wait until every topic has a subscriber; 0 = begin at once", ge=0
     )
-
-
-class Pace(Protocol):
-    """Lets a listener hold the recording back, so that it gets every message however slow it is."""
-
-    def hold(self, topic: str, raw: bytes) -> bool:
-        """Return whether a message in CDR, by its recorded topic, has to wait; the bag's time stands still then."""
-
-    def done(self) -> bool:
-        """Return whether all that was played has arrived; what is sent last is lost when its publisher goes at once."""
 
 
 @dataclass

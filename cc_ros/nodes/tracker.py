@@ -109,7 +109,7 @@ class TrackerNode(BaseNode):
         self._last_image = self._turned = time.monotonic()
         self._warned_at: float | None = None
         self._told: ImageMessage | None = None  # the last image whose long work was told
-        self._camera = CameraContext(self, camera, self, self._oldest_waiting)
+        self._camera = CameraContext(self, camera, self._oldest_waiting)
         self.undo.callback(self._camera.close)
         taken = max(2, min(self._settings.queue, SENSOR_QOS.depth))
         self._images = ImageInput(self, camera.transport, self._on_image, taken)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
 
 import cv2
 import numpy as np
@@ -22,17 +21,6 @@ class Motion:
 
     flow: np.ndarray
     reliable: np.ndarray
-
-
-class OpticalFlow(Protocol):
-    """Finds the motion between two frames."""
-
-    def motion(self, previous: np.ndarray, current: np.ndarray, guess: np.ndarray | None = None) -> Motion:
-        """Return the motion from ``previous`` to ``current``, both HxW uint8 grey.
-
-        :param guess: HxWx2 float32, a flow that is about right already, where the images are far apart.
-        """
-        ...
 
 
 class DisFlow:
