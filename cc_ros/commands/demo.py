@@ -33,7 +33,7 @@ from cc_ros.nodes.registry import NODES
 if TYPE_CHECKING:
     from cc_ros.client import SpatialMemory
     from cc_ros.keyframes import MarkedKeyframe
-    from cc_ros.runs.report import Answered
+    from cc_ros.reasoning import Answer
     from cc_ros.runs.writer import RunWriter
 
 T = TypeVar("T")
@@ -232,20 +232,17 @@ class _Demo:
         self._until(self._all_kept)
         return self._asked(self._memory.keyframes)
 
-    def _answer(self, question: str) -> Answered:
-        from cc_ros.commands.answers import answered
-
+    def _answer(self, question: str) -> tuple[str, Answer]:
         answer = self._asked(lambda: self._memory.ask(question, cancel=self._stop))
         if self._stop.is_set():
             raise KeyboardInterrupt
-        result = answered(question, answer)
         # that the measurements do not tell is an answer
         self._failed_answers += not answer.ok and answer.status.name != "CANNOT_TELL"
-        print(f"  {question}\n    {result.answer or result.error}")
-        print(f"    ({result.source or 'no answer'}, {answer.usage.seconds:.2f} s)\n")
-        return result
+        print(f"  {question}\n    {answer.text if answer.ok else answer.message}")
+        print(f"    ({answer.source if answer.ok else 'no answer'}, {answer.usage.seconds:.2f} s)\n")
+        return question, answer
 
-    def _report(self, keyframes: list[MarkedKeyframe], answers: list[Answered]) -> None:
+    def _report(self, keyframes: list[MarkedKeyframe], answers: list[tuple[str, Answer]]) -> None:
         from cc_ros.runs.report import Report, write_report
 
         self._writer.keyframes(keyframes)
@@ -253,7 +250,7 @@ class _Demo:
         notes = [
             f"The bag was played over ROS topics into {', '.join(NAMES)}, no faster than the tracker could follow."
         ]
-        if not any(answer.source == "model" for answer in answers):
+        if not any(answer.ok and answer.source == "model" for _, answer in answers):
             notes.append(
                 "No model was asked: the answers come from geometry, that is, from tracks, calibration and "
                 "odometry. Set OPENAI_API_KEY, or give --base-url, to ask one."

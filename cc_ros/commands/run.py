@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from cc_ros.frame import Frame
     from cc_ros.keyframes import Keyframes, MarkedKeyframe
-    from cc_ros.runs.report import Answered
+    from cc_ros.reasoning import Answer
     from cc_ros.runs.track_history import TrackHistory
     from cc_ros.runs.writer import RunWriter, Timing
     from cc_ros.sources.base import Source
@@ -130,7 +130,7 @@ def main(options: argparse.Namespace) -> int:
         f"{timing.frames} frames{f' ({ended})' if ended else ''}, {len(history)} tracks, {len(marked)} keyframes "
         f"with {marks} marks, median {timing.median or 0:.1f} ms a frame -> {out}/report.html"
     )
-    failed = any(answer.error for answer in answers)
+    failed = not all(answer.ok for _, answer in answers)
     return {"": int(failed), INTERRUPTED: 130}.get(ended, 1)
 
 
@@ -254,7 +254,9 @@ class _Run:
         self.writer.frame(index, tracked.labels, time.perf_counter() - begun)
         self.history.add(frame.stamp, [track.id for track in tracked.tracks if track.area])
 
-    def report(self, marked: list[MarkedKeyframe], timing: Timing, answers: list[Answered], ended: str) -> None:
+    def report(
+        self, marked: list[MarkedKeyframe], timing: Timing, answers: list[tuple[str, Answer]], ended: str
+    ) -> None:
         """Write the report."""
         from cc_ros.runs.report import Report, write_report
 

@@ -6,11 +6,10 @@ import dataclasses
 import json
 import math
 import os
-import threading
-from collections import OrderedDict
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -130,8 +129,7 @@ class Keyframes:
         self.settings = settings
         self.look = checked(MarkSettings, dataclasses.asdict(look))
         self._by_hand = read_marks(settings.marks_file)
-        self._drawn: OrderedDict[tuple, tuple[KeptFrame, MarkedKeyframe]] = OrderedDict()
-        self._drawn_lock = threading.Lock()
+        self._drawn = lru_cache(MAX_FRAMES)(self._draw)  # from question to question most frames stay the same
         self.store = KeyframeStore(2 * MAX_FRAMES, settings.recent_seconds, pinned=frozenset(self._by_hand))
 
     def marked(
@@ -159,7 +157,7 @@ class Keyframes:
         def draw(frame: KeptFrame, areas: dict[int, int]) -> MarkedKeyframe:
             own = top_k([areas], k)
             ids = own if style == SET_OF_MARK else filled(together, own, areas, min(self.settings.marks_each, k))
-            return self._draw_once(frame, tuple(i for i in ids if i in areas), style, look, blur)
+            return self._drawn(frame, tuple(i for i in ids if i in areas), style, look, blur)
 
         with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:  # OpenCV lets go of the GIL
             return list(pool.map(draw, kept, sure))
@@ -168,22 +166,6 @@ class Keyframes:
         """Return the pixels of each object of which the tracker is sure enough."""
         least, known = self.settings.min_confidence, frame.confidences
         return {i: area for i, area in frame.areas.items() if known.get(i, 1.0) >= least}
-
-    def _draw_once(
-        self, frame: KeptFrame, ids: tuple[int, ...], style: str, look: MarkSettings, blur: tuple[int, ...]
-    ) -> MarkedKeyframe:
-        """Draw a frame, or return it as drawn before: from question to question most frames stay the same."""
-        key = (frame.index, ids, style, look, blur)
-        with self._drawn_lock:
-            known = self._drawn.get(key)
-        if known is not None and known[0] is frame:  # and not one of an earlier episode
-            return known[1]
-        drawn = self._draw(frame, ids, style, look, blur)
-        with self._drawn_lock:
-            self._drawn[key] = frame, drawn
-            while len(self._drawn) > MAX_FRAMES:
-                self._drawn.popitem(last=False)
-        return drawn
 
     def _draw(
         self, frame: KeptFrame, ids: tuple[int, ...], style: str, look: MarkSettings, blur: tuple[int, ...]

@@ -38,9 +38,9 @@ class ArrayPicture:
         return encode_jpeg(self.image, KEPT_QUALITY)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class KeptFrame:
-    """One candidate keyframe with its instance map, compressed.
+    """One candidate keyframe with its instance map, compressed; equal to itself alone.
 
     :param areas: instance id -> pixels.
     :param confidences: instance id -> 0..1, how sure the tracker is of it; ids that are missing are sure.
