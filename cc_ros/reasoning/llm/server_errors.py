@@ -66,7 +66,8 @@ def words_of(said: object) -> str:
 
     :param said: a body, decoded from JSON or not.
     """
-    return _short(_text(said))
+    words = _text(said).encode("utf-8", "replace").decode("utf-8")
+    return " ".join(words.replace("\0", " ").split())
 
 
 def advice(code: int, words: str, model: str) -> str:
@@ -122,7 +123,3 @@ def _from_text(said: str, depth: int) -> str:
     words = " ".join(body.split())
     heading = " ".join(html.unescape(title[1]).split()) if title else ""
     return words if heading.lower() in words.lower() else f"{heading}: {words}" if words else heading
-
-
-def _short(text: str) -> str:
-    return " ".join(text.encode("utf-8", "replace").decode("utf-8").replace("\0", " ").split())
