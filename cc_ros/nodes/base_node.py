@@ -271,9 +271,8 @@ class BaseNode(LifecycleNode):
             self.fault("errors", f"{broken}\n{traceback.format_exc()}")
         # Aggregators tell statuses apart by name, so it has to hold the namespace.
         status = DiagnosticStatus(name=self.get_fully_qualified_name().lstrip("/"))
-        status.level = DiagnosticStatus.WARN if trouble else DiagnosticStatus.OK
-        if broken:
-            status.level = DiagnosticStatus.ERROR
+        level = DiagnosticStatus.WARN if trouble else DiagnosticStatus.OK
+        status.level = DiagnosticStatus.ERROR if broken else level
         status.message = broken or trouble or ("running" if self.active else INACTIVE)
         with self._count_lock:
             reasons = {f"{kind}_last": text for kind, text in {**self._reasons, **self.remarks}.items()}

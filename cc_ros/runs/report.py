@@ -15,7 +15,7 @@ from cc_ros.keyframes.drawing import BY_ID, colour
 from cc_ros.keyframes.types import MarkedKeyframe
 from cc_ros.reasoning.types import Answer
 from cc_ros.runs.track_history import TrackHistory
-from cc_ros.runs.writer import RunFilesError, Timing
+from cc_ros.runs.writer import Timing, write_file
 
 MAX_ROWS = 40  # tracks in the plot
 _TICKS = 6
@@ -60,11 +60,7 @@ def write_report(path: Path, report: Report) -> None:
 
     :raises RunFilesError: the file cannot be written.
     """
-    text = render_report(report)
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise RunFilesError(f"{path} cannot be written: {error.strerror or error}") from error
+    write_file(path, render_report(report).encode())
 
 
 def render_report(report: Report) -> str:

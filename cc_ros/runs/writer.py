@@ -120,7 +120,7 @@ class RunWriter(AbstractContextManager["RunWriter"]):
         :raises RunFilesError: a file cannot be written.
         """
         for keyframe in keyframes:
-            _write(self.out_dir / _image_name(keyframe), keyframe.jpeg)
+            write_file(self.out_dir / _image_name(keyframe), keyframe.jpeg)
         for name in {_image_name(old) for old in self._keyframes} - {_image_name(new) for new in keyframes}:
             (self.out_dir / name).unlink(missing_ok=True)
         self._keyframes = tuple(keyframes)
@@ -134,7 +134,7 @@ class RunWriter(AbstractContextManager["RunWriter"]):
             self._pending.popleft().result()
         timing = self._timing()
         self._write_marks(timing.frames)
-        _write(self.out_dir / TIMING, _json(timing.as_json()))
+        write_file(self.out_dir / TIMING, _json(timing.as_json()))
         return timing
 
     def close(self) -> None:
@@ -162,7 +162,7 @@ class RunWriter(AbstractContextManager["RunWriter"]):
                 for keyframe in self._keyframes
             ],
         }
-        _write(self.out_dir / MARKS, _json(marks))
+        write_file(self.out_dir / MARKS, _json(marks))
 
     def _timing(self) -> Timing:
         taken = np.array(self._milliseconds, np.float64)
@@ -192,7 +192,11 @@ def _json(content: dict[str, Any]) -> bytes:
     return (json.dumps(content, indent=1) + "\n").encode()
 
 
-def _write(path: Path, content: bytes) -> None:
+def write_file(path: Path, content: bytes) -> None:
+    """Write a file of the run.
+
+    :raises RunFilesError: it cannot be written.
+    """
     try:
         path.write_bytes(content)
     except OSError as error:
@@ -200,7 +204,7 @@ def _write(path: Path, content: bytes) -> None:
 
 
 def _write_labels(path: Path, labels: np.ndarray) -> None:
-    _write(path, cv2.imencode(".png", labels)[1].tobytes())
+    write_file(path, cv2.imencode(".png", labels)[1].tobytes())
 
 
 def _image_name(keyframe: MarkedKeyframe) -> str:

@@ -7,6 +7,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -320,14 +321,11 @@ def _counted(tokens: object) -> int:
 def _retry_after(headers: Mapping[str, str]) -> float:
     """Return the seconds that a server asks to wait (RFC 9110: seconds or a date), 0 where it does not say."""
     said = headers.get("retry-after", "").strip()
-    try:
+    with suppress(ValueError):
         return max(0.0, min(float(said), 86400.0))
-    except ValueError:
-        pass
-    try:
+    with suppress(ValueError, TypeError, OverflowError):
         return max(0.0, email.utils.parsedate_to_datetime(said).timestamp() - time.time())
-    except (ValueError, TypeError, OverflowError):
-        return 0.0
+    return 0.0
 
 
 def cause(error: BaseException) -> str:
