@@ -11,8 +11,9 @@ from rclpy.serialization import serialize_message
 
 from cc_ros.action import SpatialQuery as SpatialQueryAction
 from cc_ros.msg import Usage as UsageMsg
-from cc_ros.nodes.convert.fields import read, sendable, written
+from cc_ros.nodes.convert.fields import read, written
 from cc_ros.reasoning import Action, Answer, Goal, Move, Question, Status, Usage
+from cc_ros.reasoning.types import sendable
 
 M = TypeVar("M")
 NAMES = {Question: {"text": "question"}, Answer: {"text": "answer"}}

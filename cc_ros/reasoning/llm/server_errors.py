@@ -8,6 +8,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from cc_ros.reasoning.types import sendable
+
 MAX_WORDS = 300
 MAX_READ = 20_000  # characters of an error that are looked at
 _HIDDEN = re.compile(r"<(script|style|head)\b.*?</\1\s*>|<!--.*?-->", re.DOTALL | re.IGNORECASE)
@@ -66,8 +68,7 @@ def words_of(said: object) -> str:
 
     :param said: a body, decoded from JSON or not.
     """
-    words = _text(said).encode("utf-8", "replace").decode("utf-8")
-    return " ".join(words.replace("\0", " ").split())
+    return " ".join(sendable(_text(said)).split())
 
 
 def advice(code: int, words: str, model: str) -> str:
