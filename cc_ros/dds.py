@@ -29,7 +29,8 @@ def prepare() -> None:
     chosen = os.environ.get("FASTDDS_BUILTIN_TRANSPORTS", "LARGE_DATA") != "LARGE_DATA" or variable in os.environ
     if chosen or "fastrtps" not in get_rmw_implementation_identifier():
         return
-    local = _localhost_only()
+    local = os.environ.get("ROS_AUTOMATIC_DISCOVERY_RANGE") == "LOCALHOST"
+    local |= os.environ.get("ROS_LOCALHOST_ONLY") == "1"
     if local:
         if "ROS_STATIC_PEERS" in os.environ:
             return
@@ -47,7 +48,3 @@ def small_buffers() -> int:
     except OSError:  # not Linux
         return 0
     return limit if limit < BUFFERS else 0
-
-
-def _localhost_only() -> bool:
-    return os.environ.get("ROS_AUTOMATIC_DISCOVERY_RANGE") == "LOCALHOST" or os.environ.get("ROS_LOCALHOST_ONLY") == "1"

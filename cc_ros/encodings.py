@@ -1,4 +1,4 @@
-"""From the bytes of an image message to arrays: every layout a ROS camera driver is likely to send, without ROS."""
+"""Between bytes and arrays of images: every layout a ROS camera driver is likely to send, and JPEG; without ROS."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ import numpy as np
 
 from cc_ros.errors import ImageError
 from cc_ros.picture_header import PictureHeader, read_header
+
+# JPEG qualities. Marks are drawn on the decoded copies of what is kept: those must be nearly lossless.
+KEPT_QUALITY, MARKED_QUALITY, SENT_QUALITY = 95, 90, 85
 
 MAX_PIXELS = 100_000_000  # largest compressed picture that is decoded, unless the caller says otherwise
 
@@ -98,6 +101,17 @@ def compressed_size(format: str, data: Any) -> tuple[int, int]:
     """
     header = _check_header(_bytes(data), format, MAX_PIXELS)
     return header.width, header.height
+
+
+def encode_jpeg(image: np.ndarray, quality: int) -> bytes:
+    """Return HxWx3 uint8 BGR as JPEG.
+
+    :raises ImageError: OpenCV refuses it.
+    """
+    ok, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    if not ok:
+        raise ImageError(f"an image of shape {image.shape}, {image.dtype} could not be encoded")
+    return data.tobytes()
 
 
 def eight_bits(pixels: np.ndarray, grey: bool) -> np.ndarray:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, cast, get_type_hints
 
@@ -40,22 +41,14 @@ def knob(
     return dataclasses.field(default=default, metadata=metadata)
 
 
-def a_folder(path: str) -> None:
-    """Refuse what is no folder; empty = none.
-
-    :raises SettingsError: it is missing or something else.
-    """
-    if path and not Path(path).expanduser().is_dir():
-        raise SettingsError(f"there is no folder {path!r}")
+def _refuse_unless(what: str, is_such: Callable[[Path], bool], path: str) -> None:
+    """Raise a SettingsError where a path is missing or something else; empty = none."""
+    if path and not is_such(Path(path).expanduser()):
+        raise SettingsError(f"there is no {what} {path!r}")
 
 
-def a_file(path: str) -> None:
-    """Refuse what is no file; empty = none.
-
-    :raises SettingsError: it is missing or something else.
-    """
-    if path and not Path(path).expanduser().is_file():
-        raise SettingsError(f"there is no file {path!r}")
+a_folder = partial(_refuse_unless, "folder", Path.is_dir)
+a_file = partial(_refuse_unless, "file", Path.is_file)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,9 +74,7 @@ class Knob:
         if not isinstance(value, self.type) or (self.type is not bool and isinstance(value, bool)):
             raise SettingsError(f"{self.name} must be {self.type.__name__}, got {value!r} ({type(value).__name__})")
         if self.choices and value not in self.choices:
-            raise SettingsError(
-                f"{self.name} must be one of {', '.join(choice or 'empty' for choice in self.choices)}, got {value!r}"
-            )
+            raise SettingsError(f"{self.name} must be one of {self.allowed()}, got {value!r}")
         number = cast(float, value)
         if self.type is float and not math.isfinite(number):
             raise SettingsError(f"{self.name} must be a finite number, got {value!r}")
@@ -97,6 +88,13 @@ class Knob:
             except SettingsError as error:
                 raise SettingsError(f"{self.name}: {error}") from error
         return value
+
+    def allowed(self) -> str:
+        """Return for people what a value may be, "" where it is any of its type."""
+        if self.choices:
+            return ", ".join(choice or "empty" for choice in self.choices)
+        low, high = ("" if bound is None else f"{bound:g}" for bound in (self.ge, self.le))
+        return f"{low}..{high}" if low or high else ""
 
     def parse(self, text: str) -> Any:
         """Return the value that a text means, as from a command line; booleans are true or false, yes, no, on, off.
@@ -118,6 +116,16 @@ def knobs(cls: type) -> Iterator[Knob]:
     for field in dataclasses.fields(cls):
         meta, default = field.metadata, cast(Scalar, field.default)
         yield Knob(field.name, types[field.name], default, **meta)
+
+
+def parameters(groups: Iterable[tuple[str, type]]) -> Iterator[tuple[str, type, Knob]]:
+    """Yield name, settings dataclass and knob of each ROS parameter.
+
+    :param groups: prefix (may be empty) and settings dataclass.
+    """
+    for prefix, cls in groups:
+        for knob in knobs(cls):
+            yield f"{prefix}.{knob.name}" if prefix else knob.name, cls, knob
 
 
 def checked(cls: type[T], values: Mapping[str, Any]) -> T:

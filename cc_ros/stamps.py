@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import Enum, auto
 
-JUMP = 500_000_000  # nanoseconds
+JUMP = 500_000_000  # nanoseconds backwards from which on a stamp is a new beginning rather than a late image
 
 
 class Order(Enum):
@@ -23,11 +23,9 @@ class StampOrder:
     time of arrival; afterwards it never runs faster than images arrive until the stamps have caught up with it. So
     stamps of whole seconds, and images that are sent twice, keep the pace of the stream.
 
-    :param jump: nanoseconds backwards from which on a stamp is a new beginning rather than a late image.
     """
 
-    def __init__(self, jump: int = JUMP) -> None:
-        self._jump = jump
+    def __init__(self) -> None:
         self._last: int | None = None
         self._instant = 0
         self._arrival = 0
@@ -50,7 +48,7 @@ class StampOrder:
         elif stamp == last:
             order = Order.STILL
             self._instant += max(waited, 1_000_000)
-        elif stamp > last - self._jump:
+        elif stamp > last - JUMP:
             return Order.LATE, stamp
         else:
             order, self._instant = Order.JUMPED_BACK, stamp

@@ -75,13 +75,15 @@ class Connection:
         :raises NotRunningError: it does not appear.
         """
         deadline = time.monotonic() + self.wait
-        while not self._ready(ready):
+        while True:
+            self.check_open()
+            if ready():
+                return True
             if cancelled():
                 return False
             if time.monotonic() > deadline:
                 raise NotRunningError(f"no {who} answers on {self.node.resolve_service_name(name)}: {HOW_TO_START}")
             self.closed.wait(LOOK_PERIOD)
-        return True
 
     def in_executor(self, work: Callable[[], Any]) -> Any:
         """Do something in the executor's thread and return what it returns.
@@ -123,10 +125,6 @@ class Connection:
         finally:
             client.remove_pending_request(future)
         return future.result()
-
-    def _ready(self, ready: Callable[[], bool]) -> bool:
-        self.check_open()
-        return ready()
 
     def _spin(self) -> None:
         try:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any
 
 from rclpy.action.client import ActionClient
@@ -49,7 +49,7 @@ class Place:
     missing: str
 
 
-class SpatialMemory:
+class SpatialMemory(AbstractContextManager["SpatialMemory"]):
     """The running nodes of one robot. Every method may be called from any thread, and several at once.
 
     It has an executor thread of its own, also within a node of yours, so that a callback may wait for it.
@@ -213,12 +213,7 @@ class SpatialMemory:
             self._change.wait_for(lambda: not self._under_way, CANCEL_TIME)
         self._connection.close()
 
-    def __enter__(self) -> SpatialMemory:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _fetch(self, timeout: float, **wish: Any) -> MarkedKeyframes:

@@ -7,6 +7,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from action_msgs.msg import GoalStatus
@@ -21,6 +22,7 @@ CANCEL_TIME = 5.0  # seconds that the reasoner has to end a question
 GRACE = 5.0  # seconds that an answer may be late before the reasoner counts as hanging
 
 
+@dataclass
 class PendingQuestion:
     """One question on its way, as a goal of the action.
 
@@ -31,21 +33,14 @@ class PendingQuestion:
     :param cancelled: tells that nobody wants the answer any more.
     """
 
-    def __init__(
-        self,
-        connection: Connection,
-        action: Any,
-        reasoner: Watch,
-        goal: Any,
-        on_progress: Progress | None,
-        cancelled: Callable[[], bool],
-    ) -> None:
-        self._connection = connection
-        self._action = action
-        self._reasoner = reasoner
-        self._goal = goal
-        self._on_progress = on_progress
-        self._cancelled = cancelled
+    connection: Connection
+    action: Any
+    reasoner: Watch
+    goal: Any
+    on_progress: Progress | None
+    cancelled: Callable[[], bool]
+
+    def __post_init__(self) -> None:
         self._news: queue.SimpleQueue[Any] = queue.SimpleQueue()  # feedback, and None to look at the futures
         self._sent: Any = None
         self._result: Any = None
@@ -69,14 +64,14 @@ class PendingQuestion:
 
     def _answered(self) -> bool:
         """Return whether there is an answer; False where the question is cancelled."""
-        connection = self._connection
+        connection = self.connection
         handle = self._taken(time.monotonic() + connection.wait)
         if handle is None:
             return False
         self._result = connection.in_executor(handle.get_result_async)
-        timeout = self._goal.timeout
+        timeout = self.goal.timeout
         if not self._done(self._result, timeout + GRACE if timeout else math.inf):
-            if self._cancelled():
+            if self.cancelled():
                 return False
             raise NotRunningError(f"cc_reasoner hangs: it did not answer within {timeout:g} s, nor say that it cannot")
         return True
@@ -88,16 +83,16 @@ class PendingQuestion:
 
         :raises NotRunningError: cc_reasoner does not take it in time.
         """
-        connection = self._connection
+        connection = self.connection
         while True:
-            self._sent = connection.in_executor(lambda: self._action.send_goal_async(self._goal, self._news.put))
+            self._sent = connection.in_executor(lambda: self.action.send_goal_async(self.goal, self._news.put))
             if not self._done(self._sent, deadline - time.monotonic()):
-                if self._cancelled():
+                if self.cancelled():
                     return None
                 raise NotRunningError(f"cc_reasoner did not take the question within {connection.wait:g} s")
             if self._sent.result().accepted:
                 return self._sent.result()
-            if self._cancelled():
+            if self.cancelled():
                 return None
             if time.monotonic() > deadline:
                 raise NotRunningError("cc_reasoner does not take questions: is it active?")
@@ -108,34 +103,34 @@ class PendingQuestion:
 
         :raises NotRunningError: cc_reasoner went away.
         """
-        connection, deadline = self._connection, time.monotonic() + seconds
+        connection, deadline = self.connection, time.monotonic() + seconds
         future.add_done_callback(lambda _: self._news.put(None))
         while not future.done() or not self._news.empty():
             try:
                 message = self._news.get(timeout=LOOK_PERIOD)
             except queue.Empty:
                 message = None
-            if message is not None and self._on_progress is not None:
-                self._on_progress(message.feedback.stage, message.feedback.text)
+            if message is not None and self.on_progress is not None:
+                self.on_progress(message.feedback.stage, message.feedback.text)
             if future.done():
                 continue
             connection.check_open()
             if self._gone():
                 raise NotRunningError(f"cc_reasoner went away before it answered: {HOW_TO_START}")
-            if self._cancelled() or time.monotonic() > deadline:
+            if self.cancelled() or time.monotonic() > deadline:
                 return False
         return True
 
     def _gone(self) -> bool:
-        return self._reasoner.gone() or not self._action.server_is_ready()
+        return self.reasoner.gone() or not self.action.server_is_ready()
 
     def _call_off(self) -> None:
         """Cancel the goal, also one that is only just being taken, and wait for its end."""
-        connection, deadline = self._connection, time.monotonic() + CANCEL_TIME
+        connection, deadline = self.connection, time.monotonic() + CANCEL_TIME
         if self._sent is None or connection.closed.is_set() or self._gone():
             return
-        if self._cancelled() and self._on_progress is not None:
-            self._on_progress("cancelling", "")
+        if self.cancelled() and self.on_progress is not None:
+            self.on_progress("cancelling", "")
         if not _wait(self._sent, deadline) or not self._sent.result().accepted:
             return
         handle = self._sent.result()

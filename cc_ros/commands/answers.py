@@ -10,7 +10,6 @@ from cc_ros.commands.signals import stop_on_signals
 if TYPE_CHECKING:
     from cc_ros.keyframes import Keyframes
     from cc_ros.reasoning import Answer, KeyframeSource, ReasonerSettings
-    from cc_ros.runs.report import Answered
 
 
 def source_of(keyframes: Keyframes) -> KeyframeSource:
@@ -32,50 +31,38 @@ def describe(answer: Answer) -> str:
     return f"{answer.text}\n  (by {answer.source}{model}{marks}, {answer.usage.seconds:.2f} s)"
 
 
-def answered(question: str, answer: Answer) -> Answered:
-    """Return an answer for the report."""
-    from cc_ros.runs.report import Answered
-
-    if not answer.ok:
-        return Answered(question, error=answer.message)
-    used = answer.usage
-    usage = {"seconds": round(used.seconds, 2), "images": used.images} | ({"model": used.model} if used.model else {})
-    return Answered(question, answer.text, answer.source, answer.mark_ids, answer.confidence or None, usage)
-
-
-def ask_all(questions: Sequence[str], settings: ReasonerSettings, keyframes: Keyframes) -> tuple[list[Answered], bool]:
+def ask_all(
+    questions: Sequence[str], settings: ReasonerSettings, keyframes: Keyframes
+) -> tuple[list[tuple[str, Answer]], bool]:
     """Ask about what was tracked and print the answers; whatever goes wrong stands in their place.
 
-    :return: an answer or a reason for each question, and whether Ctrl-C ended it.
+    :return: each question with its answer or the reason why there is none, and whether Ctrl-C ended it.
     """
-    answers: list[Answered] = []
+    answers: list[tuple[str, Answer]] = []
     if not questions:
         return answers, False
-    from cc_ros.reasoning import Question, Reasoner
+    from cc_ros.reasoning import Answer, Question, Reasoner, Status
     from cc_ros.reasoning.llm.errors import answer_to
-    from cc_ros.runs.report import Answered
 
-    why, interrupted = "interrupted", False
+    otherwise, interrupted = Answer(Status.CANCELLED, "interrupted"), False
     try:
         with stop_on_signals() as stop, Reasoner(settings) as reasoner:
             for question in questions:
                 try:
                     answer = reasoner.ask(Question(question), source_of(keyframes), cancel=stop)
-                    text, result = describe(answer), answered(question, answer)
                 except Exception as error:  # the next question may have an answer
-                    text = answer_to(error).message
-                    result = Answered(question, error=text)
-                print(f"\n{question}\n  {text}")
-                answers.append(result)
+                    answer = answer_to(error)
+                print(f"\n{question}\n  {describe(answer)}")
+                answers.append((question, answer))
                 interrupted = stop.is_set()
                 if interrupted:
                     break
     except KeyboardInterrupt:
         interrupted = True
     except Exception as error:  # settings that cannot be used: the run is done, and its report is still to be written
-        why = answer_to(error).message
+        otherwise = answer_to(error)
     for question in questions[len(answers) :]:
-        print(f"\n{question}\n  {why}")
-        answers.append(Answered(question, error=why))
+        print(f"\n{question}\n  {otherwise.message}")
+        answers.append((question, otherwise))
     print()
     return answers, interrupted

@@ -20,19 +20,20 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from cc_ros.commands.pacing import AHEAD, Pace
 from cc_ros.commands.ros import need_ros
 from cc_ros.commands.signals import stop_on_signals
 from cc_ros.errors import CCError, NodeError
+from cc_ros.nodes.pacing import AHEAD, Pace
 from cc_ros.nodes.registry import NODES
 
 if TYPE_CHECKING:
     from cc_ros.client import SpatialMemory
     from cc_ros.keyframes import MarkedKeyframe
-    from cc_ros.runs.report import Answered
+    from cc_ros.reasoning import Answer
     from cc_ros.runs.writer import RunWriter
 
 T = TypeVar("T")
@@ -118,30 +119,24 @@ def _image_topics(bag: Path, remaps: list[str]) -> set[str]:
     return images & wanted
 
 
+@dataclass
 class _Demo:
     """What listens to the nodes, asks them and writes the report."""
 
-    def __init__(
-        self,
-        options: argparse.Namespace,
-        writer: RunWriter,
-        nodes: subprocess.Popen,
-        memory: SpatialMemory,
-        pace: Pace,
-        stop: threading.Event,
-    ) -> None:
+    _options: argparse.Namespace
+    _writer: RunWriter
+    _nodes: subprocess.Popen
+    _memory: SpatialMemory
+    _pace: Pace
+    _stop: threading.Event
+
+    def __post_init__(self) -> None:
         from diagnostic_msgs.msg import DiagnosticArray
         from rclpy.qos import QoSProfile
 
         from cc_ros.msg import TrackedMasks
         from cc_ros.runs.track_history import TrackHistory
 
-        self._options = options
-        self._writer = writer
-        self._nodes = nodes
-        self._memory = memory
-        self._pace = pace
-        self._stop = stop
         self._history = TrackHistory()
         self._begun = self._heard_at = time.monotonic()
         self._said: dict[str, str] = {}
@@ -152,7 +147,7 @@ class _Demo:
         self._heard: queue.SimpleQueue[tuple[Callable[[Any], None], Any]] = queue.SimpleQueue()
         topics = ((TrackedMasks, "cc/masks", self._on_masks), (DiagnosticArray, "/diagnostics", self._on_diagnostics))
         for kind, topic, take in topics:
-            memory.node.create_subscription(
+            self._memory.node.create_subscription(
                 kind, topic, lambda message, take=take: self._heard.put((take, message)), QoSProfile(depth=50)
             )
 
@@ -237,20 +232,17 @@ class _Demo:
         self._until(self._all_kept)
         return self._asked(self._memory.keyframes)
 
-    def _answer(self, question: str) -> Answered:
-        from cc_ros.commands.answers import answered
-
+    def _answer(self, question: str) -> tuple[str, Answer]:
         answer = self._asked(lambda: self._memory.ask(question, cancel=self._stop))
         if self._stop.is_set():
             raise KeyboardInterrupt
-        result = answered(question, answer)
         # that the measurements do not tell is an answer
         self._failed_answers += not answer.ok and answer.status.name != "CANNOT_TELL"
-        print(f"  {question}\n    {result.answer or result.error}")
-        print(f"    ({result.source or 'no answer'}, {answer.usage.seconds:.2f} s)\n")
-        return result
+        print(f"  {question}\n    {answer.text if answer.ok else answer.message}")
+        print(f"    ({answer.source if answer.ok else 'no answer'}, {answer.usage.seconds:.2f} s)\n")
+        return question, answer
 
-    def _report(self, keyframes: list[MarkedKeyframe], answers: list[Answered]) -> None:
+    def _report(self, keyframes: list[MarkedKeyframe], answers: list[tuple[str, Answer]]) -> None:
         from cc_ros.runs.report import Report, write_report
 
         self._writer.keyframes(keyframes)
@@ -258,7 +250,7 @@ class _Demo:
         notes = [
             f"The bag was played over ROS topics into {', '.join(NAMES)}, no faster than the tracker could follow."
         ]
-        if not any(answer.source == "model" for answer in answers):
+        if not any(answer.ok and answer.source == "model" for _, answer in answers):
             notes.append(
                 "No model was asked: the answers come from geometry, that is, from tracks, calibration and "
                 "odometry. Set OPENAI_API_KEY, or give --base-url, to ask one."

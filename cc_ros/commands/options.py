@@ -7,16 +7,14 @@ from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from cc_ros.errors import SettingsError
-from cc_ros.settings import Knob, checked, knobs
+from cc_ros.settings import Knob, checked, knobs, parameters
 
 T = TypeVar("T")
 
 
-def add_settings(parser: argparse._ActionsContainer, cls: type, only: Sequence[str] = ()) -> None:
-    """Add an option for each setting of ``cls``, or for those named by ``only``."""
+def add_settings(parser: argparse._ActionsContainer, cls: type) -> None:
+    """Add an option for each setting of ``cls``."""
     for knob in knobs(cls):
-        if only and knob.name not in only:
-            continue
         flag = "--" + knob.name.replace("_", "-")
         if knob.type is bool:
             parser.add_argument(flag, action=argparse.BooleanOptionalAction, default=None, help=_help(knob))
@@ -26,14 +24,13 @@ def add_settings(parser: argparse._ActionsContainer, cls: type, only: Sequence[s
             parser.add_argument(flag, type=knob.type, choices=choices, metavar=metavar, help=_help(knob))
 
 
-def settings_of(cls: type[T], options: argparse.Namespace, more: dict[str, Any] | None = None) -> T:
+def settings_of(cls: type[T], options: argparse.Namespace) -> T:
     """Return the settings that the options say.
 
-    :param more: values by name, which win over the options.
     :raises SettingsError: a value is out of its range.
     """
     given = {knob.name: getattr(options, knob.name, None) for knob in knobs(cls)}
-    return checked(cls, {name: value for name, value in given.items() if value is not None} | (more or {}))
+    return checked(cls, {name: value for name, value in given.items() if value is not None})
 
 
 def parse_assignments(texts: Sequence[str], groups: dict[str, type]) -> dict[str, dict[str, Any]]:
@@ -54,22 +51,14 @@ def parse_assignments(texts: Sequence[str], groups: dict[str, type]) -> dict[str
 
 def list_settings(groups: dict[str, type]) -> str:
     """Return a table of all settings for people."""
-    lines = []
-    for group, cls in groups.items():
-        for knob in knobs(cls):
-            lines.append(f"{group}.{knob.name}={knob.default}")
-            lines.append(f"    {knob.help}{_limits(knob)}")
-    return "\n".join(lines)
+    listed = parameters(groups.items())
+    return "\n".join(f"{name}={knob.default}\n    {_described(knob)}" for name, _, knob in listed)
 
 
 def _help(knob: Knob) -> str:
     default = "" if knob.default in ("", False) else f"; default {knob.default}"
-    return (knob.help + _limits(knob) + default).replace("%", "%%")
+    return (_described(knob) + default).replace("%", "%%")
 
 
-def _limits(knob: Knob) -> str:
-    if knob.choices:
-        return f" ({', '.join(choice or 'empty' for choice in knob.choices)})"
-    low = "" if knob.ge is None else f"{knob.ge:g}"
-    high = "" if knob.le is None else f"{knob.le:g}"
-    return f" ({low}..{high})" if low or high else ""
+def _described(knob: Knob) -> str:
+    return f"{knob.help} ({knob.allowed()})" if knob.allowed() else knob.help

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import math
 import sys
 import time
 import traceback
@@ -23,14 +24,16 @@ from cc_ros.commands.answers import ask_all
 from cc_ros.commands.options import add_settings, list_settings, parse_assignments, settings_of
 from cc_ros.commands.signals import stop_on_signals
 from cc_ros.errors import CCError, SettingsError, SourceError
+from cc_ros.settings import checked
 
 if TYPE_CHECKING:
     import numpy as np
 
     from cc_ros.frame import Frame
-    from cc_ros.keyframes import Keyframes
+    from cc_ros.keyframes import Keyframes, MarkedKeyframe
+    from cc_ros.reasoning import Answer
     from cc_ros.runs.track_history import TrackHistory
-    from cc_ros.runs.writer import RunWriter
+    from cc_ros.runs.writer import RunWriter, Timing
     from cc_ros.sources.base import Source
     from cc_ros.tracking import Tracker
 
@@ -112,13 +115,14 @@ def main(options: argparse.Namespace) -> int:
             tracker.prepare()  # what is loaded and compiled once is no frame's time
             if options.init_mask:
                 tracker.seed(read_mask(options.init_mask))
-            ended = _follow(options, source, tracker, keyframes, writer, history)
+            run = _Run(options, settings, source, tracker, keyframes, writer, history)
+            ended = run.follow()
             marked = keyframes.marked()
             writer.keyframes(marked)
             timing = writer.finish()
             answers, interrupted = ask_all(options.ask, settings["reasoner"], keyframes)
             ended = ended or (INTERRUPTED if interrupted else "")
-            _report(options, out, source, settings, tracker, keyframes, history, timing, answers, ended)
+            run.report(marked, timing, answers, ended)
     finally:
         tracker.close()
     marks = len({mark.id for keyframe in marked for mark in keyframe.marks})
@@ -126,7 +130,7 @@ def main(options: argparse.Namespace) -> int:
         f"{timing.frames} frames{f' ({ended})' if ended else ''}, {len(history)} tracks, {len(marked)} keyframes "
         f"with {marks} marks, median {timing.median or 0:.1f} ms a frame -> {out}/report.html"
     )
-    failed = any(answer.error for answer in answers)
+    failed = not all(answer.ok for _, answer in answers)
     return {"": int(failed), INTERRUPTED: 130}.get(ended, 1)
 
 
@@ -143,7 +147,7 @@ def _settings(options: argparse.Namespace) -> dict[str, Any]:
     if not is_stream(options.source):  # a file waits for every frame
         for name, cls in SETTINGS.items():
             given[name] = {**cls.for_files, **given[name]}
-    return {group: settings_of(cls, argparse.Namespace(), given[group]) for group, cls in groups().items()}
+    return {group: checked(cls, given[group]) for group, cls in groups().items()}
 
 
 def read_mask(path: Path) -> np.ndarray:
@@ -168,83 +172,78 @@ def read_mask(path: Path) -> np.ndarray:
     return image.astype(np.uint16)
 
 
-def _follow(
-    options: argparse.Namespace,
-    source: Source,
-    tracker: Tracker,
-    keyframes: Keyframes,
-    writer: RunWriter,
-    history: TrackHistory,
-) -> str:
-    """Step through the source; return why it ended early, or "".
+@dataclasses.dataclass
+class _Run:
+    """One recording on its way through the steps."""
 
-    :raises CCError: nothing could be done, not even with the first frame, or the files cannot be written.
-    """
-    from itertools import islice
+    options: argparse.Namespace
+    settings: dict[str, Any]
+    source: Source
+    tracker: Tracker
+    keyframes: Keyframes
+    writer: RunWriter
+    history: TrackHistory
 
-    from tqdm import tqdm
+    def follow(self) -> str:
+        """Step through the source; return why it ended early, or "".
 
-    from cc_ros.runs.writer import RunFilesError
+        :raises CCError: nothing could be done, not even with the first frame, or the files cannot be written.
+        """
+        from itertools import islice
 
-    ended = ""
-    index = -1
-    total = min(filter(None, (source.length, options.max_frames)), default=None)
-    for note in source.notes:
-        print(note, file=sys.stderr)
-    told = len(source.notes)
-    step = _Step(tracker, keyframes, writer, history)
-    try:
-        with stop_on_signals() as stop, tqdm(total=total, unit="frame", disable=True if options.quiet else None) as bar:
-            source.stop = stop
-            begun = time.monotonic() if source.live else None
-            first: float | None = None
-            for index, frame in enumerate(islice(source, options.max_frames or None)):
+        from tqdm import tqdm
+
+        from cc_ros.runs.writer import RunFilesError
+
+        source, options = self.source, self.options
+        ended = ""
+        index = -1
+        total = min(filter(None, (source.length, options.max_frames)), default=None)
+        for note in source.notes:
+            print(note, file=sys.stderr)
+        told = len(source.notes)
+        quiet = True if options.quiet else None
+        try:
+            with stop_on_signals() as stop, tqdm(total=total, unit="frame", disable=quiet) as bar:
+                source.stop = stop
+                begun = time.monotonic() if source.live else None
+                first = last = -math.inf
+                for index, frame in enumerate(islice(source, options.max_frames or None)):
+                    if stop.is_set():
+                        break
+                    first = frame.stamp if index == 0 else first
+                    passed = frame.stamp - first if begun is None else time.monotonic() - begun
+                    if options.seconds and passed > options.seconds:
+                        break
+                    self._take(index, frame, new_episode=frame.stamp < last)
+                    last = frame.stamp
+                    bar.update()
                 if stop.is_set():
-                    break
-                first = frame.stamp if first is None else first
-                passed = frame.stamp - first if begun is None else time.monotonic() - begun
-                if options.seconds and passed > options.seconds:
-                    break
-                step.take(index, frame)
-                bar.update()
-            if stop.is_set():
-                ended = INTERRUPTED
-    except RunFilesError:
-        raise
-    except CCError as error:
-        if index < 0:
+                    ended = INTERRUPTED
+        except RunFilesError:
             raise
-        what = "damaged" if isinstance(error, SourceError) else "failed"
-        ended = f"{what} after frame {index}: {error}"  # what came before the damage is kept
-    except Exception as error:  # a defect met in one frame must not lose the others
-        traceback.print_exc()
-        ended = f"failed after frame {index}: {error!r}"
-    for line in [*source.notes[told:], *(f"left out: {loss}" for loss in source.losses())]:
-        print(line, file=sys.stderr)
-    return ended
+        except CCError as error:
+            if index < 0:
+                raise
+            what = "damaged" if isinstance(error, SourceError) else "failed"
+            ended = f"{what} after frame {index}: {error}"  # what came before the damage is kept
+        except Exception as error:  # a defect met in one frame must not lose the others
+            traceback.print_exc()
+            ended = f"failed after frame {index}: {error!r}"
+        for line in [*source.notes[told:], *(f"left out: {loss}" for loss in source.losses())]:
+            print(line, file=sys.stderr)
+        return ended
 
-
-class _Step:
-    """What is done with each frame."""
-
-    def __init__(self, tracker: Tracker, keyframes: Keyframes, writer: RunWriter, history: TrackHistory) -> None:
-        self._tracker = tracker
-        self._keyframes = keyframes
-        self._writer = writer
-        self._history = history
-        self._last = float("-inf")
-
-    def take(self, index: int, frame: Frame) -> None:
+    def _take(self, index: int, frame: Frame, *, new_episode: bool) -> None:
         """Track, offer as a keyframe, and write."""
         from cc_ros.keyframes import ArrayPicture, Candidate
 
         begun = time.perf_counter()
-        if frame.stamp < self._last:  # a recording of a bag that looped
-            self._tracker.reset()
-            self._keyframes.store.clear()
-        self._last = frame.stamp
-        tracked = self._tracker.step(frame)
-        self._keyframes.store.offer(
+        if new_episode:  # a recording of a bag that looped
+            self.tracker.reset()
+            self.keyframes.store.clear()
+        tracked = self.tracker.step(frame)
+        self.keyframes.store.offer(
             Candidate(
                 *(index, frame.stamp, ArrayPicture(frame.image), tracked.labels),
                 *(frame.depth, frame.intrinsics, frame.pose),
@@ -252,41 +251,31 @@ class _Step:
                 {track.id: track.first_seen for track in tracked.tracks},
             )
         )
-        self._writer.frame(index, tracked.labels, time.perf_counter() - begun)
-        self._history.add(frame.stamp, [track.id for track in tracked.tracks if track.area])
+        self.writer.frame(index, tracked.labels, time.perf_counter() - begun)
+        self.history.add(frame.stamp, [track.id for track in tracked.tracks if track.area])
 
+    def report(
+        self, marked: list[MarkedKeyframe], timing: Timing, answers: list[tuple[str, Answer]], ended: str
+    ) -> None:
+        """Write the report."""
+        from cc_ros.runs.report import Report, write_report
 
-def _report(
-    options: argparse.Namespace,
-    out: Path,
-    source: Source,
-    settings: dict[str, Any],
-    tracker: Tracker,
-    keyframes: Keyframes,
-    history: TrackHistory,
-    timing: Any,
-    answers: list[Any],
-    ended: str,
-) -> None:
-    from cc_ros.runs.report import Report, write_report
-
-    counters = dict(tracker.health())
-    degraded = counters.pop("degraded", None)
-    write_report(
-        out / "report.html",
-        Report(
+        source = self.source
+        counters = dict(self.tracker.health())
+        degraded = counters.pop("degraded", None)
+        report = Report(
             title=f"cc_ros: {source.name}",
             source=source.name,
-            backend=options.backend,
-            keyframes=keyframes.marked(),
-            tracks=history,
+            backend=self.options.backend,
+            keyframes=marked,
+            tracks=self.history,
             timing=timing,
             answers=answers,
-            settings={group: dataclasses.asdict(values) for group, values in settings.items()},
+            settings={group: dataclasses.asdict(values) for group, values in self.settings.items()},
             skipped=source.skipped,
             counters=counters,
             notes=[str(note) for note in (ended, degraded) if note],
             reading=[*source.notes, *(f"left out: {loss}" for loss in source.losses())],
-            mark_fill=settings["mark"].fill,
-        ),
-    )
+            mark_fill=self.settings["mark"].fill,
+        )
+        write_report(self.writer.out_dir / "report.html", report)

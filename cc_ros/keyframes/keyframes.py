@@ -6,33 +6,56 @@ import dataclasses
 import json
 import math
 import os
-import threading
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
+from cc_ros.encodings import MARKED_QUALITY, encode_jpeg
 from cc_ros.errors import ImageError, SettingsError
 from cc_ros.keyframes.drawing import MarkSettings, blur_objects, draw_marks
 from cc_ros.keyframes.placement import mark_place, mask_centre
 from cc_ros.keyframes.prominence import filled, top_k
-from cc_ros.keyframes.store import KeptFrame, KeyframeStore, encode_jpeg
+from cc_ros.keyframes.store import KeptFrame, KeyframeStore
 from cc_ros.keyframes.types import Mark, MarkedKeyframe
 from cc_ros.settings import checked, knob
 
 MARKS, RAW, SET_OF_MARK = "marks", "raw", "set_of_mark"
 STYLES = (MARKS, RAW, SET_OF_MARK)
 MAX_FRAMES = 64
-JPEG_QUALITY = 90
 STILL_SURE = 0.5  # share of ``min_confidence`` that an object needs in the other frames, once it had all of it in one
 
 
-def _check_marks(path: str) -> None:
-    if path:
-        read_marks(Path(path))
+def read_marks(path: str) -> Mapping[int, list[Mark]]:
+    """Read marks given by hand: ``{"keyframes": [{"index": 0, "marks": [{"id": 1, "x": 320, "y": 240}]}]}``.
+
+    :param path: of the file; "" = none.
+    :return: frame index -> marks.
+    :raises SettingsError: the file cannot be read or does not look like this.
+    """
+    if not path:
+        return {}
+    try:
+        keyframes = json.loads(Path(path).read_text())["keyframes"]
+        marks = {
+            int(keyframe["index"]): [
+                Mark(int(mark["id"]), float(mark["x"]), float(mark["y"]), 0) for mark in keyframe["marks"]
+            ]
+            for keyframe in keyframes
+        }
+    except OSError as error:
+        raise SettingsError(f"the marks file {path} cannot be read: {error.strerror}") from error
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise SettingsError(
+            f"the marks file {path} must hold {{'keyframes': [{{'index': 0, 'marks': [{{'id', 'x', 'y'}}]}}]}}: "
+            f"{type(error).__name__} {error}"
+        ) from error
+    if not 0 < len(marks) <= MAX_FRAMES:
+        raise SettingsError(f"the marks file {path} lists {len(marks)} keyframes; it must list 1 to {MAX_FRAMES}")
+    return marks
 
 
 @dataclass(frozen=True)
@@ -51,7 +74,7 @@ class KeyframeSettings:
     )
     recent_seconds: float = knob(60.0, "the last so many seconds are kept densely, in s", ge=1.0, le=3600.0)
     marks_file: str = knob(
-        "", "marks given by hand: a JSON file laid out like marks.json; drawn as they are", valid=_check_marks
+        "", "marks given by hand: a JSON file laid out like marks.json; drawn as they are", valid=read_marks
     )
 
 
@@ -106,9 +129,8 @@ class Keyframes:
     def __init__(self, settings: KeyframeSettings = KeyframeSettings(), look: MarkSettings = MarkSettings()) -> None:
         self.settings = settings
         self.look = checked(MarkSettings, dataclasses.asdict(look))
-        self._by_hand = read_marks(Path(settings.marks_file)) if settings.marks_file else {}
-        self._drawn: OrderedDict[tuple, tuple[KeptFrame, MarkedKeyframe]] = OrderedDict()
-        self._drawn_lock = threading.Lock()
+        self._by_hand = read_marks(settings.marks_file)
+        self._drawn = lru_cache(MAX_FRAMES)(self._draw)  # from question to question most frames stay the same
         self.store = KeyframeStore(2 * MAX_FRAMES, settings.recent_seconds, pinned=frozenset(self._by_hand))
 
     def marked(
@@ -136,40 +158,23 @@ class Keyframes:
         def draw(frame: KeptFrame, areas: dict[int, int]) -> MarkedKeyframe:
             own = top_k([areas], k)
             ids = own if style == SET_OF_MARK else filled(together, own, areas, min(self.settings.marks_each, k))
-            return self._draw_once(frame, tuple(i for i in ids if i in areas), style, look, blur)
+            return self._drawn(frame, tuple(i for i in ids if i in areas), style, look, blur)
 
         with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:  # OpenCV lets go of the GIL
             return list(pool.map(draw, kept, sure))
 
     def _sure(self, kept: Sequence[KeptFrame]) -> list[dict[int, int]]:
         """Return for each frame the pixels of each object that may get a mark there."""
-        least, known = self.settings.min_confidence, [frame.confidences for frame in kept]
-        proven = {
-            i
-            for frame, confidence in zip(kept, known, strict=True)
-            for i in frame.areas
-            if confidence.get(i, 1.0) >= least
-        }
+        least = self.settings.min_confidence
+        proven = {i for frame in kept for i in frame.areas if frame.confidences.get(i, 1.0) >= least}
         return [
-            {i: area for i, area in frame.areas.items() if i in proven and confidence.get(i, 1.0) >= STILL_SURE * least}
-            for frame, confidence in zip(kept, known, strict=True)
+            {
+                i: area
+                for i, area in frame.areas.items()
+                if i in proven and frame.confidences.get(i, 1.0) >= STILL_SURE * least
+            }
+            for frame in kept
         ]
-
-    def _draw_once(
-        self, frame: KeptFrame, ids: tuple[int, ...], style: str, look: MarkSettings, blur: tuple[int, ...]
-    ) -> MarkedKeyframe:
-        """Draw a frame, or return it as drawn before: from question to question most frames stay the same."""
-        key = (frame.index, ids, style, look, blur)
-        with self._drawn_lock:
-            known = self._drawn.get(key)
-        if known is not None and known[0] is frame:  # and not one of an earlier episode
-            return known[1]
-        drawn = self._draw(frame, ids, style, look, blur)
-        with self._drawn_lock:
-            self._drawn[key] = frame, drawn
-            while len(self._drawn) > MAX_FRAMES:
-                self._drawn.popitem(last=False)
-        return drawn
 
     def _draw(
         self, frame: KeptFrame, ids: tuple[int, ...], style: str, look: MarkSettings, blur: tuple[int, ...]
@@ -195,34 +200,8 @@ class Keyframes:
         draw_marks(image, marks, None if by_hand is not None else labels, look, numbers)
         if numbers:
             marks = tuple(dataclasses.replace(mark, id=numbers[mark.id]) for mark in marks)
-        jpeg = encode_jpeg(image, JPEG_QUALITY) if marks or blur else frame.jpeg
+        jpeg = encode_jpeg(image, MARKED_QUALITY) if marks or blur else frame.jpeg
         return MarkedKeyframe(frame.index, frame.stamp, jpeg, width, height, marks, frame.intrinsics, frame.pose)
 
     def _place(self, image: np.ndarray, mask: np.ndarray) -> tuple[int, int]:
         return mark_place(image, mask) if self.settings.on_object else mask_centre(mask)
-
-
-def read_marks(path: Path) -> Mapping[int, list[Mark]]:
-    """Read marks given by hand: ``{"keyframes": [{"index": 0, "marks": [{"id": 1, "x": 320, "y": 240}]}]}``.
-
-    :return: frame index -> marks.
-    :raises SettingsError: the file cannot be read or does not look like this.
-    """
-    try:
-        keyframes = json.loads(path.read_text())["keyframes"]
-        marks = {
-            int(keyframe["index"]): [
-                Mark(int(mark["id"]), float(mark["x"]), float(mark["y"]), 0) for mark in keyframe["marks"]
-            ]
-            for keyframe in keyframes
-        }
-    except OSError as error:
-        raise SettingsError(f"the marks file {path} cannot be read: {error.strerror}") from error
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise SettingsError(
-            f"the marks file {path} must hold {{'keyframes': [{{'index': 0, 'marks': [{{'id', 'x', 'y'}}]}}]}}: "
-            f"{type(error).__name__} {error}"
-        ) from error
-    if not 0 < len(marks) <= MAX_FRAMES:
-        raise SettingsError(f"the marks file {path} lists {len(marks)} keyframes; it must list 1 to {MAX_FRAMES}")
-    return marks

@@ -12,10 +12,9 @@ from typing import Protocol
 import cv2
 import numpy as np
 
+from cc_ros.encodings import KEPT_QUALITY, encode_jpeg
 from cc_ros.errors import ImageError
 from cc_ros.keyframes.prominence import areas
-
-JPEG_QUALITY = 95  # marks are drawn on the decoded picture later, so the kept copy must be nearly lossless
 
 
 class Picture(Protocol):
@@ -36,12 +35,12 @@ class ArrayPicture:
 
         :raises ImageError: OpenCV refuses it.
         """
-        return encode_jpeg(self.image, JPEG_QUALITY)
+        return encode_jpeg(self.image, KEPT_QUALITY)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class KeptFrame:
-    """One candidate keyframe with its instance map, compressed.
+    """One candidate keyframe with its instance map, compressed; equal to itself alone.
 
     :param areas: instance id -> pixels.
     :param confidences: instance id -> 0..1, how sure the tracker is of it; ids that are missing are sure.
@@ -294,14 +293,3 @@ def median_depths(labels: np.ndarray, depth: np.ndarray, ids: dict[int, int]) ->
         if end > begin:
             result[i] = float(sorted_depth[(begin + end) // 2])
     return result
-
-
-def encode_jpeg(image: np.ndarray, quality: int) -> bytes:
-    """Return HxWx3 uint8 BGR as JPEG.
-
-    :raises ImageError: OpenCV refuses it.
-    """
-    ok, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
-    if not ok:
-        raise ImageError(f"an image of shape {image.shape}, {image.dtype} could not be encoded")
-    return data.tobytes()

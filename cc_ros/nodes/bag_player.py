@@ -9,10 +9,11 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from cc_ros.dds import prepare
 from cc_ros.errors import SourceError
+from cc_ros.nodes.pacing import Pace
 from cc_ros.settings import knob
 
 if TYPE_CHECKING:  # rosbags is needed to play, not to name the options of it
@@ -38,16 +39,6 @@ class PlaySettings:
     wait: float = knob(
         0.0, "at most so many seconds to wait until every topic has a subscriber; 0 = begin at once", ge=0
     )
-
-
-class Pace(Protocol):
-    """Lets a listener hold the recording back, so that it gets every message however slow it is."""
-
-    def hold(self, topic: str, raw: bytes) -> bool:
-        """Return whether a message in CDR, by its recorded topic, has to wait; the bag's time stands still then."""
-
-    def done(self) -> bool:
-        """Return whether all that was played has arrived; what is sent last is lost when its publisher goes at once."""
 
 
 @dataclass
@@ -122,30 +113,24 @@ def play(
             rclpy.shutdown(context=context)
 
 
+@dataclass
 class _Player:
     """One bag on one node."""
 
-    def __init__(
-        self,
-        bag: BagFile,
-        node: Any,
-        settings: PlaySettings,
-        stop: threading.Event,
-        progress: Callable[[Played], None] | None,
-        pace: Pace | None,
-    ) -> None:
-        self._bag = bag
-        self._node = node
-        self._settings = settings
-        self._stop = stop
-        self._progress = progress
-        self._pace = pace
+    _bag: BagFile
+    _node: Any
+    _settings: PlaySettings
+    _stop: threading.Event
+    _progress: Callable[[Played], None] | None
+    _pace: Pace | None
+
+    def __post_init__(self) -> None:
         self._publishers: dict[int, Any] = {}
         self._connections: list[Connection] = []
         self._latched: list[Connection] = []
         self._clock: Any = None
         self._next_clock = self._next_progress = 0.0
-        self.played = Played(length=bag.duration * 1e-9)
+        self.played = Played(length=self._bag.duration * 1e-9)
 
     def advertise(self, connections: list[Connection], remap: Mapping[str, str]) -> None:
         """Create a publisher for each topic whose type is installed."""
@@ -191,8 +176,7 @@ class _Player:
             self._one_pass(begin, end)
             if not self._settings.loop or self.played.messages == before:
                 break
-        if self._pace is not None:
-            pace = self._pace
+        if (pace := self._pace) is not None:
             self._wait_while(lambda: not pace.done())
         for publisher in set(self._publishers.values()):
             if not self._stop.is_set():

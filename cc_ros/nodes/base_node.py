@@ -207,18 +207,10 @@ class BaseNode(LifecycleNode):
 
     # -- faults and figures
 
-    def serve(
-        self,
-        kind: type,
-        name: str,
-        answer: Callable[[Any, Any], Any],
-        group: CallbackGroup,
-        failed: Callable[[Any, str], None] | None = None,
-    ) -> None:
-        """Offer a service that always responds: what ``answer`` raises becomes a failure with its reason.
+    def serve(self, kind: type, name: str, answer: Callable[[Any, Any], Any], group: CallbackGroup) -> None:
+        """Offer a service that always responds: what ``answer`` raises is told in ``success`` and ``message``.
 
         :param answer: takes the request and an empty response, and returns the response.
-        :param failed: writes a failure into a response; None = into its ``success`` and ``message``.
         """
 
         def respond(request: Any, response: Any) -> Any:
@@ -231,10 +223,7 @@ class BaseNode(LifecycleNode):
                 reason = f"{name} failed: {error!r}"
                 self.fault("errors", f"{reason}\n{traceback.format_exc()}")
             response = kind.Response()  # type: ignore[attr-defined]
-            if failed is not None:
-                failed(response, reason)
-            else:
-                response.success, response.message = False, reason
+            response.success, response.message = False, reason
             return response
 
         self.create_service(kind, name, respond, callback_group=group)
@@ -282,9 +271,8 @@ class BaseNode(LifecycleNode):
             self.fault("errors", f"{broken}\n{traceback.format_exc()}")
         # Aggregators tell statuses apart by name, so it has to hold the namespace.
         status = DiagnosticStatus(name=self.get_fully_qualified_name().lstrip("/"))
-        status.level = DiagnosticStatus.WARN if trouble else DiagnosticStatus.OK
-        if broken:
-            status.level = DiagnosticStatus.ERROR
+        level = DiagnosticStatus.WARN if trouble else DiagnosticStatus.OK
+        status.level = DiagnosticStatus.ERROR if broken else level
         status.message = broken or trouble or ("running" if self.active else INACTIVE)
         with self._count_lock:
             reasons = {f"{kind}_last": text for kind, text in {**self._reasons, **self.remarks}.items()}

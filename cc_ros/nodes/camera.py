@@ -6,11 +6,10 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from nav_msgs.msg import Odometry
-from rclpy.callback_groups import CallbackGroup
 from rclpy.node import Node
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
@@ -19,6 +18,7 @@ from cc_ros.errors import CCError
 from cc_ros.geometry.camera import check_intrinsics
 from cc_ros.geometry.mounting import MountingSettings
 from cc_ros.geometry.poses import PoseTrack, camera_pose
+from cc_ros.nodes.base_node import BaseNode
 from cc_ros.nodes.convert.images import to_depth
 from cc_ros.nodes.convert.stamps import nanoseconds
 from cc_ros.nodes.depths import DepthBuffer
@@ -97,8 +97,7 @@ class ImageInput:
             self._node.destroy_subscription(self._subscriptions.popitem()[1])
 
 
-@dataclass(frozen=True)
-class View:
+class View(NamedTuple):
     """What is known about one picture besides its pixels; see :class:`cc_ros.frame.Frame`."""
 
     depth: np.ndarray | None
@@ -106,40 +105,19 @@ class View:
     pose: np.ndarray | None
 
 
-class Reports(Protocol):
-    """Where faults are told; a :class:`cc_ros.nodes.base_node.BaseNode`."""
-
-    def count(self, what: str, by: int = 1) -> None:
-        """Count something for /diagnostics."""
-
-    def fault(self, kind: str, text: str) -> None:
-        """Count a fault and warn about it now and then."""
-
-    def remark(self, kind: str, text: str) -> None:
-        """Count what limits the results and say it once."""
-
-
 class CameraContext:
     """Collects ``camera_info``, ``depth`` and ``odom`` and looks them up by the stamp of a picture. Thread-safe.
 
-    :param reports: is told what cannot be used.
+    :param node: is told what cannot be used.
     :param oldest_waiting: returns the stamp (nanoseconds) of the oldest picture that is still to be looked up, or None.
     """
 
-    def __init__(
-        self,
-        node: Node,
-        settings: CameraSettings,
-        reports: Reports,
-        oldest_waiting: Callable[[], int | None] = lambda: None,
-        group: CallbackGroup | None = None,
-    ) -> None:
+    def __init__(self, node: BaseNode, settings: CameraSettings, oldest_waiting: Callable[[], int | None]) -> None:
         self._node = node
         self._settings = settings
-        self._reports = reports
         self._oldest_waiting = oldest_waiting
         self._lock = threading.Condition()
-        self._mounting = Mounting(node, settings.base_to_camera(), group)
+        self._mounting = Mounting(node, settings.base_to_camera())
         self.world_frame = ""
         self._base_frame = ""
         self._info: CameraInfo | None = None
@@ -147,7 +125,7 @@ class CameraContext:
         self._order = StampOrder()
         self._poses = self._no_poses()
         self._subscriptions = [
-            node.create_subscription(kind, topic, callback, SENSOR_QOS, callback_group=group)
+            node.create_subscription(kind, topic, callback, SENSOR_QOS)
             for kind, topic, callback in (
                 (CameraInfo, "camera_info", self._on_info),
                 (Image, "depth", self._on_depth),
@@ -172,7 +150,7 @@ class CameraContext:
         if message is not None:
             depth = self._depth(message, (width, height), frame_id)
         elif depth_comes:
-            self._reports.remark(
+            self._node.remark(
                 "images_without_depth",
                 f"no depth within {tolerance:g} s of an image; does it come as often? else raise depth_tolerance",
             )
@@ -182,18 +160,18 @@ class CameraContext:
         try:
             depth = to_depth(message)
         except CCError as error:
-            self._reports.fault("bad_depth", f"a depth image was left out: {error}")
+            self._node.fault("bad_depth", f"a depth image was left out: {error}")
             return None
         try:
             return fit_depth(depth, *size, message.header.frame_id, frame_id)
         except NotRegisteredError as error:
-            self._reports.remark("depth_not_registered", f"depth is not used: {error}")
+            self._node.remark("depth_not_registered", f"depth is not used: {error}")
             return None
 
     def _pose(self, base: np.ndarray | None, base_frame: str, frame_id: str) -> np.ndarray | None:
         if base is None:
             if self.world_frame:
-                self._reports.remark(
+                self._node.remark(
                     "images_without_pose",
                     f"no odometry within {self._settings.odom_tolerance:g} s of an image: do both go by one clock? "
                     "else raise odom_tolerance",
@@ -201,7 +179,7 @@ class CameraContext:
             return None
         mounting, unknown = self._mounting.of(base_frame, frame_id)
         if unknown:
-            self._reports.remark("mounting_unknown", unknown)
+            self._node.remark("mounting_unknown", unknown)
         return base @ mounting
 
     def _intrinsics(self, info: CameraInfo | None, width: int, height: int) -> np.ndarray | None:
@@ -211,17 +189,17 @@ class CameraContext:
         try:
             return fit_intrinsics(info.k, (info.width, info.height), (width, height))
         except NotRegisteredError as error:
-            self._reports.remark("camera_info_of_another_shape", f"camera_info is not used: {error}")
+            self._node.remark("camera_info_of_another_shape", f"camera_info is not used: {error}")
             return None
 
     def _on_info(self, message: CameraInfo) -> None:
         if not any(message.k):
-            self._reports.remark("uncalibrated_camera_info", "camera_info holds no calibration: its matrix is all zero")
+            self._node.remark("uncalibrated_camera_info", "camera_info holds no calibration: its matrix is all zero")
             return
         try:
             check_intrinsics(np.reshape(message.k, (3, 3)))
         except CCError as error:
-            self._reports.fault("bad_camera_info", f"a camera_info was left out: {error}")
+            self._node.fault("bad_camera_info", f"a camera_info was left out: {error}")
             return
         with self._lock:
             self._info = message
@@ -233,14 +211,14 @@ class CameraContext:
             dropped = self._depths.add(nanoseconds(message.header.stamp), message, time.monotonic_ns(), needed)
             self._lock.notify_all()
         if dropped:
-            self._reports.count("depth_dropped_raise_camera_depth_buffer", dropped)
+            self._node.count("depth_dropped_raise_camera_depth_buffer", dropped)
 
     def _on_odom(self, message: Odometry) -> None:
         p, q = message.pose.pose.position, message.pose.pose.orientation
         try:
             pose = camera_pose((p.x, p.y, p.z), (q.x, q.y, q.z, q.w), np.eye(4))
         except CCError as error:
-            self._reports.fault("bad_odom", f"an odometry message was left out: {error}")
+            self._node.fault("bad_odom", f"an odometry message was left out: {error}")
             return
         stamp = nanoseconds(message.header.stamp)
         with self._lock:

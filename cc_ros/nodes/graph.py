@@ -43,7 +43,8 @@ def explain_silence(node: Node, topics: Iterable[tuple[str, str]], qos: QoSProfi
         lines.append(
             "image topics that are published: " + ", ".join(f"{name} ({published[name]})" for name in others[:8])
         )
-        lines.append(f"if the camera is one of them, remap: image:={_raw_name(others[0], published[others[0]])}")
+        raw = others[0].removesuffix("/compressed") if published[others[0]] == IMAGE_TYPES[1] else others[0]
+        lines.append(f"if the camera is one of them, remap: image:={raw}")
     elif not any(node.count_publishers(topic) for topic in wanted):
         lines.append(
             "no image topic is published at all; is the camera or the bag player running, with the same "
@@ -69,7 +70,3 @@ def _publisher(info: TopicEndpointInfo, kind: str, qos: QoSProfile) -> str:
 
 def _likeness(name: str, wanted: list[str]) -> float:
     return max(difflib.SequenceMatcher(None, name, topic).ratio() for topic in wanted)
-
-
-def _raw_name(name: str, kind: str) -> str:
-    return name.removesuffix("/compressed") if kind == IMAGE_TYPES[1] else name

@@ -69,7 +69,7 @@ class KeyframesNode(BaseNode):
         self._header = Header()
         self._begin = 0  # nanoseconds; times within an episode are exact as floats, those since 1970 are not
         self._published_at = -1
-        self._camera = CameraContext(self, camera, self, self._oldest_waiting)
+        self._camera = CameraContext(self, camera, self._oldest_waiting)
         self.undo.callback(self._camera.close)
         self._input = ImageInput(self, camera.transport, self._on_image)
         self.undo.callback(self._input.close)
@@ -150,9 +150,7 @@ class KeyframesNode(BaseNode):
                 (stamp - self._begin) * 1e-9,
                 MessagePicture(image),
                 tracked.labels,
-                view.depth,
-                view.intrinsics,
-                view.pose,
+                *view,
                 {track.id: track.confidence for track in tracked.tracks},
                 {track.id: track.first_seen for track in tracked.tracks},
             )

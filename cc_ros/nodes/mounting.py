@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from rclpy.callback_groups import CallbackGroup
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
 
@@ -21,7 +20,7 @@ class Mounting:
     :param given: 4x4 pose by parameters; None = look for it in ``/tf_static``, where tf2_msgs is installed.
     """
 
-    def __init__(self, node: Node, given: np.ndarray | None, group: CallbackGroup | None = None) -> None:
+    def __init__(self, node: Node, given: np.ndarray | None) -> None:
         self._node = node
         self._given = given
         self._frames = RobotFrames()
@@ -29,9 +28,7 @@ class Mounting:
         self._subscription = None
         kind = None if given is not None else _tf_message()
         if kind is not None:
-            self._subscription = node.create_subscription(
-                kind, "/tf_static", self.learn, STATIC_QOS, callback_group=group
-            )
+            self._subscription = node.create_subscription(kind, "/tf_static", self.learn, STATIC_QOS)
 
     def learn(self, message: Any) -> None:
         """Take in a ``tf2_msgs/TFMessage`` of fixed transforms."""

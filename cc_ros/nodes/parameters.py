@@ -11,7 +11,7 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from cc_ros.errors import SettingsError
-from cc_ros.settings import Knob, checked, knobs
+from cc_ros.settings import Knob, checked, parameters
 
 T = TypeVar("T")
 UNBOUNDED = 2**31 - 1
@@ -24,21 +24,14 @@ class NodeParameters:
 
     :param node: declares the parameters on it.
     :param groups: (prefix, settings dataclass) pairs.
-    :param when: returns for a settings dataclass when a value that is set now takes effect, or "" where soon.
     :raises SettingsError: a value given at start is of the wrong type or not allowed.
     """
 
     def __init__(self, node: Node, groups: Sequence[tuple[str, type]]) -> None:
         self._node = node
-        self._groups = {cls: prefix for prefix, cls in groups}
-        self._knobs: dict[str, Knob] = {}
-        self._owners: dict[str, type] = {}
-        for prefix, cls in groups:
-            for knob in knobs(cls):
-                name = f"{prefix}.{knob.name}" if prefix else knob.name
-                self._knobs[name], self._owners[name] = knob, cls
+        self._known = {name: (cls, knob) for name, cls, knob in parameters(groups)}
         node.add_on_set_parameters_callback(self._check)
-        for name, knob in self._knobs.items():
+        for name, (_, knob) in self._known.items():
             try:
                 node.declare_parameter(name, knob.default, _descriptor(knob))
             except (InvalidParameterTypeException, InvalidParameterValueException) as error:
@@ -49,27 +42,24 @@ class NodeParameters:
 
         :raises SettingsError: a value is out of its range.
         """
-        prefix = self._groups[cls]
-        names = {f"{prefix}.{knob.name}" if prefix else knob.name: knob.name for knob in knobs(cls)}
-        return checked(cls, {short: self._node.get_parameter(name).value for name, short in names.items()})
+        own = {name: knob.name for name, (owner, knob) in self._known.items() if owner is cls}
+        return checked(cls, {short: self._node.get_parameter(name).value for name, short in own.items()})
 
-    def later(self, parameters: Sequence[Parameter], when: Callable[[type], str]) -> str:
+    def later(self, given: Sequence[Parameter], when: Callable[[type], str]) -> str:
         """Return for people which of these hold only later, or "".
 
         :param when: returns when a setting of a dataclass takes effect, or "" where soon.
         """
-        told = [(p.name, when(self._owners[p.name])) for p in parameters if p.name in self._owners]
+        told = [(p.name, when(self._known[p.name][0])) for p in given if p.name in self._known]
         return "; ".join(f"{name} {time}" for name, time in told if time)
 
-    def _check(self, parameters: list[Parameter]) -> SetParametersResult:
-        for parameter in parameters:
-            knob = self._knobs.get(parameter.name)
-            if knob is None:
-                continue
-            try:
-                knob.check(parameter.value)
-            except SettingsError as error:
-                return SetParametersResult(successful=False, reason=str(error))
+    def _check(self, given: list[Parameter]) -> SetParametersResult:
+        try:
+            for parameter in given:
+                if parameter.name in self._known:
+                    self._known[parameter.name][1].check(parameter.value)
+        except SettingsError as error:
+            return SetParametersResult(successful=False, reason=str(error))
         return SetParametersResult(successful=True)
 
 

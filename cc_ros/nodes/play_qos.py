@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from rosbags.interfaces import Connection, Qos, QosDurability, QosHistory, QosReliability
+from rosbags.interfaces import Connection, QosDurability, QosHistory, QosReliability
 
 DEPTH = 10
 MAX_LATCHED = 1000  # messages of a latched topic kept for late subscribers
@@ -19,7 +19,7 @@ def qos_of(connections: Sequence[Connection]) -> Any:
     """
     from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 
-    offers = [offer for connection in connections for offer in _offers(connection)]
+    offers = [offer for connection in connections for offer in getattr(connection.ext, "offered_qos_profiles", [])]
     best_effort = bool(offers) and all(offer.reliability == QosReliability.BEST_EFFORT for offer in offers)
     latched = any(offer.durability == QosDurability.TRANSIENT_LOCAL for offer in offers)
     depth = max((offer.depth for offer in offers if offer.history == QosHistory.KEEP_LAST), default=0) or DEPTH
@@ -31,7 +31,3 @@ def qos_of(connections: Sequence[Connection]) -> Any:
         reliability=ReliabilityPolicy.BEST_EFFORT if best_effort else ReliabilityPolicy.RELIABLE,
         durability=DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE,
     )
-
-
-def _offers(connection: Connection) -> list[Qos]:
-    return getattr(connection.ext, "offered_qos_profiles", [])

@@ -6,6 +6,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from geometry_msgs.msg import PoseStamped
@@ -139,6 +140,7 @@ class ReasonerNode(BaseNode):
             self._places.release()
 
 
+@dataclass
 class _Source:
     """Gets the keyframes of one question from ``cc/get_keyframes``.
 
@@ -146,10 +148,9 @@ class _Source:
     :param given_up: tells that nobody waits for the answer any more.
     """
 
-    def __init__(self, client: Any, alive: Watch, given_up: Callable[[], bool]) -> None:
-        self._client = client
-        self._alive = alive
-        self._given_up = given_up
+    client: Any
+    alive: Watch
+    given_up: Callable[[], bool]
 
     def __call__(self, request: KeyframeRequest, blur: tuple[int, ...], timeout: float) -> KeyframeSet:
         """Return what was asked for.
@@ -158,22 +159,22 @@ class _Source:
         :param timeout: seconds.
         :raises CCError: no such service, no answer in time, or no keyframes.
         """
-        if self._alive.gone() or not self._client.service_is_ready():
-            raise CCError(f"{self._client.srv_name} is not there: is cc_keyframes running?")
+        if self.alive.gone() or not self.client.service_is_ready():
+            raise CCError(f"{self.client.srv_name} is not there: is cc_keyframes running?")
         arrived = threading.Event()
-        future = self._client.call_async(get_request(request, blur))
+        future = self.client.call_async(get_request(request, blur))
         future.add_done_callback(lambda _: arrived.set())
         deadline = time.monotonic() + timeout
         while not arrived.wait(POLL_SECONDS):
-            if self._given_up():
-                self._client.remove_pending_request(future)
+            if self.given_up():
+                self.client.remove_pending_request(future)
                 return KeyframeSet(())  # the reasoner finds out why
-            if self._alive.gone() or not self._client.service_is_ready():
-                self._client.remove_pending_request(future)
-                raise CCError(f"nobody answers on {self._client.srv_name}: cc_keyframes went away; start it again")
+            if self.alive.gone() or not self.client.service_is_ready():
+                self.client.remove_pending_request(future)
+                raise CCError(f"nobody answers on {self.client.srv_name}: cc_keyframes went away; start it again")
             if time.monotonic() > deadline:
-                self._client.remove_pending_request(future)
-                raise CCError(f"{self._client.srv_name} did not answer within {timeout:.1f} s")
+                self.client.remove_pending_request(future)
+                raise CCError(f"{self.client.srv_name} did not answer within {timeout:.1f} s")
         response = future.result()
         if not response.success:
             raise CCError(response.message)

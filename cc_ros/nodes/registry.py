@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from cc_ros.settings import Knob, Scalar, knobs
+from cc_ros import settings
+from cc_ros.settings import Knob, Scalar
 
 if TYPE_CHECKING:
     from cc_ros.nodes.base_node import BaseNode
@@ -48,9 +49,8 @@ NODES = (
 
 def parameters(node: NodeEntry) -> Iterator[tuple[str, Knob]]:
     """Yield (parameter name, knob) of a node, in order."""
-    for prefix, cls in node.load().all_groups():
-        for knob in knobs(cls):
-            yield f"{prefix}.{knob.name}" if prefix else knob.name, knob
+    for name, _, knob in settings.parameters(node.load().all_groups()):
+        yield name, knob
 
 
 def as_yaml() -> str:
@@ -62,15 +62,9 @@ def as_yaml() -> str:
     for node in NODES:
         lines += ["", f"/**/{node.name}:", "  ros__parameters:"]
         for name, knob in parameters(node):
-            lines += [f"    # {knob.help}{_limits(knob)}", f"    {name}: {_value(knob.default)}"]
+            allowed = f" [{knob.allowed()}]" if knob.allowed() else ""
+            lines += [f"    # {knob.help}{allowed}", f"    {name}: {_value(knob.default)}"]
     return "\n".join(lines) + "\n"
-
-
-def _limits(knob: Knob) -> str:
-    if knob.choices:
-        return f" [{', '.join(choice or '(empty)' for choice in knob.choices)}]"
-    bounds = ["" if bound is None else f"{bound:g}" for bound in (knob.ge, knob.le)]
-    return f" [{bounds[0]}..{bounds[1]}]" if any(bounds) else ""
 
 
 def _value(value: Scalar) -> str:

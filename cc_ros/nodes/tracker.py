@@ -109,7 +109,7 @@ class TrackerNode(BaseNode):
         self._last_image = self._turned = time.monotonic()
         self._warned_at: float | None = None
         self._told: ImageMessage | None = None  # the last image whose long work was told
-        self._camera = CameraContext(self, camera, self, self._oldest_waiting)
+        self._camera = CameraContext(self, camera, self._oldest_waiting)
         self.undo.callback(self._camera.close)
         taken = max(2, min(self._settings.queue, SENSOR_QOS.depth))
         self._images = ImageInput(self, camera.transport, self._on_image, taken)
@@ -254,7 +254,7 @@ class TrackerNode(BaseNode):
         height, width = image.shape[:2]
         view = self._camera.at(stamp, width, height, message.header.frame_id, DEPTH_LATE)
         seconds = (instant - self._begin) * 1e-9
-        tracked = self._tracker.step(Frame(image, seconds, view.depth, view.intrinsics, view.pose))
+        tracked = self._tracker.step(Frame(image, seconds, *view))
         took = time.perf_counter() - begun
         self._durations.append(took)
         if not self._restart:  # else it belongs to the episode that was just ended

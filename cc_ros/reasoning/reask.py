@@ -9,19 +9,20 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from cc_ros.reasoning.kinds import KINDS, Form
+from cc_ros.reasoning.kinds import Form
 from cc_ros.reasoning.llm.budget import Budget, UsageCount
 from cc_ros.reasoning.llm.errors import ModelFault
-from cc_ros.reasoning.prompts.messages import Message, Size, Writer, assistant, text_part
+from cc_ros.reasoning.prompts.messages import Message, Writer, assistant, text_part
 from cc_ros.reasoning.prompts.templates import Prompts
 from cc_ros.reasoning.replies import reply as replies
 from cc_ros.reasoning.replies.check import check
 from cc_ros.reasoning.replies.reply import Invented, NotAReply, Unusable
 from cc_ros.reasoning.replies.thoughts import spoken
 from cc_ros.reasoning.settings import ReasonerSettings
-from cc_ros.reasoning.types import Answer, Kind, Status, Style, Usage
+from cc_ros.reasoning.types import Answer, Status, Usage
 
 if TYPE_CHECKING:
+    from cc_ros.reasoning.context import Context
     from cc_ros.reasoning.llm.client import Completion
     from cc_ros.reasoning.llm.retry import RetryingClient
 
@@ -31,24 +32,18 @@ _ALL_THOUGHT = "the model's thoughts used up max_answer_tokens before it said an
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What is to be found out, and all that checking the reply needs.
+    """What is sent for a question, and the marks that the reply may name.
 
-    :param kind: of the question.
-    :param style: of the prompt.
-    :param choices: to choose from.
     :param ids: marks that the pictures show.
     :param system: the system prompt.
     :param turns: the messages after it, the last one with the question.
     :param size: of all this.
     """
 
-    kind: Kind
-    style: Style
-    choices: Sequence[str]
     ids: Collection[int]
     system: str
     turns: Sequence[Message]
-    size: Size
+    size: Usage
 
 
 class ReaskLoop:
@@ -73,8 +68,8 @@ class ReaskLoop:
     async def run(
         self,
         client: RetryingClient,
+        context: Context,
         task: Task,
-        deadline: float,
         count: UsageCount,
         progress: Callable[[str, str], None],
     ) -> Answer:
@@ -84,15 +79,15 @@ class ReaskLoop:
         """
         from cc_ros.reasoning.llm.client import ChatRequest
 
-        parts = replies.fields(KINDS[task.kind].fields(task.choices), task.style, sorted(task.ids))
+        parts = replies.fields(context.spec.fields(context.question.choices), context.style, sorted(task.ids))
         messages = self._writer.messages(task.system, self._with_format(task.turns, parts))
         shape = replies.response_format(self._structured, parts)
         show = _Shown(progress)
         for last in (False, True):
             request = ChatRequest(messages, shape, self._settings.temperature)
-            done = await client.complete(request, task.size.tokens, deadline, count, show)
+            done = await client.complete(request, task.size.estimated_tokens, context.deadline, count, show)
             try:
-                return self._read(task, done)
+                return self._read(context, task.ids, done)
             except (Invented, Unusable) as problem:
                 if last:
                     raise self._hopeless(problem, done) from None
@@ -101,8 +96,8 @@ class ReaskLoop:
             messages = _asked_again(messages, done.text, again)
         raise AssertionError("unreachable")
 
-    def _read(self, task: Task, done: Completion) -> Answer:
-        spec = KINDS[task.kind]
+    def _read(self, context: Context, ids: Collection[int], done: Completion) -> Answer:
+        spec = context.spec
         cut_off = done.finish == "length"
         said = spoken(done.text)
         if not said.text and (cut_off or done.thoughts or said.thinking):
@@ -112,17 +107,16 @@ class ReaskLoop:
         reply = replies.read_reply(done.text)
         if spec.form is Form.MOVE and not done.finish and not reply.structured:
             raise Unusable("its end is missing")
-        answer = check(reply, task.kind, task.style, task.choices, task.ids, self._settings.max_forward)
+        answer = check(reply, context.kind, context.style, context.question.choices, ids, self._settings.max_forward)
         return dataclasses.replace(answer, message=_CUT_OFF) if cut_off else answer
 
     def usage(self, task: Task, count: UsageCount) -> Usage:
         """Return what a task took."""
-        size = task.size
         cost = math.nan
         if self._budget.priced:
-            cost = self._budget.cost(count.prompt_tokens or size.tokens * count.requests, count.answer_tokens)
-        counted = dataclasses.asdict(count)
-        return Usage(images=size.images, bytes=size.bytes, estimated_tokens=size.tokens, cost=cost, **counted)
+            prompt_tokens = count.prompt_tokens or task.size.estimated_tokens * count.requests
+            cost = self._budget.cost(prompt_tokens, count.answer_tokens)
+        return dataclasses.replace(task.size, cost=cost, **dataclasses.asdict(count))
 
     def _with_format(self, turns: Sequence[Message], parts: dict[str, dict[str, Any]]) -> list[Message]:
         """Say what the reply must look like, where the API is not told (a JSON mode wants it said as well)."""

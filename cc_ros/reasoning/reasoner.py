@@ -7,7 +7,7 @@ import os
 import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from types import TracebackType
+from contextlib import AbstractContextManager
 
 from cc_ros.errors import SettingsError
 from cc_ros.geometry import GeometryError, SceneMap
@@ -21,18 +21,11 @@ from cc_ros.reasoning.measured import answers, questions
 from cc_ros.reasoning.prompts.templates import Prompts
 from cc_ros.reasoning.request_queue import RequestQueue
 from cc_ros.reasoning.settings import GoalSettings, ReasonerSettings
-from cc_ros.reasoning.types import (
-    Answer,
-    KeyframeSource,
-    Progress,
-    Question,
-    Status,
-    Style,
-)
+from cc_ros.reasoning.types import Answer, KeyframeSource, Progress, Question, Status, Style
 from cc_ros.reasoning.vlm import Model
 
 
-class Reasoner:
+class Reasoner(AbstractContextManager["Reasoner"]):
     """Answers questions about marked keyframes. Thread-safe.
 
     >>> with Reasoner(ReasonerSettings(), environ={}) as reasoner:
@@ -115,12 +108,7 @@ class Reasoner:
         if self._model is not None:
             self._model.close()
 
-    def __enter__(self) -> Reasoner:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _answer(self, context: Context) -> Answer:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from cc_ros.encodings import SENT_QUALITY
 from cc_ros.keyframes.keyframes import MAX_FRAMES
+from cc_ros.reasoning.llm.presets import PRESETS
 from cc_ros.reasoning.types import Style
 from cc_ros.settings import a_file, a_folder, knob
-
-PRESET_NAMES = ("openai", "gemini", "claude", "vllm", "ollama", "llama_cpp", "lm_studio", "transformers", "compatible")
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class ReasonerSettings:
     """
 
     base_url: str = knob("", "chat endpoint, e.g. http://127.0.0.1:8000/v1; empty = OPENAI_BASE_URL, else the preset's")
-    preset: str = knob("", "kind of server; empty = told from base_url, else openai", choices=("", *PRESET_NAMES))
+    preset: str = knob("", "kind of server; empty = told from base_url, else openai", choices=("", *PRESETS))
     model: str = knob("", "model name as the server knows it; empty = the preset's, or the one that a local server has")
     key_env: str = knob("", "name of the environment variable that holds the key; empty = the preset's")
     key_file: str = knob("", "file with the key, mode 0600, instead of an environment variable", valid=a_file)
@@ -55,7 +55,7 @@ class ReasonerSettings:
     )
     max_answer_tokens: int = knob(0, "longest answer in tokens, with thoughts; 0 = as the preset says", ge=0, le=65536)
     max_image_side: int = knob(1280, "pictures are scaled down to this many pixels on the longer side", ge=64, le=8192)
-    jpeg_quality: int = knob(85, "JPEG quality of pictures that are scaled down", ge=10, le=100)
+    jpeg_quality: int = knob(SENT_QUALITY, "JPEG quality of pictures that are scaled down", ge=10, le=100)
     image_detail: str = knob("auto", "detail level, where the server has them", choices=("auto", "low", "high"))
     max_parallel: int = knob(2, "questions at the model at once", ge=1, le=64)
     max_queue: int = knob(8, "questions that may wait; one more is refused at once", ge=0, le=1000)

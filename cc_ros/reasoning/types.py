@@ -10,6 +10,11 @@ from enum import Enum, IntEnum
 from cc_ros.keyframes import KeyframeRequest, KeyframeSet
 
 
+def sendable(text: str) -> str:
+    """Return text that a message can hold: without half surrogate pairs and NUL, which JSON allows."""
+    return text.encode("utf-8", "replace").decode("utf-8").replace("\0", " ")
+
+
 class Kind(str, Enum):
     """Kinds of questions; an empty kind in a request means that it is worked out from the text."""
 

@@ -74,7 +74,7 @@ class Model:
         text = self._prompts.question(kind, question.text, question.choices)
         ids = {mark.id for frame in seen.keyframes for mark in frame.marks}
         turns = [self._writer.user(pictures, text)]
-        task = Task(kind, style, question.choices, ids, system, turns, self._writer.size(pictures, system, text))
+        task = Task(ids, system, turns, self._writer.size(pictures, system, text))
         answer = self._run(task, context)
         if answer.ok:
             self._cache.put(key, answer)
@@ -103,8 +103,7 @@ class Model:
             text = self._prompts.navigate_turn(episode.next_turn)
             budget = self._settings.history_tokens - self._writer.tokens([], system)
             turns, pictures, texts = episode.write(self._writer, opening, picture, text, budget)
-            size = self._writer.size(pictures, system, *texts)
-            task = Task(kind, style, (), ids, system, turns, size)
+            task = Task(ids, system, turns, self._writer.size(pictures, system, *texts))
             answer = self._run(task, context)
             if answer.action is not None and episodes == self._episodes:
                 episode.add(picture, text, answer.action)
@@ -132,9 +131,7 @@ class Model:
         count = UsageCount()
 
         async def work(post: Callable[[Any], None]) -> Answer:
-            return await self._loop.run(
-                self._client.result(), task, context.deadline, count, lambda *stage: post(stage)
-            )
+            return await self._loop.run(self._client.result(), context, task, count, lambda *stage: post(stage))
 
         def show(event: tuple[str, str]) -> None:
             context.progress(event[0], self.endpoint.redact_growing(event[1]))

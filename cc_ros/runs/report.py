@@ -13,33 +13,12 @@ import jinja2
 
 from cc_ros.keyframes.drawing import BY_ID, colour
 from cc_ros.keyframes.types import MarkedKeyframe
+from cc_ros.reasoning.types import Answer
 from cc_ros.runs.track_history import TrackHistory
-from cc_ros.runs.writer import RunFilesError, Timing
+from cc_ros.runs.writer import Timing, write_file
 
 MAX_ROWS = 40  # tracks in the plot
 _TICKS = 6
-
-
-@dataclass(frozen=True)
-class Answered:
-    """One question that was asked in the run.
-
-    :param question: as asked.
-    :param answer: for people; empty when there is none.
-    :param source: "model", "geometry" or "cache".
-    :param marks: ids that the answer speaks of.
-    :param confidence: 0..1; None when unknown.
-    :param usage: such as tokens and seconds, shown as they are.
-    :param error: why there is no answer.
-    """
-
-    question: str
-    answer: str = ""
-    source: str = ""
-    marks: Sequence[int] = ()
-    confidence: float | None = None
-    usage: Mapping[str, Any] = field(default_factory=dict)
-    error: str = ""
 
 
 @dataclass(frozen=True)
@@ -67,7 +46,7 @@ class Report:
     keyframes: Sequence[MarkedKeyframe] = ()
     tracks: TrackHistory = field(default_factory=TrackHistory)
     timing: Timing | None = None
-    answers: Sequence[Answered] = ()
+    answers: Sequence[tuple[str, Answer]] = ()
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     skipped: Mapping[str, int] = field(default_factory=dict)
     reading: Sequence[str] = ()
@@ -81,11 +60,7 @@ def write_report(path: Path, report: Report) -> None:
 
     :raises RunFilesError: the file cannot be written.
     """
-    text = render_report(report)
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise RunFilesError(f"{path} cannot be written: {error.strerror or error}") from error
+    write_file(path, render_report(report).encode())
 
 
 def render_report(report: Report) -> str:
@@ -102,7 +77,7 @@ def render_report(report: Report) -> str:
     environment.filters["percent"] = _percent
     begin = report.tracks.begin if len(report.tracks) else min((k.stamp for k in report.keyframes), default=0.0)
     marked = sorted({mark.id for keyframe in report.keyframes for mark in keyframe.marks})
-    mentioned = {instance for answer in report.answers for instance in answer.marks}
+    mentioned = {instance for _, answer in report.answers for instance in answer.mark_ids}
     return environment.get_template("report.html.j2").render(
         report=report,
         begin=begin,
@@ -112,16 +87,6 @@ def render_report(report: Report) -> str:
         chips={instance: _css(report.mark_fill, instance) for instance in {*marked, *mentioned}},
         plot=_plot(report, set(marked)),
     )
-
-
-@dataclass(frozen=True)
-class _Row:
-    id: int
-    colour: str
-    marked: bool
-    frames: int
-    bars: list[tuple[float, float]]  # left and width, percent
-    text: str
 
 
 def _plot(report: Report, marked: set[int]) -> dict[str, Any] | None:
@@ -136,17 +101,18 @@ def _plot(report: Report, marked: set[int]) -> dict[str, Any] | None:
 
     return {
         "rows": [
-            _Row(
-                row.id,
-                _css(BY_ID, row.id)["background"],
-                row.id in marked,
-                row.frames,
-                [(percent(first), max(percent(last) - percent(first), 0.3)) for first, last in row.intervals],
-                ", ".join(
+            {
+                "id": row.id,
+                "colour": _css(BY_ID, row.id)["background"],
+                "marked": row.id in marked,
+                "frames": row.frames,
+                # left and width, percent
+                "bars": [(percent(first), max(percent(last) - percent(first), 0.3)) for first, last in row.intervals],
+                "text": ", ".join(
                     f"{_seconds(first - tracks.begin)} to {_seconds(last - tracks.begin)}"
                     for first, last in row.intervals
                 ),
-            )
+            }
             for row in rows
         ],
         "hidden": len(tracks) - len(rows) + tracks.dropped,

@@ -8,9 +8,10 @@ from array import array
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import cv2
 import numpy as np
@@ -18,9 +19,6 @@ import psutil
 
 from cc_ros.errors import CCError
 from cc_ros.keyframes.types import MarkedKeyframe
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 LABELS, KEYFRAMES = "labels", "keyframes"
 MARKS, TIMING, REPORT = "marks.json", "timing.json", "report.html"
@@ -69,7 +67,7 @@ class Timing:
         }
 
 
-class RunWriter:
+class RunWriter(AbstractContextManager["RunWriter"]):
     """Writes what scripts read after ``cc-ros run``; label maps go to disk beside the loop.
 
     An older run in the same folder is replaced; a folder with anything else in it is refused.
@@ -122,7 +120,7 @@ class RunWriter:
         :raises RunFilesError: a file cannot be written.
         """
         for keyframe in keyframes:
-            _write(self.out_dir / _image_name(keyframe), keyframe.jpeg)
+            write_file(self.out_dir / _image_name(keyframe), keyframe.jpeg)
         for name in {_image_name(old) for old in self._keyframes} - {_image_name(new) for new in keyframes}:
             (self.out_dir / name).unlink(missing_ok=True)
         self._keyframes = tuple(keyframes)
@@ -136,15 +134,12 @@ class RunWriter:
             self._pending.popleft().result()
         timing = self._timing()
         self._write_marks(timing.frames)
-        _write(self.out_dir / TIMING, _json(timing.as_json()))
+        write_file(self.out_dir / TIMING, _json(timing.as_json()))
         return timing
 
     def close(self) -> None:
         """Stop the thread that writes; what waits is dropped. Closing twice is fine."""
         self._pool.shutdown(cancel_futures=True)
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
@@ -167,7 +162,7 @@ class RunWriter:
                 for keyframe in self._keyframes
             ],
         }
-        _write(self.out_dir / MARKS, _json(marks))
+        write_file(self.out_dir / MARKS, _json(marks))
 
     def _timing(self) -> Timing:
         taken = np.array(self._milliseconds, np.float64)
@@ -197,7 +192,11 @@ def _json(content: dict[str, Any]) -> bytes:
     return (json.dumps(content, indent=1) + "\n").encode()
 
 
-def _write(path: Path, content: bytes) -> None:
+def write_file(path: Path, content: bytes) -> None:
+    """Write a file of the run.
+
+    :raises RunFilesError: it cannot be written.
+    """
     try:
         path.write_bytes(content)
     except OSError as error:
@@ -205,7 +204,7 @@ def _write(path: Path, content: bytes) -> None:
 
 
 def _write_labels(path: Path, labels: np.ndarray) -> None:
-    _write(path, cv2.imencode(".png", labels)[1].tobytes())
+    write_file(path, cv2.imencode(".png", labels)[1].tobytes())
 
 
 def _image_name(keyframe: MarkedKeyframe) -> str:

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import threading
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from cc_ros.frame import Frame
 from cc_ros.geometry.mounting import MountingSettings
 from cc_ros.settings import knob
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 DEFAULT_FPS = 30.0  # for images that carry no time at all
 NONE = "none"  # as the name of a topic: do without
@@ -35,7 +32,7 @@ class SourceSettings(MountingSettings):
     )
 
 
-class Source(ABC):
+class Source(AbstractContextManager["Source"]):
     """Frames of one recording or camera, in order, with constant memory. Use as a context manager; iterate once.
 
     :ivar name: what people call it: the file or folder name.
@@ -91,9 +88,6 @@ class Source(ABC):
     @abstractmethod
     def close(self) -> None:
         """Release files; closing twice is fine."""
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(self, *_: object) -> None:
         self.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from functools import partial
 from pkgutil import resolve_name
 
 from cc_ros.errors import BackendError, SettingsError
@@ -53,9 +54,7 @@ def make_tracker(backend: str = AUTO, *settings: BackendSettings) -> Tracker:
         tracker: Tracker = resolve_name(BACKENDS[name].make)(given[name])
         return tracker
 
-    def simple() -> Tracker:
-        return make(SIMPLE)
-
+    simple = partial(make, SIMPLE)
     if backend == SIMPLE:
         return simple()
     if backend != AUTO:

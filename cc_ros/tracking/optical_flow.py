@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
 
 import cv2
 import numpy as np
 
 _SMALLEST = 12  # pixels; DIS refuses smaller images
+_MAX_ERROR = 25.0  # grey levels; larger differences after the warp mean another surface
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,27 +23,14 @@ class Motion:
     reliable: np.ndarray
 
 
-class OpticalFlow(Protocol):
-    """Finds the motion between two frames."""
-
-    def motion(self, previous: np.ndarray, current: np.ndarray, guess: np.ndarray | None = None) -> Motion:
-        """Return the motion from ``previous`` to ``current``, both HxW uint8 grey.
-
-        :param guess: HxWx2 float32, a flow that is about right already, where the images are far apart.
-        """
-        ...
-
-
 class DisFlow:
     """Dense inverse search flow, checked by brightness.
 
     :param preset: OpenCV's DIS preset, 0 (ultrafast) to 2 (medium).
-    :param max_error: grey levels; larger differences after the warp mean another surface.
     """
 
-    def __init__(self, preset: int, max_error: float = 25.0) -> None:
+    def __init__(self, preset: int) -> None:
         self._dis = cv2.DISOpticalFlow.create(preset)
-        self._max_error = max_error
 
     def motion(self, previous: np.ndarray, current: np.ndarray, guess: np.ndarray | None = None) -> Motion:
         """Return the motion from ``previous`` to ``current``, both HxW uint8 grey.
@@ -59,7 +46,7 @@ class DisFlow:
         x, y = sources(flow)
         h, w = current.shape
         inside = (x > -0.5) & (x < w - 0.5) & (y > -0.5) & (y < h - 0.5)
-        return Motion(flow, inside & (error <= self._max_error))
+        return Motion(flow, inside & (error <= _MAX_ERROR))
 
 
 def sources(flow: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -13,8 +13,8 @@ from support.bags import image, write_bag
 from support.rig import BAG, isolated
 
 from cc_ros.cli import main
-from cc_ros.commands.pacing import AHEAD, Pace, stamp_of
 from cc_ros.nodes.bag_player import PlaySettings, play
+from cc_ros.nodes.pacing import AHEAD, Pace, stamp_of
 from cc_ros.sources.bag.file import BagFile
 
 TOPIC = "/image"

@@ -16,6 +16,7 @@ pytest.importorskip("rclpy")
 import numpy as np
 import rclpy
 from nav_msgs.msg import Odometry
+from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, Image
 
 from cc_ros.nodes.camera import CameraContext, CameraSettings
@@ -24,10 +25,11 @@ from cc_ros.nodes.depths import SPARE, DepthBuffer
 SECOND = 1_000_000_000
 
 
-class Told:
+class Told(Node):
     """Remembers what was counted and said."""
 
-    def __init__(self) -> None:
+    def __init__(self, context: rclpy.Context) -> None:
+        super().__init__("poses", context=context)
         self.counted: Counter[str] = Counter()
         self.texts: dict[str, str] = {}
 
@@ -65,26 +67,26 @@ Make = Callable[..., CameraContext]
 
 
 @pytest.fixture
-def told() -> Told:
-    return Told()
+def told() -> Iterator[Told]:
+    context = rclpy.Context()
+    rclpy.init(context=context, args=[])
+    node = Told(context)
+    yield node
+    node.destroy_node()
+    rclpy.shutdown(context=context)
 
 
 @pytest.fixture
 def make(told: Told) -> Iterator[Make]:
-    context = rclpy.Context()
-    rclpy.init(context=context, args=[])
-    node = rclpy.create_node("poses", context=context)
     made: list[CameraContext] = []
 
     def begin(oldest_waiting: Callable[[], int | None] = lambda: None, **knobs: Any) -> CameraContext:
-        made.append(CameraContext(node, CameraSettings(**knobs), told, oldest_waiting))
+        made.append(CameraContext(told, CameraSettings(**knobs), oldest_waiting))
         return made[-1]
 
     yield begin
     for camera in made:
         camera.close()
-    node.destroy_node()
-    rclpy.shutdown(context=context)
 
 
 def test_a_picture_waits_for_its_own_depth_and_takes_that_of_the_picture_before_only_if_it_does_not_come(

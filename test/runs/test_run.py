@@ -16,7 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cc_ros.keyframes.types import Mark, MarkedKeyframe
-from cc_ros.runs.report import Answered, Report, render_report, write_report
+from cc_ros.reasoning.types import Answer, Status, Usage
+from cc_ros.runs.report import Report, render_report, write_report
 from cc_ros.runs.track_history import TrackHistory
 from cc_ros.runs.writer import RunFilesError, RunWriter
 
@@ -192,6 +193,8 @@ def full_report(text: str, tmp_path: Path) -> Report:
     with RunWriter(tmp_path, text) as writer:
         writer.frame(0, labels(0), 0.01)
         timing = writer.finish()
+    usage = Usage(images=12345, model=text)
+    said = Answer(Status.OK, text=text, source=text, mark_ids=(3, 99), confidence=0.5, usage=usage)
     marks = (Mark(3, 10, 20, 300, 1.5), Mark(5, 30, 20, 0, math.nan))
     return Report(
         text,
@@ -200,7 +203,7 @@ def full_report(text: str, tmp_path: Path) -> Report:
         [keyframe(0, *marks), keyframe(9, marks[0])],
         history,
         timing,
-        [Answered(text, text, text, (3, 99), 0.5, {text: text, "tokens": 12345}), Answered(text, error=text)],
+        [(text, said), (text, Answer(Status.TIMEOUT, text))],
         {text: {text: text}},
         {text: 3},
         [text],

@@ -107,7 +107,7 @@ class Scripted(Tracker):
 
 class Counting(DisFlow):
     def __init__(self) -> None:
-        super().__init__(1, 25.0)
+        super().__init__(1)
         self.motions = 0
 
     def motion(self, previous: np.ndarray, current: np.ndarray, guess: np.ndarray | None = None) -> Motion:
@@ -135,7 +135,8 @@ def make():
         if isinstance(slow, Scripted) and slow.gate is not None:
             gates.append(slow.gate)
         load = (lambda: slow) if isinstance(slow, Scripted) else slow
-        tracker = AutoTracker(fast, SlowBackend("sam2", "SAM 2", load, keeps_up=wait), Counting())
+        tracker = AutoTracker(fast, SlowBackend("sam2", "SAM 2", load, keeps_up=wait))
+        tracker._optical_flow = Counting()
         made.append(tracker)
         if isinstance(slow, Scripted):
             until(lambda: tracker._worker.tracker)

@@ -6,6 +6,8 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
+from cc_ros.reasoning.types import sendable
+
 T = TypeVar("T")
 
 
@@ -28,11 +30,6 @@ def read(cls: type[T], message: Any, names: Mapping[str, str] | None = None, **g
     """
     asked = [field.name for field in dataclasses.fields(cls) if field.name not in given]  # type: ignore[arg-type]
     return cls(**{name: _value(getattr(message, (names or {}).get(name, name))) for name in asked}, **given)
-
-
-def sendable(text: str) -> str:
-    """Return text that a message can hold: without half surrogate pairs and NUL."""
-    return text.encode("utf-8", "replace").decode("utf-8").replace("\0", " ")
 
 
 def _sendable(value: Any, default: Any) -> Any:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import array
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
@@ -14,14 +13,15 @@ from std_msgs.msg import Header
 from cc_ros.encodings import (
     DEPTH_ENCODINGS,
     IMAGE_ENCODINGS,
+    KEPT_QUALITY,
     compressed_size,
     decode_compressed,
     decode_compressed_depth,
     decode_depth,
     decode_image,
+    encode_jpeg,
 )
 from cc_ros.errors import ImageError
-from cc_ros.keyframes.store import JPEG_QUALITY, encode_jpeg
 
 
 def picture_size(message: Image | CompressedImage) -> tuple[int, int]:
@@ -119,8 +119,8 @@ def image_message(header: Header, pixels: np.ndarray, encoding: str, buffer: arr
     message = Image(header=header, height=pixels.shape[0], width=pixels.shape[1], encoding=encoding)
     message.step = pixels.strides[0]
     raw = pixels.data.cast("B")
-    if buffer is None or len(buffer) != len(raw):
-        buffer = buffer if buffer is not None else array.array("B")
+    buffer = array.array("B") if buffer is None else buffer
+    if len(buffer) != len(raw):
         del buffer[:]
         buffer.frombytes(raw)
     else:
@@ -131,13 +131,7 @@ def image_message(header: Header, pixels: np.ndarray, encoding: str, buffer: arr
 
 def jpeg_message(header: Header, jpeg: bytes) -> CompressedImage:
     """Return JPEG bytes as a message."""
-    return CompressedImage(header=header, format="jpeg", data=_byte_array(jpeg))
-
-
-def _byte_array(data: Any) -> array.array:
-    result = array.array("B")
-    result.frombytes(data)
-    return result
+    return CompressedImage(header=header, format="jpeg", data=array.array("B", bytes(jpeg)))
 
 
 @dataclass(frozen=True)
@@ -153,4 +147,4 @@ class MessagePicture:
         """
         if isinstance(self.message, CompressedImage) and bytes(self.message.data[:2]) == b"\xff\xd8":
             return bytes(self.message.data)
-        return encode_jpeg(to_bgr(self.message), JPEG_QUALITY)
+        return encode_jpeg(to_bgr(self.message), KEPT_QUALITY)

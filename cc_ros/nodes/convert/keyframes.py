@@ -137,15 +137,10 @@ def to_keyframe(message: KeyframeMsg) -> MarkedKeyframe:
 
 def pose_message(pose: np.ndarray) -> Pose:
     """Return a 4x4 pose as a message."""
-    message = Pose()
-    message.position.x, message.position.y, message.position.z = map(float, pose[:3, 3])
-    x, y, z, w = quaternion(pose[:3, :3])
-    message.orientation.x, message.orientation.y, message.orientation.z, message.orientation.w = x, y, z, w
-    return message
-
-
-def quaternion(rotation: np.ndarray) -> Sequence[float]:
-    """Return (x, y, z, w) of a 3x3 rotation."""
     from scipy.spatial.transform import Rotation
 
-    return [float(value) for value in Rotation.from_matrix(rotation).as_quat()]
+    message = Pose()
+    message.position.x, message.position.y, message.position.z = map(float, pose[:3, 3])
+    x, y, z, w = map(float, Rotation.from_matrix(pose[:3, :3]).as_quat())
+    message.orientation.x, message.orientation.y, message.orientation.z, message.orientation.w = x, y, z, w
+    return message

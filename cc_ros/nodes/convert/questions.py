@@ -11,21 +11,14 @@ from rclpy.serialization import serialize_message
 
 from cc_ros.action import SpatialQuery as SpatialQueryAction
 from cc_ros.msg import Usage as UsageMsg
-from cc_ros.nodes.convert.fields import read, sendable, written
+from cc_ros.nodes.convert.fields import read, written
 from cc_ros.reasoning import Action, Answer, Goal, Move, Question, Status, Usage
+from cc_ros.reasoning.types import sendable
 
 M = TypeVar("M")
 NAMES = {Question: {"text": "question"}, Answer: {"text": "answer"}}
 """Fields that the messages name otherwise."""
 MOST = 2**32 - 1  # that a count of tokens or bytes can be in a message
-
-
-def question_message(make: Callable[..., M], question: Question) -> M:
-    """Return a question as a message.
-
-    :param make: of the message: ``SpatialQuery.Request`` of the service or ``SpatialQuery.Goal`` of the action.
-    """
-    return make(**written(question, NAMES[Question]))
 
 
 def to_question(message: Any) -> Question:

@@ -12,6 +12,7 @@ from std_msgs.msg import Header
 
 from cc_ros.msg import Track as TrackMsg
 from cc_ros.msg import TrackedMasks, Tracks
+from cc_ros.nodes.convert.fields import read
 from cc_ros.nodes.convert.images import image_message, to_labels
 from cc_ros.nodes.convert.stamps import nanoseconds, to_time
 from cc_ros.tracking import Track, Tracked, TrackStatus
@@ -70,13 +71,11 @@ def to_track(message: TrackMsg, begin: int) -> Track:
     :param begin: nanoseconds of the instant that the track's stamps are to count from.
     """
     box = message.box
-    return Track(
-        id=message.id,
+    return read(
+        Track,
+        message,
         status=TrackStatus(message.status),
-        area=message.area,
-        centre=(float(message.centre[0]), float(message.centre[1])),
         box=(box.x_offset, box.y_offset, box.width, box.height),
-        confidence=message.confidence,
         first_seen=(nanoseconds(message.first_seen) - begin) * 1e-9,
         last_seen=(nanoseconds(message.last_seen) - begin) * 1e-9,
     )

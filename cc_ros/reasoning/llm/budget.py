@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from cc_ros.errors import SettingsError
 from cc_ros.reasoning.llm.errors import ModelFault
@@ -115,14 +115,8 @@ class Budget:
         """Return what was spent, for diagnostics."""
         with self._lock:
             self._forget_old()
-            return {
-                "requests": self._total.requests,
-                "tokens": self._total.tokens,
-                "cost": round(self._total.cost, 6),
-                "requests_last_hour": self._hour.requests,
-                "tokens_last_hour": self._hour.tokens,
-                "cost_last_hour": round(self._hour.cost, 6),
-            }
+            sums = (("", self._total), ("_last_hour", self._hour))
+            return {name + when: round(value, 6) for when, spent in sums for name, value in asdict(spent).items()}
 
     def _refusal(self) -> str:
         self._forget_old()

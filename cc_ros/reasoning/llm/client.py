@@ -7,8 +7,8 @@ import json
 import re
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 import anyio
@@ -126,7 +126,7 @@ class ChatClient:
         except openai.APITimeoutError:
             raise self._unreachable("no connection in time") from None
         except openai.APIConnectionError as error:
-            raise self._unreachable(_cause(error), may_have_cost=bool(done.parts)) from None
+            raise self._unreachable(cause(error), may_have_cost=bool(done.parts)) from None
         except openai.APIError as error:  # an error event within the stream
             raise self._error_within(error.body if error.body is not None else error.message) from None
         if done.refusal or done.finish == "content_filter":
@@ -275,13 +275,9 @@ def _text_of(content: object, done: Completion) -> str:
     return ""
 
 
-def _attribute(message: object, name: str) -> Any:
-    return getattr(message, name, None)
-
-
 def _take_message(message: Any, done: Completion) -> bool:
     """Add a message or a piece of one, whatever fields it has; whether it brought text."""
-    get = message.get if isinstance(message, Mapping) else partial(_attribute, message)
+    get = message.get if isinstance(message, Mapping) else lambda name: getattr(message, name, None)
     for name in ("reasoning", "reasoning_content", "thinking", "reasoning_text"):
         done.thoughts += len(str(get(name) or ""))
     done.refusal += str(get("refusal") or "")
@@ -293,7 +289,9 @@ def _take_message(message: Any, done: Completion) -> bool:
 
 def _take_chunk(chunk: Any, done: Completion) -> bool:
     """Add one event of a stream; whether it brought text."""
-    _take_usage(chunk.usage, done)
+    if chunk.usage is not None:
+        done.prompt_tokens = _counted(chunk.usage.prompt_tokens)
+        done.answer_tokens = _counted(chunk.usage.completion_tokens)
     done.model = done.model or str(chunk.model or "")[:MAX_WORDS]
     if not chunk.choices:
         return False
@@ -316,12 +314,6 @@ def _take_whole(reply: Any, done: Completion) -> None:
     done.answer_tokens = _counted(usage.get("completion_tokens"))
 
 
-def _take_usage(usage: Any, done: Completion) -> None:
-    if usage is not None:
-        done.prompt_tokens = _counted(usage.prompt_tokens)
-        done.answer_tokens = _counted(usage.completion_tokens)
-
-
 def _counted(tokens: object) -> int:
     return max(0, min(tokens, MOST_TOKENS)) if isinstance(tokens, int) else 0
 
@@ -329,17 +321,14 @@ def _counted(tokens: object) -> int:
 def _retry_after(headers: Mapping[str, str]) -> float:
     """Return the seconds that a server asks to wait (RFC 9110: seconds or a date), 0 where it does not say."""
     said = headers.get("retry-after", "").strip()
-    try:
+    with suppress(ValueError):
         return max(0.0, min(float(said), 86400.0))
-    except ValueError:
-        pass
-    try:
+    with suppress(ValueError, TypeError, OverflowError):
         return max(0.0, email.utils.parsedate_to_datetime(said).timestamp() - time.time())
-    except (ValueError, TypeError, OverflowError):
-        return 0.0
+    return 0.0
 
 
-def _cause(error: BaseException) -> str:
+def cause(error: BaseException) -> str:
     """Return the reason of a connection fault in its own words."""
-    cause = error.__cause__ or error
-    return str(cause) or type(cause).__name__
+    reason = error.__cause__ or error
+    return str(reason) or type(reason).__name__

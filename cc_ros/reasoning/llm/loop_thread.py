@@ -79,7 +79,7 @@ class LoopThread:
         finally:
             future.cancel()
 
-    def close(self, last: Callable[[], Coroutine[Any, Any, None]] | None = None) -> None:
+    def close(self, last: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Cancel all work, run ``last``, and end the thread."""
         with self._lock:
             if self._closed:
@@ -88,15 +88,14 @@ class LoopThread:
         asyncio.run_coroutine_threadsafe(self._shut(last), self._loop)
         self._thread.join()
 
-    async def _shut(self, last: Callable[[], Coroutine[Any, Any, None]] | None) -> None:
+    async def _shut(self, last: Callable[[], Coroutine[Any, Any, None]]) -> None:
         try:
             tasks = asyncio.all_tasks() - {asyncio.current_task()}
             for task in tasks:
                 task.cancel()
             if tasks:
                 await asyncio.wait(tasks, timeout=CLOSE_SECONDS)
-            if last is not None:
-                await asyncio.wait_for(last(), CLOSE_SECONDS)
+            await asyncio.wait_for(last(), CLOSE_SECONDS)
             await self._loop.shutdown_asyncgens()
         finally:
             self._names.shutdown(wait=False, cancel_futures=True)

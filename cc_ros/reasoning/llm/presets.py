@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 CHECKED = "2026-11"  # when the presets were last compared with what the services list
 
@@ -117,13 +118,8 @@ PRESETS: dict[str, Preset] = {
     "compatible": Preset("", key_env="OPENAI_API_KEY"),
 }
 
-_BY_HOST = {
-    "api.openai.com": "openai",
-    "generativelanguage.googleapis.com": "gemini",
-    "api.anthropic.com": "claude",
-}
-
 
 def preset_for_host(host: str) -> str:
     """Return the name of the preset of a known service, else "compatible"."""
-    return _BY_HOST.get(host.lower(), "compatible")
+    services = {urlsplit(preset.base_url).hostname: name for name, preset in PRESETS.items() if preset.key_needed}
+    return services.get(host.lower(), "compatible")

@@ -42,11 +42,8 @@ def probe(settings: ReasonerSettings, environ: Mapping[str, str]) -> Probed:
     """
     try:
         endpoint = resolve_endpoint(settings, environ)
-    except SettingsError as error:
-        return Probed(False, str(error))
-    if endpoint is None:
-        return Probed(None, f"none; questions about marks are answered from geometry; {how_to_configure(settings)}")
-    try:
+        if endpoint is None:
+            return Probed(None, f"none; questions about marks are answered from geometry; {how_to_configure(settings)}")
         where = _where(endpoint)
     except SettingsError as error:
         return Probed(False, str(error))
@@ -70,6 +67,7 @@ def _where(endpoint: Endpoint) -> str:
 async def _ask_models(endpoint: Endpoint) -> tuple[bool | None, str]:
     import openai
 
+    from cc_ros.reasoning.llm.client import cause
     from cc_ros.reasoning.llm.model_list import bare, list_models, model_to_ask, shown
     from cc_ros.reasoning.llm.server_errors import MAX_WORDS, words_of
     from cc_ros.reasoning.llm.transport import open_client
@@ -84,8 +82,7 @@ async def _ask_models(endpoint: Endpoint) -> tuple[bool | None, str]:
         said = endpoint.redact(words_of(error.body))[:MAX_WORDS]
         return False, f"{endpoint.host} answers {error.status_code}: {said}"
     except openai.APIConnectionError as error:
-        cause = error.__cause__ or error
-        return False, f"{endpoint.host} cannot be reached: {endpoint.redact(str(cause) or type(cause).__name__)[:200]}"
+        return False, f"{endpoint.host} cannot be reached: {endpoint.redact(cause(error))[:200]}"
     finally:
         await client.close()
     if not models:

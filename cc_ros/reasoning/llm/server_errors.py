@@ -8,12 +8,20 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from cc_ros.reasoning.types import sendable
+
 MAX_WORDS = 300
 MAX_READ = 20_000  # characters of an error that are looked at
 _HIDDEN = re.compile(r"<(script|style|head)\b.*?</\1\s*>|<!--.*?-->", re.DOTALL | re.IGNORECASE)
 _TITLE = re.compile(r"<title[^>]*>(.*?)</title", re.DOTALL | re.IGNORECASE)
 _HTML_TAG = re.compile(r"<[^<>]*>")
 _NAMES = ("message", "detail", "error", "msg", "error_description", "description", "title", "errors", "reason")
+_ADVICE_BY_CODE = {
+    401: "check the key",
+    403: "check the key",
+    407: "the proxy wants a user and a password",
+    413: "the request is too large for the server: ask with fewer frames, or set a smaller max_image_side",
+}
 _ADVICE = (
     (
         re.compile(r"temperature", re.IGNORECASE),
@@ -60,7 +68,7 @@ def words_of(said: object) -> str:
 
     :param said: a body, decoded from JSON or not.
     """
-    return _short(_text(said))
+    return " ".join(sendable(_text(said)).split())
 
 
 def advice(code: int, words: str, model: str) -> str:
@@ -69,12 +77,8 @@ def advice(code: int, words: str, model: str) -> str:
     :param code: HTTP status, 0 = none.
     :param model: that was asked for.
     """
-    if code == 413:
-        return "the request is too large for the server: ask with fewer frames, or set a smaller max_image_side"
-    if code in (401, 403):
-        return "check the key"
-    if code == 407:
-        return "the proxy wants a user and a password"
+    if code in _ADVICE_BY_CODE:
+        return _ADVICE_BY_CODE[code]
     if code == 404:
         return f"is base_url right, and does the server have the model {model!r}? `cc-ros doctor` looks"
     if 400 <= code < 500 or not code:
@@ -120,7 +124,3 @@ def _from_text(said: str, depth: int) -> str:
     words = " ".join(body.split())
     heading = " ".join(html.unescape(title[1]).split()) if title else ""
     return words if heading.lower() in words.lower() else f"{heading}: {words}" if words else heading
-
-
-def _short(text: str) -> str:
-    return " ".join(text.encode("utf-8", "replace").decode("utf-8").replace("\0", " ").split())

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from cc_ros.encodings import encode_jpeg
 from cc_ros.errors import ImageError
 from cc_ros.keyframes.types import MarkedKeyframe
 
@@ -84,7 +85,7 @@ class PictureStore:
                 raise ImageError(f"keyframe {keyframe.index} is not a JPEG that can be read")
             width, height = max(1, round(width * scale)), max(1, round(height * scale))
             small = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
-            jpeg = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, self._quality])[1].tobytes()
+            jpeg = encode_jpeg(small, self._quality)
         elif not jpeg.startswith(b"\xff\xd8"):
             raise ImageError(f"keyframe {keyframe.index} is not a JPEG")
         return Picture(digest, "data:image/jpeg;base64," + base64.b64encode(jpeg).decode("ascii"), width, height)

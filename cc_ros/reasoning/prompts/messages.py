@@ -11,18 +11,9 @@ from typing import Any
 from cc_ros.reasoning.llm.budget import CHARACTERS_A_TOKEN
 from cc_ros.reasoning.llm.endpoint import Endpoint
 from cc_ros.reasoning.prompts.images import Picture
-from cc_ros.reasoning.types import Action
+from cc_ros.reasoning.types import Action, Usage
 
 Message = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Size:
-    """The size of a request before it is sent: pictures, bytes, and tokens as estimated."""
-
-    images: int
-    bytes: int
-    tokens: int
 
 
 class Writer:
@@ -52,10 +43,10 @@ class Writer:
         characters = sum(map(len, texts))
         return sum(self._preset.image_tokens(p.width, p.height) for p in pictures) + characters // CHARACTERS_A_TOKEN
 
-    def size(self, pictures: Sequence[Picture], *texts: str) -> Size:
-        """Return the size of a request with these pictures and texts."""
+    def size(self, pictures: Sequence[Picture], *texts: str) -> Usage:
+        """Return what a request with these pictures and texts takes, as far as that is known before it is sent."""
         sent = sum(len(p.url) for p in pictures) + sum(map(len, texts))
-        return Size(len(pictures), sent, self.tokens(pictures, *texts))
+        return Usage(images=len(pictures), bytes=sent, estimated_tokens=self.tokens(pictures, *texts))
 
     def _image_part(self, picture: Picture) -> Message:
         image = {"url": picture.url}

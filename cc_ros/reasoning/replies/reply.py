@@ -12,7 +12,7 @@ import pydantic_core
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from cc_ros.reasoning.replies.thoughts import Piece, plain, spoken, without_begun_tag
-from cc_ros.reasoning.types import Style
+from cc_ros.reasoning.types import Style, sendable
 
 MAX_FIELD = 16_000
 _BROKEN = re.compile(r"[{,]\s*\\?\"\w+\\?\"\s*:|\"\s*\}\s*\Z")  # what is left of JSON that cannot be read
@@ -71,9 +71,7 @@ class Reply(BaseModel):
         if isinstance(value, bool):
             return "yes" if value else "no"
         if isinstance(value, (int, float, str)):
-            # Half a surrogate pair and NUL are valid JSON, but no text that can be sent on.
-            text = str(value).encode("utf-8", "replace").decode("utf-8").replace("\0", " ")
-            return text.strip()[:MAX_FIELD]
+            return sendable(str(value)).strip()[:MAX_FIELD]
         raise ValueError("not a text")
 
     @field_validator("marks", mode="before")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterator
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from rosbags.interfaces import Connection
 from rosbags.rosbag2 import Reader
@@ -15,9 +15,6 @@ from rosbags.typesys import Stores, get_typestore
 
 from cc_ros.errors import SourceError
 from cc_ros.sources.bag.kinds import ZSTD_MAGIC, check_bag_file, storage_files, unpack, unpacked
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 T = TypeVar("T")
 
@@ -28,7 +25,7 @@ _REPAIR = (
 _INTACT = ("not supported", "unsupported", "are missing", "metadata", "Unrecognized")  # not what damage leads to
 
 
-class BagFile:
+class BagFile(AbstractContextManager["BagFile"]):
     """An open rosbag2 (MCAP or sqlite3, compressed or not): its topics and raw CDR messages.
 
     :param path: the bag's folder, or one of its ``.mcap`` or ``.db3`` files, with or without ``.zstd``.
@@ -101,9 +98,6 @@ class BagFile:
     def close(self) -> None:
         """Close the files; closing twice is fine."""
         self._stack.close()
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(self, *_: object) -> None:
         self.close()

@@ -185,16 +185,12 @@ def _one_calibration(streams: Mapping[str, Stream], depth: Stream, info: Stream 
 
 def _find_odom(streams: Mapping[str, Stream], image: Stream, frames: RobotFrames) -> Stream | None:
     odoms = [stream for stream in streams.values() if stream.msgtype == ODOMETRY]
-    return min(
-        odoms,
-        key=lambda s: (
-            not frames.joined(s.frame, image.frame),
-            s.topic != "/odom",
-            not s.topic.endswith("/odom"),
-            s.topic,
-        ),
-        default=None,
-    )
+
+    def rank(odom: Stream) -> tuple[object, ...]:
+        name = odom.topic
+        return not frames.joined(odom.frame, image.frame), name != "/odom", not name.endswith("/odom"), name
+
+    return min(odoms, key=rank, default=None)
 
 
 def _no_images(streams: Mapping[str, Stream]) -> str:

@@ -57,13 +57,11 @@ class Roles:
 
     :param frames: in natural order.
     :param depths: of the frames' numbers; not frames.
-    :param patterns: of the frames, for people.
     :param left_out: reason -> files.
     """
 
     frames: list[Path] = field(default_factory=list)
     depths: list[Path] = field(default_factory=list)
-    patterns: list[str] = field(default_factory=list)
     left_out: dict[str, list[Path]] = field(default_factory=dict)
 
     def drop(self, reason: str, groups: Iterable[Group]) -> None:
@@ -117,7 +115,6 @@ def sort_out(files: Sequence[Path]) -> Roles:
         roles.depths = best.files
         roles.drop("further depth pictures", [group for group in depths if group is not best])
     roles.frames = sorted((file for group in frames for file in group.files), key=natural)
-    roles.patterns = [group.pattern for group in frames]
     return roles
 
 

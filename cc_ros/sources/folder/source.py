@@ -15,7 +15,7 @@ from cc_ros.errors import ImageError, SourceError
 from cc_ros.frame import Frame
 from cc_ros.sources.base import DEFAULT_FPS, NONE, Source, SourceSettings
 from cc_ros.sources.folder.groups import IMAGE_SUFFIXES, describe, key_of, pictures_in, sort_out
-from cc_ros.sources.folder.poses import FolderPoses, find_intrinsics, find_poses
+from cc_ros.sources.folder.poses import find_intrinsics, find_poses
 from cc_ros.sources.registered import NotRegisteredError, fit_depth
 
 _COLOUR_FOLDERS = ("color", "colour", "rgb", "image", "images", "frames", "left", "data")
@@ -65,14 +65,10 @@ class FolderSource(Source):
             self.leave_out(reason, dropped[0].name, len(dropped))
         self._all_depths: list[Path] = []
         self._depths: dict[Path, Path] = {}
-        self._poses: FolderPoses | None = None
-        self._intrinsics: np.ndarray | None = None
-        self._calibration = ""
         self._find_depth(path, roles.depths, settings)
-        if settings.odom_topic != NONE:
-            self._poses = find_poses(path, settings.base_to_camera())
-        if settings.camera_info_topic != NONE:
-            self._intrinsics, self._calibration = find_intrinsics(path)
+        self._poses = find_poses(path, settings.base_to_camera()) if settings.odom_topic != NONE else None
+        calibrated = settings.camera_info_topic != NONE
+        self._intrinsics, self._calibration = find_intrinsics(path) if calibrated else (None, "")
         self._matched = False
         self._tell(folder, settings)
 
@@ -98,9 +94,8 @@ class FolderSource(Source):
                 self._pose_of(file, time),
             )
         if self.size is None:
-            raise SourceError(
-                f"none of the {len(self._files)} images in {self._path} can be decoded{self._first_loss()}"
-            )
+            first_loss = "".join(f": {loss}" for loss in self.losses()[-1:])
+            raise SourceError(f"none of the {len(self._files)} images in {self._path} can be decoded{first_loss}")
         if self._poses and not self._matched:
             self.note(f"no image got a pose from {self._poses.source}: {self._pose_times()}")
 
@@ -197,9 +192,6 @@ class FolderSource(Source):
             )
             return None
         return k
-
-    def _first_loss(self) -> str:
-        return "".join(f": {loss}" for loss in self.losses()[-1:])
 
 
 def stamps_of_names(names: Sequence[str]) -> list[float] | None:

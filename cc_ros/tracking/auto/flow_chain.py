@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from cc_ros.tracking.auto import constants as const
-from cc_ros.tracking.optical_flow import Motion, OpticalFlow, sources
+from cc_ros.tracking.optical_flow import DisFlow, Motion, sources
 
 
 class FlowChain:
@@ -34,7 +34,7 @@ class FlowChain:
         self._back = back
         self.frames += 1
 
-    def correct_drift(self, now: np.ndarray, optical_flow: OpticalFlow) -> None:
+    def correct_drift(self, now: np.ndarray, optical_flow: DisFlow) -> None:
         """Remove, now and then, the drift of the chained flow, by the flow to the past frame itself.
 
         :param now: HxW uint8 grey, the newest frame.

@@ -16,7 +16,7 @@ from cc_ros.tracking.auto.worker import Job, Worker
 from cc_ros.tracking.base import MAX_ID, SlowBackend, Tracked, Tracker, check_image
 from cc_ros.tracking.ids import REFUSED, IdPool
 from cc_ros.tracking.label_maps import compact
-from cc_ros.tracking.optical_flow import DisFlow, OpticalFlow
+from cc_ros.tracking.optical_flow import DisFlow
 from cc_ros.tracking.track_log import TrackLog
 
 
@@ -38,13 +38,12 @@ class AutoTracker(Tracker):
 
     :param fast: takes every frame at camera rate.
     :param slow: if it keeps up, each frame waits for its answer, up to the camera's period.
-    :param optical_flow: finds the motion between two frames; None = DIS.
     """
 
-    def __init__(self, fast: Tracker, slow: SlowBackend, optical_flow: OpticalFlow | None = None) -> None:
+    def __init__(self, fast: Tracker, slow: SlowBackend) -> None:
         self._fast = fast
         self._backend = slow
-        self._optical_flow = optical_flow or DisFlow(preset=1)
+        self._optical_flow = DisFlow(preset=1)
         self._worker = Worker(slow)
         self._failures = 0  # of the worker, as far as they are known here
         self._episode = 0

@@ -13,6 +13,7 @@ from cc_ros.tracking.flow import constants as const
 Place = tuple[float, float, float]  # x, y and size (square root of the area) of an object, pixels
 
 _BINS = (12, 20, 20)  # L, a, b
+_EXEMPLAR_FRAMES = 5  # that are remembered: the first one and the newest
 
 
 def region_histograms(image: np.ndarray, labels: np.ndarray, count: int) -> csr_matrix:
@@ -84,13 +85,9 @@ def _smoothed(histograms: np.ndarray) -> np.ndarray:
 
 
 class Exemplars:
-    """Superpixels of earlier frames with their colour and place on the object; similar ones vote for what they were.
+    """Superpixels of earlier frames with their colour and place on the object; similar ones vote for what they were."""
 
-    :param capacity: frames remembered: the first one and the newest.
-    """
-
-    def __init__(self, capacity: int = 5) -> None:
-        self._capacity = capacity
+    def __init__(self) -> None:
         self._frames: list[tuple[np.ndarray, np.ndarray]] = []  # scaled features, weights inside and outside (m x 2)
         self._known = np.zeros((7, 0), np.float32)  # of all frames, as ``odds`` multiplies with them
         self._weights = np.zeros((0, 2), np.float32)
@@ -106,7 +103,7 @@ class Exemplars:
         weight = area / place[2] ** 2
         inside = weight * share
         self._frames.append((self._scaled(features, place), np.stack([inside, weight - inside], axis=1)))
-        if len(self._frames) > self._capacity:
+        if len(self._frames) > _EXEMPLAR_FRAMES:
             del self._frames[1]
         scaled, weights = (np.concatenate(part) for part in zip(*self._frames, strict=True))
         half = -0.5 * (scaled**2).sum(axis=1, keepdims=True)

@@ -59,12 +59,10 @@ class Superpixels:
 
 def hull(boxes: Sequence[Box]) -> Box:
     """Return the smallest box that holds all boxes, one at least."""
-    rows, columns = zip(*boxes, strict=True)
-    return _span(rows), _span(columns)
-
-
-def _span(sides: tuple[slice, ...]) -> slice:
-    return slice(min(side.start for side in sides), max(side.stop for side in sides))
+    rows, columns = (
+        slice(min(side.start for side in sides), max(side.stop for side in sides)) for sides in zip(*boxes, strict=True)
+    )
+    return rows, columns
 
 
 def grown(box: Box, reach: int, shape: tuple[int, ...]) -> Box:

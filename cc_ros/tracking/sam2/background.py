@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Generator
+from concurrent.futures import Future
 from contextlib import AbstractContextManager, nullcontext
 from typing import Generic, TypeVar
 
@@ -24,23 +25,18 @@ class IdleWorker(Generic[T]):
     def __init__(self, context: Callable[[], AbstractContextManager[object]] = nullcontext) -> None:
         self._context = context
         self._idle = threading.Event()
-        self._lock = threading.Lock()
-        self._work: Generator[None, None, T] | None = None
-        self._result: T | None = None
-        self._error: Exception | None = None
+        self._work: tuple[Generator[None, None, T], Future[T]] | None = None
         self._closed = False
         self._thread: threading.Thread | None = None
 
     @property
     def busy(self) -> bool:
         """Whether work is under way or its result has not been taken."""
-        with self._lock:
-            return self._work is not None or self._result is not None or self._error is not None
+        return self._work is not None
 
     def start(self, work: Generator[None, None, T]) -> None:
         """Take on ``work``; what was under way is dropped."""
-        with self._lock:
-            self._work, self._result, self._error = work, None, None
+        self._work = work, Future()
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="cc-discovery", daemon=True)
             self._thread.start()
@@ -58,17 +54,14 @@ class IdleWorker(Generic[T]):
 
         :raises Exception: what the work raised.
         """
-        with self._lock:
-            result, error = self._result, self._error
-            self._result = self._error = None
-        if error is not None:
-            raise error
-        return result
+        if self._work is None or not self._work[1].done():
+            return None
+        (_, result), self._work = self._work, None
+        return result.result()
 
     def drop(self) -> None:
         """Give up the work under way and its result."""
-        with self._lock:
-            self._work = self._result = self._error = None
+        self._work = None
 
     def close(self) -> None:
         """Stop the thread; returns when the piece under way is done."""
@@ -83,19 +76,13 @@ class IdleWorker(Generic[T]):
         with self._context():
             while not self._closed:
                 self._idle.wait()
-                with self._lock:
-                    work = self._work
-                if work is None:
+                work, result = self._work or (None, None)
+                if work is None or result is None or result.done():
                     self._idle.clear()  # until the next resume
                     continue
                 try:
                     next(work)
                 except StopIteration as end:
-                    self._finish(work, end.value, None)
+                    result.set_result(end.value)
                 except Exception as error:  # raised again where the result is taken
-                    self._finish(work, None, error)
-
-    def _finish(self, work: Generator[None, None, T], result: T | None, error: Exception | None) -> None:
-        with self._lock:
-            if self._work is work:
-                self._work, self._result, self._error = None, result, error
+                    result.set_exception(error)

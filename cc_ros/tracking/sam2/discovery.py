@@ -56,7 +56,8 @@ class Discovery:
         explained = torch.from_numpy(small).to(self._predictor.device)
         found = _Found(explained.new_zeros(0, side, side), torch.zeros(0, device=explained.device))
         for points, kinds in self._prompts(image, explained, found):
-            found_masks, quality = self._ask(encoding, points, kinds, explained)
+            logits, iou, _ = self._predictor.ask(encoding, torch.from_numpy(points), torch.from_numpy(kinds))
+            found_masks, quality = worth_tracking(logits.flatten(0, 1), iou.flatten(), explained, self._settings)
             found.masks = torch.cat([found.masks, found_masks])
             found.quality = torch.cat([found.quality, quality])
             yield
@@ -80,13 +81,6 @@ class Discovery:
                 return
             chunk, open_points = open_points[:size], open_points[size:]
             yield chunk[:, None], np.ones((len(chunk), 1), np.int32)
-
-    def _ask(
-        self, encoding: Encoding, points: np.ndarray, kinds: np.ndarray, explained: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Return the masks (Kxsxs bool) and qualities (K) of the answers that may be new objects."""
-        logits, iou, _ = self._predictor.ask(encoding, torch.from_numpy(points), torch.from_numpy(kinds))
-        return worth_tracking(logits.flatten(0, 1), iou.flatten(), explained, self._settings)
 
     def _select(self, found: _Found) -> list[int]:
         """Return the rows that stay when doubles and parts of other masks are dropped, the best first."""

@@ -83,19 +83,16 @@ def assemble(
     prompted, offsets = shape
     spatial = [k for k in reversed(offsets) if k < model.num_maskmem]  # the oldest first
     given = list(zip(*(o.prompted.values() for o in group), strict=True))
-    slots = given + [tuple(o.recent[now - k] for o in group) for k in spatial]
+    recent = {k: tuple(o.recent[now - k] for o in group) for k in offsets}
+    slots = given + [recent[k] for k in spatial]
     features = torch.cat([m.features for slot in slots for m in slot if m.features is not None])
     size, channels, tokens = len(group), features.shape[1], features.shape[2] * features.shape[3]
     memory = features.view(len(slots), size, channels, tokens).permute(0, 3, 1, 2).reshape(-1, size, channels)
     code = place.flatten(2).permute(2, 0, 1)
     age = [model.num_maskmem - 1] * prompted + [k - 1 for k in spatial]
     position = torch.cat([code + model.maskmem_tpos_enc[i] for i in age]).expand(-1, size, -1)
-    pointers, pointer_position = _pointers(model, group, [*given, *_recent_slots(group, offsets, now)], offsets, now)
+    pointers, pointer_position = _pointers(model, group, [*given, *recent.values()], offsets, now)
     return torch.cat([memory, pointers]), torch.cat([position, pointer_position]), len(pointers)
-
-
-def _recent_slots(group: Sequence[ObjectMemory], offsets: Sequence[int], now: int) -> list[tuple[Moment, ...]]:
-    return [tuple(o.recent[now - k] for o in group) for k in offsets]
 
 
 def _pointers(

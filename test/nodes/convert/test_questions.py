@@ -17,10 +17,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.any_values import ANGLE, any_of
 
+from cc_ros.nodes.convert.fields import written
 from cc_ros.nodes.convert.questions import (
     NAMES,
     answer_message,
-    question_message,
     to_answer,
     to_question,
 )
@@ -67,14 +67,14 @@ def test_the_files_of_the_service_and_the_action_say_the_same() -> None:
 def test_every_field_of_a_question_comes_back(message: Any) -> None:
     @given(any_of(Question))
     def check(question: Question) -> None:
-        assert to_question(question_message(message, question)) == question
+        assert to_question(message(**written(question, NAMES[Question]))) == question
 
     check()
 
 
 def test_whole_numbers_are_taken_for_seconds() -> None:
     question = Question("What?", timeout=5, last_seconds=10)
-    assert to_question(question_message(SpatialQuery.Request, question)) == question
+    assert to_question(SpatialQuery.Request(**written(question, NAMES[Question]))) == question
 
 
 @pytest.mark.parametrize("message", ANSWERING)

@@ -91,7 +91,7 @@ def searching(predictor, monkeypatch):
 def settle(tracker: Sam2Tracker) -> None:
     """Wait for the search under way."""
     deadline = time.monotonic() + 30
-    while tracker._worker._work is not None:
+    while (work := tracker._worker._work) and not work[1].done():
         assert time.monotonic() < deadline
         tracker._worker.resume()
         time.sleep(0.005)
@@ -145,7 +145,7 @@ def test_an_error_between_frames_is_raised_where_its_result_is_taken(error):
 
     def taken(worker: IdleWorker[int]) -> int | None:
         deadline = time.monotonic() + 10
-        while worker._work is not None:
+        while not worker._work[1].done():
             assert time.monotonic() < deadline
             worker.resume()
             time.sleep(0.002)

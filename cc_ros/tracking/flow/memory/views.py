@@ -12,6 +12,8 @@ from cc_ros.tracking.flow import constants as const
 
 _SMALLEST = 32  # pixels; smaller images have no features
 _WINDOW = 5  # pixels that a photometric error is averaged over: noise and small misalignments
+_OVERLAP = 0.7  # share of an image that remembered views must explain for it not to become a view itself
+_ALIKE = 25.0  # grey levels that a channel may differ by
 _SAMPLE = 8  # pixels between samples of the common change of brightness
 
 
@@ -31,14 +33,12 @@ class ViewMemory:
 
     :param capacity: views kept; the one that was of no use for longest makes room.
     :param features: ORB features a view.
-    :param overlap: share of the image that remembered views must explain for it not to become a view itself.
     """
 
-    def __init__(self, capacity: int, features: int, overlap: float = 0.7) -> None:
+    def __init__(self, capacity: int, features: int) -> None:
         self._orb = cv2.ORB.create(features, fastThreshold=10)
         self._matcher = cv2.BFMatcher(cv2.NORM_HAMMING)
         self._capacity = capacity
-        self._overlap = overlap
         self.forget()
 
     def forget(self) -> None:
@@ -79,7 +79,7 @@ class ViewMemory:
 
     def remember(self, labels: np.ndarray) -> None:
         """Keep the ids (HxW int32) of the image last given to ``recall``, unless it showed nothing new."""
-        if self._descriptors is None or len(self._points) < const.VIEW_INLIERS or self._explained > self._overlap:
+        if self._descriptors is None or len(self._points) < const.VIEW_INLIERS or self._explained > _OVERLAP:
             return
         if len(self._views) >= self._capacity:
             dropped = next(iter(self._views))
@@ -142,14 +142,12 @@ def _seen_from(view: _View, homography: np.ndarray, image: np.ndarray) -> tuple[
     return seen, known
 
 
-def alike(image: np.ndarray, other: np.ndarray, limit: float = 25.0) -> np.ndarray:
+def alike(image: np.ndarray, other: np.ndarray) -> np.ndarray:
     """Return where two aligned images (HxW or HxWx3 uint8) show the same surface (HxW bool).
 
     A change of brightness that all of the image has in common does not count.
-
-    :param limit: grey levels that a channel may differ by.
     """
     difference = cv2.subtract(image, other, dtype=cv2.CV_16S).reshape(*image.shape[:2], -1)
     common = np.median(difference[::_SAMPLE, ::_SAMPLE], axis=(0, 1))
     error = cv2.blur(np.abs(difference - common.astype(np.int16)), (_WINDOW, _WINDOW)).reshape(difference.shape)
-    return np.asarray(error.max(axis=2) <= limit)
+    return np.asarray(error.max(axis=2) <= _ALIKE)

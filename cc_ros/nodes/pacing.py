@@ -31,8 +31,9 @@ class Pace:
         self.played = 0
 
     def hold(self, topic: str, raw: bytes) -> bool:
-        """Return whether this message has to wait; if not, count it as played.
+        """Return whether this message has to wait, and the bag's time with it; if not, count it as played.
 
+        :param topic: as recorded.
         :param raw: the message in CDR.
         """
         with self._lock:
@@ -65,7 +66,7 @@ class Pace:
             self._idle = idle
 
     def done(self) -> bool:
-        """Return whether the tracker is through with all that was played."""
+        """Return whether the tracker is through with all that was played; what is under way needs its publisher."""
         with self._lock:
             return not self._under_way
 
