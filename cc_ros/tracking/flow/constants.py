@@ -24,7 +24,8 @@ REJOIN_DISTANCE = 0.5  # cost of a distance, in cosines
 
 # track_table: ids and confidence
 # Sum of its scores until an object gets an id: a sure one gets it after 2 passes, an unsure one after 5. With 1.0 a
-# looped bedroom has 34 ids in a minute (with any two passes in 0.25 s: 88), and pans ``track`` 0.81; with 1.25: 32, 0.80.
+# looped bedroom has 34 ids in a minute (with any two passes in 0.25 s: 88) and pans have ``track`` 0.81; with 1.25, 32
+# and 0.80.
 PROOF_EVIDENCE = 1.0
 SAME_COSINE, SAME_COSINE_LEAD = 0.80, 0.05  # of two descriptors of one object, and its lead over any other object
 DESCRIPTOR_RATE = 0.2  # share of a new descriptor in the running mean
