@@ -31,6 +31,8 @@ class Watch:
 
     def __init__(self, node: Node, service: str, group: CallbackGroup | None = None) -> None:
         self._gone = False
+        self.announced = False
+        """Whether its middleware has said that it lives, as it does about a second after its start."""
         events = SubscriptionEventCallbacks(liveliness=self._on_change, use_default_callbacks=False)
         self._subscription = node.create_subscription(
             Empty, _topic(service), lambda _: None, LEASE, callback_group=group, event_callbacks=events
@@ -42,6 +44,7 @@ class Watch:
 
     def _on_change(self, info: QoSLivelinessChangedInfo) -> None:
         # Once the dead one has left the graph as well, the graph tells whether there is another.
+        self.announced |= info.alive_count > 0
         self._gone = info.not_alive_count > 0 and not info.alive_count
 
 
