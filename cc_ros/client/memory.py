@@ -17,7 +17,8 @@ from cc_ros.client.connection import Connection
 from cc_ros.client.question import CANCEL_TIME, PendingQuestion
 from cc_ros.errors import NodeError, SettingsError
 from cc_ros.geometry import SceneMap
-from cc_ros.geometry.relations import Measured, direction, distance_from_robot
+from cc_ros.geometry.outcome import Measured
+from cc_ros.geometry.relations import direction, distance_from_robot
 from cc_ros.keyframes.types import MarkedKeyframe
 from cc_ros.msg import MarkedKeyframes, MarkStyle
 from cc_ros.nodes.alive import Watch
@@ -180,7 +181,7 @@ class SpatialMemory:
         point, gap, side = scene.places[mark].point, distance_from_robot(scene, mark), direction(scene, mark)
         unknown = [found.reason for found in (gap, side) if not isinstance(found, Measured)]
         if point is None and isinstance(gap, Measured):
-            unknown.append(f"the place of mark {mark} is not known ({scene.why_no_place(mark)})")
+            unknown.append(f"the place of mark {mark} is not known ({scene.no_place(mark).reason})")
         return Place(
             mark=mark,
             point=None if point is None else (float(point.xyz[0]), float(point.xyz[1]), float(point.xyz[2])),

@@ -11,6 +11,7 @@ from types import TracebackType
 
 from cc_ros.errors import SettingsError
 from cc_ros.geometry import GeometryError, SceneMap
+from cc_ros.geometry.queries import GoTo, TurnTo
 from cc_ros.keyframes import KeyframeSet, MarkedKeyframe
 from cc_ros.reasoning import validation
 from cc_ros.reasoning.context import Context, Flag
@@ -128,7 +129,7 @@ class Reasoner:
         if wrong:
             return Answer(Status.BAD_REQUEST, wrong)
         context.stop()
-        if context.measurable and isinstance(context.asked, questions.AsksGo):
+        if context.measurable and isinstance(context.asked, GoTo | TurnTo):
             return self._by_marks(context, Status.CANNOT_TELL, "")  # a model knows no places
         if self._model is None:
             return self._by_marks(context, Status.NEEDS_MODEL, how_to_configure(self._settings))

@@ -10,7 +10,7 @@ from importlib import resources
 from itertools import product
 from typing import Any
 
-from lark import Lark, Token, Tree
+from lark import Lark, Token
 from lark.exceptions import LarkError
 from lark.lexer import Lexer
 
@@ -44,8 +44,14 @@ MAX_WORDS = 60
 _UNITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 _TEENS = ("ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen")
 _TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
-_NUMBERS = {word: str(value) for value, word in enumerate(_UNITS + _TEENS)} | {
+_NUMBERS = {word: str(value) for value, word in enumerate(_UNITS + _TEENS) if word != "one"} | {
     word: str(value) for value, word in zip(range(20, 100, 10), _TENS, strict=True)
+}
+_SYNONYMS = _NUMBERS | {
+    **dict.fromkeys(("metre", "metres", "meter", "meters"), "m"),
+    **dict.fromkeys(("centimetre", "centimetres", "centimeter", "centimeters"), "cm"),
+    **dict.fromkeys(("foot", "feet"), "ft"),
+    **dict.fromkeys(".:;!", ","),
 }
 _COMPOUND = re.compile(rf"\b({'|'.join(_TENS)})[ -]({'|'.join(_UNITS[1:])})\b")
 _SPELT = (
@@ -61,26 +67,24 @@ _SPELT = (
     (re.compile(r"\((\d+)\)"), r" \1 "),
     (re.compile(r"&"), " and "),
     (re.compile(r"(?<=[a-z])-(?=[a-z\d])"), " "),
-    (re.compile(r"\b(?:met(?:er|re)s?|(?<=\d)m)\b"), " m"),
-    (re.compile(r"\b(?:centimet(?:er|re)s?|(?<=\d)cm)\b"), " cm"),
-    (re.compile(r"\b(?:feet|foot|(?<=\d)ft)\b"), " ft"),
 )
-_WORD = re.compile(r"\s*(\d+\.\d+(?![.\d])|\d+|[a-z]+|[,.:;!](?=\s|$))")
+_WORD = re.compile(r"\s*(\d{1,9}(?:\.\d{1,9})?(?![.]?\d)|[a-z]+|[,.:;!](?=\s|$))")
 
 
 def words(text: str) -> list[str] | None:
     """Return the words of a sentence as the grammar has them, or None where it has something that is no word."""
-    text = _COMPOUND.sub(lambda m: str(int(_NUMBERS[m[1]]) + int(_NUMBERS[m[2]])), text.lower())
+    text = _COMPOUND.sub(lambda m: str(int(_NUMBERS[m[1]]) + _UNITS.index(m[2])), text.lower())
     for pattern, meant in _SPELT:
         text = pattern.sub(meant, text)
     text = text.strip(" \t\r\n.?!")
-    found, at = [], 0
+    found: list[str] = []
+    at = 0
     while at < len(text):
         match = _WORD.match(text, at)
         if match is None or len(found) == MAX_WORDS:
             return None
         word = match[1]
-        found.append("," if word in ".:;!" else word if word == "one" else _NUMBERS.get(word, word))
+        found.append(_SYNONYMS.get(word, word))
         at = match.end()
     return found
 
@@ -105,7 +109,7 @@ class _Words(Lexer):
     def __init__(self, conf: Any) -> None:
         self._names = {terminal.pattern.value: terminal.name for terminal in conf.terminals if terminal.pattern}
 
-    def lex(self, text: str) -> Iterator[Token]:  # type: ignore[override]
+    def lex(self, text: str) -> Iterator[Token]:
         for word in text.split(" "):
             number = "DECIMAL" if "." in word else "INT"
             yield Token(number if word[0].isdigit() else self._names[word], word)
@@ -122,7 +126,7 @@ def _vocabulary() -> frozenset[str]:
     return frozenset(terminal.pattern.value for terminal in _parser().terminals if terminal.pattern)
 
 
-def _read(tree: Tree | Token) -> set[Any]:
+def _read(tree: Any) -> set[Any]:
     """Return the meanings of a part of a sentence: those of its parts in every combination."""
     if isinstance(tree, Token):
         return {str(tree)}
@@ -140,7 +144,7 @@ def _read(tree: Tree | Token) -> set[Any]:
 def _seen_by(query: Query, view: View) -> Query:
     if (isinstance(query, Count) and query.condition is None) or getattr(query, "view", view) != HERE:
         raise GeometryError("it does not depend on the observer, or has one already")
-    return dataclasses.replace(query, view=view)
+    return dataclasses.replace(query, view=view)  # type: ignore[arg-type]
 
 
 _MEANING: dict[str, Callable[..., Any]] = {
@@ -190,25 +194,25 @@ _MEANING: dict[str, Callable[..., Any]] = {
     "side_of": lambda of, mark: Side(mark, of),
     "side_along": lambda mark, of=None: Side(mark, of, "along"),
     "side_upright": lambda mark, of: Side(mark, of, "upright"),
-    "leftmost": lambda: ("leftmost", None),
-    "rightmost": lambda: ("rightmost", None),
-    "handmost": lambda hand: (f"{hand}most", None),
-    "nearest": lambda of=None: ("nearest", of),
-    "farthest": lambda of=None: ("farthest", of),
-    "highest": lambda: ("highest", None),
-    "lowest": lambda: ("lowest", None),
-    "extreme": lambda first: Extreme(*first),
-    "extreme_among": lambda first, among: Extreme(*first, among),
-    "among_extreme": lambda among, first: Extreme(*first, among),
+    "leftmost": lambda: Order("leftmost"),
+    "rightmost": lambda: Order("rightmost"),
+    "handmost": lambda hand: Order("leftmost" if hand == "left" else "rightmost"),
+    "nearest": lambda of=None: Order("nearest", of),
+    "farthest": lambda of=None: Order("farthest", of),
+    "highest": lambda: Order("highest"),
+    "lowest": lambda: Order("lowest"),
+    "extreme": lambda first: Extreme(first.sorting, first.of),
+    "extreme_among": lambda first, among: Extreme(first.sorting, first.of, among),
+    "among_extreme": lambda among, first: Extreme(first.sorting, first.of, among),
     "nearer_to_which": lambda of, a, b: Extreme("nearest", of, (a, b)),
     "nearer_which": lambda a, b: Extreme("nearest", None, (a, b)),
-    "is_extreme": lambda mark, first: Extreme(*first, claim=mark),
+    "is_extreme": lambda mark, first: Extreme(first.sorting, first.of, claim=mark),
     "which": Which,
     "list_marks": ListMarks,
     "count": Count,
     "count_if": Count,
-    "order": lambda first: Order(*first),
-    "order_among": lambda among, first: Order(*first, among),
+    "order": lambda order: order,
+    "order_among": lambda among, order: dataclasses.replace(order, among=among),
     "distance": Distance,
     "distance_from": lambda of, mark: Distance(mark, of),
     "distance_to": lambda *ends: Distance(ends[-1], *ends[:-1]),
