@@ -39,7 +39,7 @@ from cc_ros.geometry.queries import (
     Within,
 )
 
-MAX_WORDS = 60
+MAX_WORDS = 40
 
 _UNITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 _TEENS = ("ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen")
