@@ -109,9 +109,9 @@ def evaluate(query: Query, scene: SceneMap) -> Found | Unknown:  # noqa: PLR0911
 
 
 def named(ids: Iterable[int]) -> str:
-    """Return marks for people: "mark 3", "marks 3, 5", "none"."""
+    """Return marks for people: "mark 3", "marks 3, 5", "no mark"."""
     many = list(ids)
-    return f"mark{'s' if len(many) > 1 else ''} {listed(many)}" if many else "none"
+    return f"mark{'s' if len(many) > 1 else ''} {listed(many)}" if many else "no mark"
 
 
 def listed(ids: Iterable[int]) -> str:

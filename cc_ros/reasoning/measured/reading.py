@@ -47,16 +47,42 @@ _TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ni
 _NUMBERS = {word: str(value) for value, word in enumerate(_UNITS + _TEENS) if word != "one"} | {
     word: str(value) for value, word in zip(range(20, 100, 10), _TENS, strict=True)
 }
-_SYNONYMS = _NUMBERS | {
-    **dict.fromkeys(("metre", "metres", "meter", "meters"), "m"),
-    **dict.fromkeys(("centimetre", "centimetres", "centimeter", "centimeters"), "cm"),
-    **dict.fromkeys(("foot", "feet"), "ft"),
-    **dict.fromkeys(".:;!", ","),
+ALIKE = {
+    "mark": ("marker",),
+    "marks": ("markers",),
+    "object": ("item", "thing"),
+    "objects": ("items", "things"),
+    "marked": ("numbered", "labelled", "labeled"),
+    "nearer": ("closer",),
+    "nearest": ("closest",),
+    "further": ("farther",),
+    "furthest": ("farthest",),
+    "highest": ("topmost",),
+    "towards": ("toward",),
+    "which": ("what",),
+    "my": ("your", "our"),
+    "if": ("whether",),
+    "sort": ("rank",),
+    "suppose": ("assume", "assuming"),
+    "different": ("distinct",),
+    "someone": ("somebody",),
+    "hey": ("hi", "hello", "ok", "okay"),
+    "face": ("faces", "faced"),
+    "look": ("looks", "looked"),
+    "lie": ("lies",),
+    "stand": ("stands", "stood", "standing", "sit", "sits", "sitting"),
+    "located": ("lying", "placed", "situated"),
+    "turned": ("turning",),
+    "m": ("metre", "metres", "meter", "meters"),
+    "cm": ("centimetre", "centimetres", "centimeter", "centimeters"),
+    "ft": ("foot", "feet"),
+    ",": (".", ":", ";", "!"),
 }
+SYNONYMS = _NUMBERS | {word: meant for meant, words in ALIKE.items() for word in words}
 _COMPOUND = re.compile(rf"\b({'|'.join(_TENS)})[ -]({'|'.join(_UNITS[1:])})\b")
 _SPELT = (
     (re.compile(r"[’`]"), "'"),
-    (re.compile(r"\b(where|what|how|which|it|there)'?s\b"), r"\1 is"),
+    (re.compile(r"\b(where|what|how|which|it|there|one)'?s\b"), r"\1 is"),
     (re.compile(r"\bi'm\b"), "i am"),
     (re.compile(r"\b(you|we)'re\b"), r"\1 are"),
     (re.compile(r"\bi'd\b"), "i would"),
@@ -84,7 +110,7 @@ def words(text: str) -> list[str] | None:
         if match is None or len(found) == MAX_WORDS:
             return None
         word = match[1]
-        found.append(_SYNONYMS.get(word, word))
+        found.append(SYNONYMS.get(word, word))
         at = match.end()
     return found
 
@@ -94,11 +120,10 @@ def meanings(text: str) -> set[Query]:
     said = words(text)
     if not said:
         return set()
-    parser = _parser()
-    if not all(word in _vocabulary() or word[0].isdigit() for word in said):
+    if not all(word in vocabulary() or word[0].isdigit() for word in said):
         return set()
     try:
-        return _read(parser.parse(" ".join(said)))
+        return _read(grammar().parse(" ".join(said)))
     except LarkError:
         return set()
 
@@ -116,14 +141,16 @@ class _Words(Lexer):
 
 
 @cache
-def _parser() -> Lark:
-    grammar = (resources.files(__package__) / "questions.lark").read_text(encoding="utf-8")
-    return Lark(grammar, parser="earley", lexer=_Words, ambiguity="explicit", maybe_placeholders=False)
+def grammar() -> Lark:
+    """Return the parser, whose trees hold every way to read a sentence."""
+    rules = (resources.files(__package__) / "questions.lark").read_text(encoding="utf-8")
+    return Lark(rules, parser="earley", lexer=_Words, ambiguity="explicit", maybe_placeholders=False)
 
 
 @cache
-def _vocabulary() -> frozenset[str]:
-    return frozenset(terminal.pattern.value for terminal in _parser().terminals if terminal.pattern)
+def vocabulary() -> frozenset[str]:
+    """Return the words that the grammar knows."""
+    return frozenset(terminal.pattern.value for terminal in grammar().terminals if terminal.pattern)
 
 
 def _read(tree: Any) -> set[Any]:
@@ -135,7 +162,7 @@ def _read(tree: Any) -> set[Any]:
     found = set()
     for parts in product(*map(_read, tree.children)):
         try:
-            found.add(_MEANING[tree.data](*parts))
+            found.add(MEANINGS[tree.data](*parts))
         except GeometryError:  # such as an observer who looks two ways
             continue
     return found
@@ -147,7 +174,7 @@ def _seen_by(query: Query, view: View) -> Query:
     return dataclasses.replace(query, view=view)  # type: ignore[arg-type]
 
 
-_MEANING: dict[str, Callable[..., Any]] = {
+MEANINGS: dict[str, Callable[..., Any]] = {
     "start": lambda query: query,
     "plain": lambda query: query,
     "view_first": lambda view, query: _seen_by(query, view),
@@ -188,6 +215,8 @@ _MEANING: dict[str, Callable[..., Any]] = {
     "between": Between,
     # questions
     "is_so": Is,
+    "are_within": lambda a, b, length: Is(a, Within(length, b)),
+    "are_beyond": lambda a, b, length: Is(a, Within(length, b, beyond=True)),
     "is_nearer_to": lambda mark, a, b: Is(a, Nearer(b, mark)),
     "is_farther_from": lambda mark, a, b: Is(a, Nearer(b, mark, farther=True)),
     "side": Side,

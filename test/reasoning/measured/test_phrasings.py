@@ -9,6 +9,7 @@ from support.known_room import AHEAD, scene
 
 from cc_ros.geometry.evaluate import Found, evaluate
 from cc_ros.geometry.queries import Side, marks_in
+from cc_ros.reasoning.measured import reading
 from cc_ros.reasoning.measured.questions import read
 from cc_ros.reasoning.measured.reading import meanings
 
@@ -311,3 +312,14 @@ def test_a_long_polite_question_is_read_in_time_and_an_endless_one_not_at_all() 
 def test_numbers_are_read_in_words_and_digits(text: str, mark: int) -> None:
     query = read(text)
     assert query is not None and marks_in(query) == (mark,)
+
+
+def test_every_rule_of_the_grammar_has_a_meaning_and_no_meaning_is_left_over() -> None:
+    makes = {rule.alias or rule.origin.name for rule in reading.grammar().rules if not rule.origin.name.startswith("_")}
+    inlined = {"query", "condition", "of_something"}
+    assert makes - inlined == set(reading.MEANINGS)
+
+
+def test_no_two_words_that_are_alike_are_both_in_the_grammar() -> None:
+    assert not set(reading.SYNONYMS) & reading.vocabulary() - {","}
+    assert set(reading.ALIKE) <= reading.vocabulary()
