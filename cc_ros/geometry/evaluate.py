@@ -143,13 +143,12 @@ _SIDES: dict[str, tuple[Relation, Relation]] = {
 
 
 def _side(query: Side, scene: SceneMap) -> Found | Unknown:
-    for relation in _SIDES[query.axis]:
-        found = holds(scene, query.mark, Beside(relation, query.of), query.view)
+    sides = {r: holds(scene, query.mark, Beside(r, query.of), query.view) for r in _SIDES[query.axis]}
+    for relation, found in sides.items():
         if isinstance(found, Measured) and found.value > 0:
             word = "in front" if relation == "front" else relation
             return Found(word, word, marks_in(query), found.confidence, found.basis, found.sigma)
-    assert isinstance(found, Unknown)  # what is not on the one side is on the other, or it cannot be told
-    return found
+    return next(found for found in sides.values() if isinstance(found, Unknown))  # it is not on neither side
 
 
 def _sorted_out(scene: SceneMap, condition: Condition, view: View) -> tuple[dict[int, Measured], dict[int, Unknown]]:

@@ -274,23 +274,65 @@ def test_what_people_say_is_understood_and_answered_as_it_is(text: str, meaning:
 
 NOT_UNDERSTOOD = (
     # more than marks
-    *("is 3 the chair", "left of the red 3", "is the chair 3 left of 5", "is 3 left of the sofa", "which chair is nearest"),
-    *("how many chairs are there", "how many objects are there", "go to the sofa", "which marks are within 2 m of the sofa"),
+    *(
+        "is 3 the chair",
+        "left of the red 3",
+        "is the chair 3 left of 5",
+        "is 3 left of the sofa",
+        "which chair is nearest",
+    ),
+    *(
+        "how many chairs are there",
+        "how many objects are there",
+        "go to the sofa",
+        "which marks are within 2 m of the sofa",
+    ),
     *("how many marks are on the table", "how many marked objects are red", "is 3 really a chair", "what is mark 2"),
     # more than one thing
     *("where is 3 and where is 5", "where is 3? where is 5?", "where are 3 and 5", "is 3 left of 5 and right of 7"),
-    *("go to 3 and then to 4", "turn to 3, where is 5", "go to 3 if 3 is left of 5", "go to 3 or 5", "which two marks are nearest"),
+    *(
+        "go to 3 and then to 4",
+        "turn to 3, where is 5",
+        "go to 3 if 3 is left of 5",
+        "go to 3 or 5",
+        "which two marks are nearest",
+    ),
     # negations, and what is not supported
-    *("is 3 not left of 5", "isn't 3 left of 5", "do not go to 3", "which mark is not left of 5", "is 3 never left of 5"),
-    *("was 3 left of 5", "is 3 under 5", "is 3 on 5", "is 3 next to 5", "is 3 near 5", "how big is 3", "go to 3 slowly"),
+    *(
+        "is 3 not left of 5",
+        "isn't 3 left of 5",
+        "do not go to 3",
+        "which mark is not left of 5",
+        "is 3 never left of 5",
+    ),
+    *(
+        "was 3 left of 5",
+        "is 3 under 5",
+        "is 3 on 5",
+        "is 3 next to 5",
+        "is 3 near 5",
+        "how big is 3",
+        "go to 3 slowly",
+    ),
     # more than one reading, or half a question
     *("is 3 closer to 7 than 5", "which marks are within 2", "in which direction is 3 from 5", "is 3 left of 5 or 7"),
-    *("you are sitting on 2: is 7 to your left", "if I stand at 2 facing 4 with my back to 5, where is 3", "is 3 left of 5 from 2"),
+    *(
+        "you are sitting on 2: is 7 to your left",
+        "if I stand at 2 facing 4 with my back to 5, where is 3",
+        "is 3 left of 5 from 2",
+    ),
     *("is 3 left", "is 3 between 5", "behind", "3", "mark 3", "what is the distance", "go 3", ""),
     # numbers that are no marks
-    *("is 2.5 left of 3", "is -3 left of 5", "is 3rd left of 5", "where is the third mark", "how far is 3 m from 4", "where is 3 5"),
+    *(
+        "is 2.5 left of 3",
+        "is -3 left of 5",
+        "is 3rd left of 5",
+        "where is the third mark",
+        "how far is 3 m from 4",
+        "where is 3 5",
+    ),
     *("go to 3 metres", "drive 3 m to 4", "turn left to mark 3", "is 3 2 m away", "where is 3 in picture 2"),
-)  # fmt: skip
+)
 
 
 @pytest.mark.parametrize("text", NOT_UNDERSTOOD)
