@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -27,18 +28,18 @@ from support.rig import ROOT, START, Onlooker, Program, environment, isolated, u
 from support.single_node import spinning
 
 from cc_ros.client import NodeError, NotRunningError, SpatialMemory
-from cc_ros.client.memory import NODES
 from cc_ros.dds import prepare
 from cc_ros.errors import SettingsError
 from cc_ros.geometry.evaluate import Found
 from cc_ros.geometry.outcome import Cause, Unknown
 from cc_ros.geometry.queries import Beside, Distance, Is
 from cc_ros.nodes.alive import announce
-from cc_ros.nodes.convert import keyframe_message
+from cc_ros.nodes.convert.keyframes import keyframe_message
 from cc_ros.nodes.reasoner import ReasonerNode
-from cc_ros.nodes.registry import NODES as REGISTERED
+from cc_ros.nodes.registry import NODES
 from cc_ros.reasoning import Status
 
+OTHERS = [node.name for node in NODES if node.name != "cc_reasoner"]
 ROOM = {1: (2.8, 1.0, 0.5), 2: (2.0, 0.0, 0.7), 3: (3.0, -1.4, 1.0)}
 ASK = "from cc_ros.client import SpatialMemory\nwith SpatialMemory('lab') as memory: memory.ask('Will this take long?')"
 
@@ -56,13 +57,13 @@ class Room:
         self._kept = [
             announce(node, "cc/get_keyframes"),
             node.create_service(GetKeyframes, "cc/get_keyframes", self._give),
-            *(node.create_service(Trigger, "cc/reset", self._reset_of(name)) for name in NODES[:2]),
+            *(node.create_service(Trigger, "cc/reset", self._reset_of(name)) for name in OTHERS),
         ]
 
     def _give(self, request: GetKeyframes.Request, response: GetKeyframes.Response) -> GetKeyframes.Response:
         self.asked.append(request)
         frames = see([looking(0, 0, 10), looking(0, 0, -10)], ROOM, depth=True, pose=self.odometry)
-        messages = [keyframe_message(frame, Header(frame_id="camera"), "odom") for frame in frames]
+        messages = [keyframe_message(replace(frame, world_frame="odom"), Header(frame_id="camera")) for frame in frames]
         response.success, response.message = not self.why_not, self.why_not
         response.keyframes = MarkedKeyframes(keyframes=messages)
         return response
@@ -136,7 +137,7 @@ def test_an_answer_has_the_fields_of_the_reasoner_s(memory: SpatialMemory, serve
     told: list[tuple[str, str]] = []
     answer = memory.ask("Where is the lamp?", on_progress=lambda stage, text: told.append((stage, text)))
     assert (answer.status, answer.text, answer.mark_ids, answer.source) == (Status.OK, "by the sofa", (2,), "model")
-    assert (answer.confidence, answer.model, answer.kind) == (pytest.approx(0.8), "scripted", "free")
+    assert (answer.confidence, answer.usage.model, answer.kind) == (pytest.approx(0.8), "scripted", "free")
     assert answer.usage.images == 2 and answer.usage.seconds > 0 and math.isnan(answer.usage.cost)
     assert answer.action is None and answer.ok
     stages = [stage for stage, _ in told]
@@ -213,9 +214,8 @@ def test_the_refusal_of_a_node_is_an_error_with_its_reason(memory: SpatialMemory
 
 
 def test_reset_reaches_every_node(memory: SpatialMemory, room: Room) -> None:
-    assert tuple(node.name for node in REGISTERED) == NODES
     memory.reset()
-    until(lambda: set(room.resets) == set(NODES[:2]))
+    until(lambda: set(room.resets) == set(OTHERS))
 
 
 def test_cancel_ends_all_questions_from_another_thread(memory: SpatialMemory, server: ModelServer) -> None:

@@ -89,6 +89,7 @@ def test_every_message_of_the_troubleshooting_page_is_said_by_the_code() -> None
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 code += f"{node.value}\n"
+                code += re.sub(r"%\w", "…", node.value) + "\n"
             elif isinstance(node, ast.JoinedStr):
                 code += "".join(part.value if isinstance(part, ast.Constant) else "…" for part in node.values) + "\n"
     messages = re.findall(r"^### `([^`]{7,})`$", page, re.MULTILINE)

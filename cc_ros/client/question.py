@@ -70,14 +70,9 @@ class PendingQuestion:
     def _answered(self) -> bool:
         """Return whether there is an answer; False where the question is cancelled."""
         connection = self._connection
-        self._sent = connection.in_executor(lambda: self._action.send_goal_async(self._goal, self._news.put))
-        if not self._done(self._sent, connection.wait):
-            if self._cancelled():
-                return False
-            raise NotRunningError(f"cc_reasoner did not take the question within {connection.wait:g} s")
-        handle = self._sent.result()
-        if not handle.accepted:
-            raise NotRunningError("cc_reasoner did not take the question: is it active?")
+        handle = self._taken(time.monotonic() + connection.wait)
+        if handle is None:
+            return False
         self._result = connection.in_executor(handle.get_result_async)
         timeout = self._goal.timeout
         if not self._done(self._result, timeout + GRACE if timeout else math.inf):
@@ -85,6 +80,28 @@ class PendingQuestion:
                 return False
             raise NotRunningError(f"cc_reasoner hangs: it did not answer within {timeout:g} s, nor say that it cannot")
         return True
+
+    def _taken(self, deadline: float) -> Any:
+        """Return the handle of the accepted question; None where it is cancelled.
+
+        A reasoner that is only just starting is in the graph, and refuses, for some seconds.
+
+        :raises NotRunningError: cc_reasoner does not take it in time.
+        """
+        connection = self._connection
+        while True:
+            self._sent = connection.in_executor(lambda: self._action.send_goal_async(self._goal, self._news.put))
+            if not self._done(self._sent, deadline - time.monotonic()):
+                if self._cancelled():
+                    return None
+                raise NotRunningError(f"cc_reasoner did not take the question within {connection.wait:g} s")
+            if self._sent.result().accepted:
+                return self._sent.result()
+            if self._cancelled():
+                return None
+            if time.monotonic() > deadline:
+                raise NotRunningError("cc_reasoner does not take questions: is it active?")
+            connection.closed.wait(LOOK_PERIOD)
 
     def _done(self, future: Any, seconds: float) -> bool:
         """Wait for a future, so long or until it is cancelled, and pass on what is told; return whether it is done.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import threading
@@ -18,6 +17,7 @@ import pytest
 from rosbags.interfaces import QosDurability, QosReliability
 from rosbags.rosbag2 import StoragePlugin
 from support.bags import EPOCH, Row, image, odometry, qos, transforms, write_bag
+from support.rig import domain
 
 from cc_ros.errors import SourceError
 
@@ -56,7 +56,7 @@ IMAGES: tuple[Any, ...] = ("/image", "sensor_msgs/msg/Image", True, False)
 
 @pytest.fixture(autouse=True)
 def isolation(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ROS_DOMAIN_ID", str(1 + os.getpid() % 100))
+    monkeypatch.setenv("ROS_DOMAIN_ID", str(domain()))
     monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
     monkeypatch.setenv("FASTDDS_BUILTIN_TRANSPORTS", "LARGE_DATA")
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import array
+import fcntl
+import functools
 import os
 import queue
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -22,6 +25,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[2]
 BAG = ROOT / "cc_ros" / "data" / "room102_pan"
 WIDTH, HEIGHT = 640, 480
+_locks: list[Any] = []  # kept open, and with them locked
 START = 45.0  # seconds that a program may take to start on a busy machine
 
 
@@ -54,11 +58,26 @@ def image_of(picture: np.ndarray, stamp: int, compressed: bool = False, encoding
     return message
 
 
+@functools.cache
+def domain() -> int:
+    """Return a ROS domain that no other run of these tests has, until this process ends."""
+    for number in range(1, 101):
+        lock = (Path(tempfile.gettempdir()) / f"cc_ros_test_domain_{number}").open("w")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            lock.close()
+            continue
+        _locks.append(lock)
+        return number
+    raise RuntimeError("all hundred ROS domains of the tests are taken")
+
+
 def environment(**more: str) -> dict[str, str]:
     """Return an environment with a ROS graph of its own, and without a model's key."""
     dropped = ("FASTDDS_", "FASTRTPS_", "ROS_AUTO", "ROS_DOMAIN", "ROS_STATIC", "OPENAI_", "GEMINI_", "ANTHROPIC_")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
-    isolated = {"ROS_DOMAIN_ID": str(1 + os.getpid() % 100), "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
+    isolated = {"ROS_DOMAIN_ID": str(domain()), "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
     path = os.pathsep.join(filter(None, [str(ROOT / "test"), kept.get("PYTHONPATH")]))  # for programs of ``support``
     kept |= {"PYTHONPATH": path, "ROS_LOG_DIR": "/tmp/cc_ros_test_logs", "PYTHONUNBUFFERED": "1"}
     return {**kept, **isolated, **more}
