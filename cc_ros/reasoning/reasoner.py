@@ -18,7 +18,7 @@ from cc_ros.reasoning.context import Context, Flag
 from cc_ros.reasoning.kinds import Form
 from cc_ros.reasoning.llm.endpoint import how_to_configure, resolve_endpoint
 from cc_ros.reasoning.llm.errors import answer_to
-from cc_ros.reasoning.measured import answers, questions
+from cc_ros.reasoning.measured import answers, questions, reading
 from cc_ros.reasoning.prompts.templates import Prompts
 from cc_ros.reasoning.request_queue import RequestQueue
 from cc_ros.reasoning.settings import GoalSettings, ReasonerSettings
@@ -60,6 +60,7 @@ class Reasoner:
         self._lock = threading.Lock()
         self._ended: Counter[str] = Counter()
         prompts = Prompts(settings.prompts_dir)
+        reading.grammar()  # so that the first question does not wait for it
         endpoint = resolve_endpoint(settings, environ)
         self._model = None if endpoint is None else Model(settings, endpoint, prompts)
 
