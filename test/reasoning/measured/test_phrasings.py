@@ -314,6 +314,14 @@ NOT_UNDERSTOOD = (
         "how big is 3",
         "go to 3 slowly",
     ),
+    *(
+        "never go to 3",
+        "go to 3, no",
+        "turn away from 3",
+        "go to 3 behind 5",
+        "go left of 3",
+        "is 3 left of 5 in front of me",
+    ),
     # more than one reading, or half a question
     *("is 3 closer to 7 than 5", "which marks are within 2", "in which direction is 3 from 5", "is 3 left of 5 or 7"),
     *(
