@@ -4,8 +4,8 @@
 
 ROOMS holds folders with ids.npz (instance maps), frames.json (camera) and questions.json, some with depth.npz. The true
 masks stand in for a tracker, so that only the answering is measured. Then every two marks of a room are asked for with
-relations of cc_ros.geometry.queries, and held against the middles of the objects; where the truth hangs on which spot of
-an object is meant, an answer counts as right.
+relations of cc_ros.geometry.queries, and held against the middles of the objects; where the truth hangs on which spot
+of an object is meant, an answer counts as right.
 """
 
 from __future__ import annotations
