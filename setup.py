@@ -102,6 +102,7 @@ setup(
     packages=find_packages(include=["cc_ros", "cc_ros.*"]),
     package_data={
         "cc_ros": ["py.typed", "data/*/*"],
+        "cc_ros.reasoning.measured": ["*.lark"],
         "cc_ros.reasoning.prompts": ["text/*"],
         "cc_ros.runs": ["*.j2"],
         "cc_ros.tracking.objects": ["*.npz", "NOTICE"],
@@ -115,6 +116,8 @@ setup(
         # The lowest versions are those of Ubuntu 24.04 where it has them, and tried by `make test-lowest`.
         "anyio>=4.10",
         "jinja2>=3.1.2",
+        # Not its successor "lark": both are the module lark, and the ROS wheels bring this one. That works as well.
+        "lark-parser>=0.12",
         "numpy>=1.26",
         "openai>=3",
         "opencv-python-headless>=4.6",  # the same OpenCV as opencv-python, without the GUI that needs libGL

@@ -3,7 +3,9 @@
     python benchmarks/geometry_answers.py ROOMS [--frames 8]
 
 ROOMS holds folders with ids.npz (instance maps), frames.json (camera) and questions.json, some with depth.npz. The true
-masks stand in for a tracker, so that only the answering is measured.
+masks stand in for a tracker, so that only the answering is measured. Then every two marks of a room are asked for with
+relations of cc_ros.geometry.queries, and held against the middles of the objects; where the truth hangs on which spot
+of an object is meant, an answer counts as right.
 """
 
 from __future__ import annotations
@@ -12,12 +14,17 @@ import argparse
 import json
 import math
 from collections import Counter
+from collections.abc import Iterator
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from cc_ros.geometry import SceneMap
+from cc_ros.geometry.evaluate import evaluate
+from cc_ros.geometry.outcome import Unknown
+from cc_ros.geometry.queries import Beside, Is, Nearer, Query, Within
 from cc_ros.keyframes.types import Mark, MarkedKeyframe
 from cc_ros.reasoning import Question
 from cc_ros.reasoning.kinds import kind_of
@@ -79,6 +86,30 @@ def asked(question: dict[str, Any], labels: dict[str, int]) -> tuple[str, str] |
     return None
 
 
+def relations(scene: SceneMap, objects: dict[int, dict[str, Any]]) -> Iterator[tuple[str, str]]:
+    """Ask for every relation of every two marks; yield what was asked, and how it was answered."""
+    here = None if scene.here is None else scene.here[:3, 3]
+    for a, b in permutations(set(scene.ids) & set(objects), 2):
+        p, q = (np.array(objects[id]["centroid"]) for id in (a, b))
+        slack = sum(np.linalg.norm(np.subtract(objects[i]["bbox_max"], objects[i]["bbox_min"])) / 2 for i in (a, b))
+        truths: dict[Query, float] = {
+            Is(a, Beside("above", b)): p[2] - q[2],
+            Is(a, Within(2.0, b)): 2 - np.linalg.norm(p - q),
+        }
+        if here is not None:
+            (px, py), (qx, qy) = p[:2] - here[:2], q[:2] - here[:2]
+            truths[Is(a, Beside("left", b))] = (qx * py - qy * px) / math.hypot(qx, qy)
+            truths[Is(a, Nearer(b))] = float(np.linalg.norm(q - here) - np.linalg.norm(p - here))
+        for query, truth in truths.items():
+            found = evaluate(query, scene)
+            assert isinstance(query, Is)
+            word = "two marks: " + getattr(query.condition, "relation", type(query.condition).__name__.lower())
+            if isinstance(found, Unknown):
+                yield word, "unknown"
+            else:
+                yield word, "right" if found.value == (truth > 0) or abs(truth) < slack else "wrong"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("rooms", type=Path)
@@ -98,6 +129,7 @@ def main() -> None:
                 answer = answer_from_marks(asking, kind_of(asking), scene)
                 said = "unknown" if answer is None or not answer.ok else "right" if answer.text == put[1] else "wrong"
                 counts[question["type"], said] += 1
+            counts.update(relations(scene, {thing["id"]: thing for thing in objects}))
         print(words)
         for kind in sorted({kind for kind, _ in counts}):
             print(

@@ -30,6 +30,9 @@ from support.single_node import spinning
 from cc_ros.client import NodeError, NotRunningError, SpatialMemory
 from cc_ros.dds import prepare
 from cc_ros.errors import SettingsError
+from cc_ros.geometry.evaluate import Found
+from cc_ros.geometry.outcome import Cause, Unknown
+from cc_ros.geometry.queries import Beside, Distance, Is
 from cc_ros.nodes.alive import announce
 from cc_ros.nodes.convert.keyframes import keyframe_message
 from cc_ros.nodes.reasoner import ReasonerNode
@@ -188,6 +191,17 @@ def test_a_place_is_measured_and_says_what_is_missing(memory: SpatialMemory, roo
     assert memory.where("Which mark is the lamp?").mark == 3
     with pytest.raises(NodeError, match="no keyframe shows mark 9; they show 1, 2, 3"):
         memory.where(9)
+
+
+def test_a_query_is_measured_from_the_keyframes_and_so_are_words(memory: SpatialMemory) -> None:
+    found = memory.measure(Is(1, Beside("left", 3)))
+    assert isinstance(found, Found) and found.value is True
+    apart = memory.measure("how far apart are 1 and 3?")
+    assert isinstance(apart, Found) and apart.value == pytest.approx(math.dist(ROOM[1], ROOM[3]), abs=0.01)
+    unknown = memory.measure(Distance(9))
+    assert isinstance(unknown, Unknown) and unknown.cause is Cause.UNKNOWN_MARK
+    with pytest.raises(SettingsError, match="no question about marks that is understood"):
+        memory.measure("how big is 3?")
 
 
 def test_the_refusal_of_a_node_is_an_error_with_its_reason(memory: SpatialMemory, room: Room) -> None:

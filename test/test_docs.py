@@ -10,6 +10,7 @@ import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import get_args
 
 import pytest
 import yaml
@@ -133,6 +134,20 @@ def test_every_kind_and_style_of_question_is_explained() -> None:
     assert all(f"`{style.value}`" in page for style in Style)
 
 
+def test_every_question_about_marks_that_is_shown_is_understood_and_every_query_is_shown() -> None:
+    from cc_ros.geometry.queries import Query
+    from cc_ros.reasoning.measured.questions import read
+
+    page = (DOCS / "guide" / "questions.md").read_text()
+    section = page.partition("## About marks")[2].partition("- A sentence is understood")[0]
+    shown = {text: read(text) for text in re.findall(r'"([^"]+)"', " ".join(section.split())) if " " in text}
+    names = {"mark 3", "object 3", "number 3"}
+    assert [text for text, query in shown.items() if query is None and text not in names] == []
+    assert {type(query) for query in shown.values()} - {type(None)} == set(get_args(Query))
+    for text in re.findall(r'"([^"]+)"', page.partition("- A sentence is understood")[2].partition("\n- ")[0]):
+        assert read(text) is None, text
+
+
 def test_every_preset_is_on_the_page_of_models() -> None:
     from cc_ros.reasoning.llm.presets import PRESETS
 
@@ -147,8 +162,10 @@ def test_every_preset_is_on_the_page_of_models() -> None:
 def test_the_examples_of_the_client_are_python_and_call_what_there_is(block: str) -> None:
     pytest.importorskip("rclpy")
     from cc_ros.client import Place, SpatialMemory
+    from cc_ros.geometry.evaluate import Found
+    from cc_ros.geometry.outcome import Unknown
 
-    has = {"memory": SpatialMemory, "place": Place}
+    has = {"memory": (SpatialMemory,), "place": (Place,), "found": (Found, Unknown)}
     for node in ast.walk(ast.parse(block)):
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in has:
-            assert hasattr(has[node.value.id], node.attr), node.attr
+            assert any(hasattr(kind, node.attr) for kind in has[node.value.id]), node.attr

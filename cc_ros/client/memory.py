@@ -17,7 +17,10 @@ from cc_ros.client.connection import Connection
 from cc_ros.client.question import CANCEL_TIME, PendingQuestion
 from cc_ros.errors import NodeError, SettingsError
 from cc_ros.geometry import SceneMap
-from cc_ros.geometry.relations import Measured, direction, distance_from_robot
+from cc_ros.geometry.evaluate import Found, evaluate
+from cc_ros.geometry.outcome import Measured, Unknown
+from cc_ros.geometry.queries import Query
+from cc_ros.geometry.relations import direction, distance_from_robot
 from cc_ros.keyframes.types import MarkedKeyframe
 from cc_ros.msg import MarkedKeyframes, MarkStyle
 from cc_ros.nodes.alive import Watch
@@ -25,6 +28,7 @@ from cc_ros.nodes.convert.keyframes import to_keyframes
 from cc_ros.nodes.convert.questions import to_answer
 from cc_ros.nodes.registry import NODES
 from cc_ros.reasoning.context import Flag
+from cc_ros.reasoning.measured.questions import read
 from cc_ros.reasoning.types import Answer, Progress, Status
 from cc_ros.srv import GetKeyframes
 
@@ -180,7 +184,7 @@ class SpatialMemory(AbstractContextManager["SpatialMemory"]):
         point, gap, side = scene.places[mark].point, distance_from_robot(scene, mark), direction(scene, mark)
         unknown = [found.reason for found in (gap, side) if not isinstance(found, Measured)]
         if point is None and isinstance(gap, Measured):
-            unknown.append(f"the place of mark {mark} is not known ({scene.why_no_place(mark)})")
+            unknown.append(f"the place of mark {mark} is not known ({scene.no_place(mark).reason})")
         return Place(
             mark=mark,
             point=None if point is None else (float(point.xyz[0]), float(point.xyz[1]), float(point.xyz[2])),
@@ -189,6 +193,24 @@ class SpatialMemory(AbstractContextManager["SpatialMemory"]):
             direction=side.value if isinstance(side, Measured) else None,
             missing="; ".join(unknown),
         )
+
+    def measure(self, query: Query | str, *, timeout: float = 30.0) -> Found | Unknown:
+        """Answer a question about marks from the keyframes, without a model.
+
+        >>> memory.measure(Is(3, Beside("left", of=5)))  # doctest: +SKIP
+        >>> memory.measure("is 3 left of 5?")  # doctest: +SKIP
+
+        :param query: of :mod:`cc_ros.geometry.queries`, or in words.
+        :param timeout: seconds until the keyframes must be there.
+        :return: the answer, with its value, or what is missing for one.
+        :raises SettingsError: words that are not understood.
+        :raises NotRunningError: as ``keyframes`` does.
+        :raises NodeError: as ``keyframes`` does.
+        """
+        asked = read(query) if isinstance(query, str) else query
+        if asked is None:
+            raise SettingsError(f"this is no question about marks that is understood: {query!r}")
+        return evaluate(asked, SceneMap.from_keyframes(self.keyframes(timeout=timeout)))
 
     def reset(self, *, timeout: float = 10.0) -> None:
         """Begin a new episode in every node: objects, keyframes and kept answers are forgotten.

@@ -23,8 +23,20 @@ from cc_ros.dds import small_buffers
 from cc_ros.errors import CCError
 from cc_ros.nodes.registry import NODES
 
-PACKAGES = ("numpy", "opencv", "scipy", "openai", "pydantic", "rosbags", "jinja2", "tqdm", "psutil", "yaml")
-MODULES = {"opencv": "cv2"}
+PACKAGES = (
+    "numpy",
+    "opencv",
+    "scipy",
+    "openai",
+    "pydantic",
+    "rosbags",
+    "jinja2",
+    "lark-parser",
+    "tqdm",
+    "psutil",
+    "yaml",
+)
+MODULES = {"opencv": "cv2", "lark-parser": "lark"}
 LISTEN = 3.0  # seconds for a publisher of images to be found, and then for images to arrive
 
 

@@ -1,108 +1,109 @@
-"""Relations of marks: left or right, distances, directions; each measured, or unknown for a reason.
+"""Directions, sides and distances of marks; each measured, or unknown for a reason.
 
-Left and right are those of somebody who stands at the camera's newest place, or at a mark and faces another.
+Left and right are those of an observer: by default somebody who stands at the camera's newest place.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 
+from cc_ros.geometry.outcome import SURE, Cause, Measured, Unknown
 from cc_ros.geometry.pan import pan_order, view_angles
+from cc_ros.geometry.queries import HERE, View
 from cc_ros.geometry.scene import SAME_PLACE, SceneMap, azimuth_of_point, turn_between
-from cc_ros.geometry.triangulate import MARK_NOISE, Point
+from cc_ros.geometry.triangulate import MARK_NOISE
 
-SURE = 2.0  # standard deviations between the marks before one counts as left of the other
 BEHIND = math.radians(165)  # beyond this, an object is as much to the left as to the right
 BODY = 0.2  # metres: where on an object somebody sits is not known better than this
+LEVEL = 0.1  # of a camera's axis must be horizontal, or it looks straight up or down
 
 
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """A relation that was measured.
-
-    :param value: radians to the left (negative = right), or metres, by the function that returns it.
-    :param sigma: standard deviation in the unit of ``value``.
-    :param basis: for people: what it was measured from.
-    """
-
-    value: float
-    sigma: float
-    basis: str
-
-    @property
-    def confidence(self) -> float:
-        """How sure the sign of ``value`` is, 0.5..0.99 (normal distribution)."""
-        return min(0.99, 0.5 * (1 + math.erf(abs(self.value) / (self.sigma * math.sqrt(2)))))
-
-
-@dataclass(frozen=True, slots=True)
-class Unknown:
-    """A relation that cannot be told, and why, for people."""
-
-    reason: str
+def side(scene: SceneMap, a: int, b: int | None, view: View = HERE) -> Measured | Unknown:
+    """Tell how far mark ``a`` is left of mark ``b`` (None: of straight ahead) for an observer, in radians."""
+    if a == b:
+        return Unknown(f"both are mark {a}", Cause.UNDEFINED)
+    found = ahead(scene, a, view) if b is None else turn(scene, a, b, view)
+    if isinstance(found, Unknown):
+        return found
+    which = f"mark {a} and straight ahead" if b is None else f"marks {a} and {b}"
+    if b is None and not abs(found.value) <= _widest(found.sigma):
+        return Unknown(f"mark {a} is right behind the observer, neither left nor right", Cause.TOO_CLOSE)
+    if not found.decided:
+        return Unknown(
+            f"{which} are {math.degrees(abs(found.value)):.0f}° apart, "
+            f"within what can be told ({math.degrees(SURE * found.sigma):.0f}°)",
+            Cause.TOO_CLOSE,
+        )
+    return found
 
 
-def side(scene: SceneMap, a: int, b: int | None) -> Measured | Unknown:
-    """Tell how far mark ``a`` is left of mark ``b`` (None: straight ahead) from where the robot is now, in radians."""
-    if b is None:
-        ahead = direction(scene, a)
-        return ahead if isinstance(ahead, Unknown) else _decided(ahead, f"mark {a} and straight ahead")
-    if scene.here is not None:
-        origin = scene.here[:3, 3]
-        first, second = scene.azimuth(a, origin), scene.azimuth(b, origin)
-        if first is not None and second is not None:
-            sigma = math.hypot(first.sigma, second.sigma)
-            turn = turn_between(second.angle, first.angle)
-            if abs(turn) > BEHIND:
-                return Unknown(f"marks {a} and {b} lie on opposite sides of the robot, neither left nor right")
-            if _swept_the_other_way(scene, a, b, turn):
-                return Unknown(f"the camera turned more than half way round between marks {a} and {b}")
-            return _decided(Measured(turn, sigma, "their directions from the robot's place"), _both(a, b))
-    return _side_in_pictures(scene, a, b)
+def turn(scene: SceneMap, a: int, b: int, view: View = HERE) -> Measured | Unknown:  # noqa: PLR0911
+    """Tell how far an observer turns to the left from mark ``b`` to mark ``a``, the shorter way round, in radians."""
+    if view == HERE:
+        found = _turn_here(scene, a, b)
+        if isinstance(found, Unknown):
+            return found
+        if not abs(found.value) <= _widest(found.sigma):
+            return Unknown(
+                f"marks {a} and {b} lie on opposite sides of the robot, neither left nor right", Cause.UNDEFINED
+            )
+        if _swept_the_other_way(scene, a, b, found.value):
+            return Unknown(f"the camera turned more than half way round between marks {a} and {b}", Cause.UNDEFINED)
+        return found
+    first, second = ahead(scene, a, view), ahead(scene, b, view)
+    if isinstance(first, Unknown) or isinstance(second, Unknown):
+        return first if isinstance(first, Unknown) else second
+    angles = first.value, second.value, first.value - second.value
+    if not max(map(abs, angles)) <= _widest(max(first.sigma, second.sigma)):
+        return Unknown(f"marks {a} and {b} lie on opposite sides of the observer, or right behind", Cause.UNDEFINED)
+    sigma = math.hypot(first.sigma, second.sigma)
+    if view.at is not None:  # where he looks does not matter
+        sigma = math.hypot(*(_azimuth_from(scene, id, view.at)[1] for id in (a, b)))  # type: ignore[index]
+    return Measured(first.value - second.value, sigma, first.basis)
+
+
+def ahead(scene: SceneMap, a: int, view: View = HERE) -> Measured | Unknown:
+    """Tell how far mark ``a`` is to the left of where an observer looks, in radians within -pi..pi."""
+    target = view.facing if view.facing is not None else view.back
+    if target is None:
+        return direction(scene, a)
+    if view.at is not None:
+        found = _ahead_from(scene, a, view.at, target)
+    elif a == target:
+        found = Measured(0.0, MARK_NOISE, "its own direction")
+    else:
+        found = _turn_here(scene, a, target)
+    if isinstance(found, Unknown) or view.back is None:
+        return found
+    return Measured(turn_between(math.pi, found.value), found.sigma, found.basis)
 
 
 def direction(scene: SceneMap, a: int) -> Measured | Unknown:
-    """Tell how far mark ``a`` is to the left of where the camera looks now, in radians; 0 = straight ahead."""
+    """Tell how far a mark is to the left of where the camera looks now, in radians; 0 = straight ahead."""
     if scene.here is not None:
+        axis = scene.here[:2, 2]
+        if float(np.hypot(*axis)) < LEVEL:
+            return Unknown("the camera looks straight up or down", Cause.UNDEFINED)
         azimuth = scene.azimuth(a, scene.here[:3, 3])
         if azimuth is not None:
-            ahead = math.atan2(scene.here[1, 2], scene.here[0, 2])
-            return Measured(turn_between(ahead, azimuth.angle), azimuth.sigma, "its direction from the robot's place")
+            facing = math.atan2(axis[1], axis[0])
+            return Measured(turn_between(facing, azimuth.angle), azimuth.sigma, "its direction from the robot's place")
     newest = len(scene.keyframes) - 1
     if scene.places[a].sightings[-1].picture == newest:
         return Measured(view_angles(scene.keyframes[newest])[a], MARK_NOISE, "its column in the newest picture")
-    why = "there is no odometry" if scene.here is None else "its place is not known from where it was seen"
-    return Unknown(f"the newest picture does not show mark {a}, and {why}")
+    lost = scene.here is None
+    why = "there is no odometry" if lost else "its place is not known from where it was seen"
+    cause = Cause.NO_POSE if lost else scene.no_place(a).cause
+    return Unknown(f"the newest picture does not show mark {a}, and {why}", cause)
 
 
-def side_from(scene: SceneMap, a: int, b: int | None, at: int, facing: int) -> Measured | Unknown:
-    """Tell how far mark ``a`` is left of mark ``b`` (None: of straight ahead) for somebody at ``at`` facing ``facing``.
-
-    The value is in radians.
-    """
-    ids = [a, at, facing] if b is None else [a, b, at, facing]
-    lost = [id for id in dict.fromkeys(ids) if scene.places[id].point is None]
-    if lost:
-        return _placeless(scene, lost)
-    if at in (a, b, facing):
-        return Unknown(f"mark {at} is where the observer is")
-    origin = scene.places[at].point
-    assert origin is not None
-    heading = _azimuth_from(scene, facing, origin)
-    first = _azimuth_from(scene, a, origin)
-    second = heading if b is None else _azimuth_from(scene, b, origin)
-    if heading is None or first is None or second is None:
-        return Unknown(f"mark {at} is too close to the others to have a direction to them")
-    ahead = [turn_between(heading[0], angle) for angle, _ in (first, second)]
-    if max(map(abs, ahead)) > BEHIND:
-        return Unknown("one of them is right behind the observer, neither left nor right")
-    sigma = math.hypot(first[1], second[1])
-    return _decided(
-        Measured(ahead[0] - ahead[1], sigma, "their places in the world"), _both(a, facing if b is None else b)
-    )
+def gap(scene: SceneMap, a: int, b: int | None) -> Measured | Unknown:
+    """Tell how far mark ``a`` is from mark ``b`` (None: from the camera's newest place), in metres."""
+    if a == b:
+        return Unknown(f"both are mark {a}", Cause.UNDEFINED)
+    return distance_from_robot(scene, a) if b is None else distance(scene, a, b)
 
 
 def distance(scene: SceneMap, a: int, b: int) -> Measured | Unknown:
@@ -110,7 +111,7 @@ def distance(scene: SceneMap, a: int, b: int) -> Measured | Unknown:
     first, second = scene.places[a].point, scene.places[b].point
     if first is None or second is None:
         lost = [id for id in (a, b) if scene.places[id].point is None]
-        return _placeless(scene, lost)
+        return placeless(scene, lost)
     gap = float(np.linalg.norm(first.xyz - second.xyz))
     return Measured(gap, math.hypot(first.sigma, second.sigma), "their places in the world")
 
@@ -125,30 +126,56 @@ def distance_from_robot(scene: SceneMap, id: int) -> Measured | Unknown:
     if newest.picture == len(scene.keyframes) - 1 and newest.mark.depth > 0 and newest.ray is not None:
         gap = newest.mark.depth / float(newest.ray[2])
         return Measured(gap, max(0.05, 0.03 * gap), "its depth in the newest picture")
-    return Unknown(f"the distance of mark {id} is not known ({scene.why_no_place(id)})")
+    missing = scene.no_place(id)
+    return Unknown(f"the distance of mark {id} is not known ({missing.reason})", missing.cause)
 
 
-def _placeless(scene: SceneMap, ids: list[int]) -> Unknown:
-    return Unknown(f"the place of {_marks(ids)} is not known ({scene.why_no_place(ids[0])})")
+def _widest(sigma: float) -> float:
+    """Return the largest angle in radians that is surely on one side, and not behind."""
+    return min(BEHIND, math.pi - SURE * sigma)
 
 
-def _azimuth_from(scene: SceneMap, id: int, origin: Point) -> tuple[float, float] | None:
-    point = scene.places[id].point
-    assert point is not None
+def placeless(scene: SceneMap, ids: list[int]) -> Unknown:
+    """Return that the places of some marks are not known, with what is missing for the first."""
+    missing = scene.no_place(ids[0])
+    which = f"mark{'s' if len(ids) > 1 else ''} {', '.join(map(str, ids))}"
+    return Unknown(f"the place of {which} is not known ({missing.reason})", missing.cause)
+
+
+def _ahead_from(scene: SceneMap, a: int, at: int, target: int) -> Measured | Unknown:
+    """Tell how far ``a`` is left of ``target`` for somebody at mark ``at``, by their places."""
+    lost = [id for id in dict.fromkeys((a, at, target)) if scene.places[id].point is None]
+    if lost:
+        return placeless(scene, lost)
+    if at in (a, target):
+        return Unknown(f"mark {at} is where the observer is", Cause.UNDEFINED)
+    first, heading = _azimuth_from(scene, a, at), _azimuth_from(scene, target, at)
+    if first is None or heading is None:
+        return Unknown(f"mark {at} is too close to the others to have a direction to them", Cause.TOO_CLOSE)
+    angle = turn_between(heading[0], first[0])
+    return Measured(angle, math.hypot(first[1], heading[1]), "their places in the world")
+
+
+def _azimuth_from(scene: SceneMap, id: int, at: int) -> tuple[float, float] | None:
+    """Return the direction from mark ``at`` to another, both with a place, and its standard deviation; radians."""
+    point, origin = scene.places[id].point, scene.places[at].point
+    assert point is not None and origin is not None
     azimuth = azimuth_of_point(point, origin.xyz)
     if azimuth is None:
         return None
-    gap = float(np.linalg.norm(point.xyz[:2] - origin.xyz[:2]))
-    return azimuth.angle, math.hypot(azimuth.sigma, math.atan2(math.hypot(origin.sigma, BODY), gap))
+    away = float(np.linalg.norm(point.xyz[:2] - origin.xyz[:2]))
+    return azimuth.angle, math.hypot(azimuth.sigma, math.atan2(math.hypot(origin.sigma, BODY), away))
 
 
-def _decided(relation: Measured, which: str) -> Measured | Unknown:
-    if not abs(relation.value) >= SURE * relation.sigma:  # so written, NaN is unknown as well
-        return Unknown(
-            f"{which} are {math.degrees(abs(relation.value)):.0f}° apart, "
-            f"within what can be told ({math.degrees(SURE * relation.sigma):.0f}°)"
-        )
-    return relation
+def _turn_here(scene: SceneMap, a: int, b: int) -> Measured | Unknown:
+    """Tell the shortest turn to the left from ``b`` to ``a`` where the robot is now."""
+    if scene.here is not None:
+        origin = scene.here[:3, 3]
+        first, second = scene.azimuth(a, origin), scene.azimuth(b, origin)
+        if first is not None and second is not None:
+            sigma = math.hypot(first.sigma, second.sigma)
+            return Measured(turn_between(second.angle, first.angle), sigma, "their directions from the robot's place")
+    return _turn_in_pictures(scene, a, b)
 
 
 def _swept_the_other_way(scene: SceneMap, a: int, b: int, turn: float) -> bool:
@@ -168,8 +195,8 @@ def _swept_the_other_way(scene: SceneMap, a: int, b: int, turn: float) -> bool:
     return abs(swept(a) - swept(b) - turn) > math.radians(30)
 
 
-def _side_in_pictures(scene: SceneMap, a: int, b: int) -> Measured | Unknown:
-    """Decide by the columns of the marks: in pictures that show both, else along a pan through shared marks."""
+def _turn_in_pictures(scene: SceneMap, a: int, b: int) -> Measured | Unknown:
+    """Tell it by the columns of the marks: in pictures that show both, else along a pan through shared marks."""
     turns = []
     for picture in scene.pictures_with(a, b):
         if _elsewhere(scene, picture):
@@ -178,16 +205,18 @@ def _side_in_pictures(scene: SceneMap, a: int, b: int) -> Measured | Unknown:
         turns.append(angles[a] - angles[b])
     if turns:
         if min(turns) < 0 < max(turns):
-            return Unknown(f"some pictures show mark {a} to the left of mark {b} and some to the right")
-        return _decided(Measured(float(np.median(turns)), MARK_NOISE, "pictures that show both"), _both(a, b))
+            return Unknown(f"some pictures show mark {a} to the left of mark {b} and some to the right", Cause.MOVED)
+        return Measured(float(np.median(turns)), MARK_NOISE, "pictures that show both")
     along = pan_order(scene) if scene.here is None or scene.stands_still else {}
     if a in along and b in along:
         turn = along[a].angle - along[b].angle
         if abs(turn) > BEHIND:
-            return Unknown(f"the camera turned about half way round between marks {a} and {b}")
+            return Unknown(f"the camera turned about half way round between marks {a} and {b}", Cause.UNDEFINED)
         sigma = math.hypot(along[a].sigma, along[b].sigma)
-        return _decided(Measured(turn, sigma, "the camera's turn, from marks in neighbouring pictures"), _both(a, b))
-    return Unknown(f"no picture shows marks {a} and {b} together, and the camera's turn between them is not known")
+        return Measured(turn, sigma, "the camera's turn, from marks in neighbouring pictures")
+    why = f"no picture shows marks {a} and {b} together, and the camera's turn between them is not known"
+    lost = [id for id in (a, b) if scene.places[id].point is None]
+    return Unknown(why, Cause.NO_POSE if scene.here is None or not lost else scene.no_place(lost[0]).cause)
 
 
 def _elsewhere(scene: SceneMap, picture: int) -> bool:
@@ -196,11 +225,3 @@ def _elsewhere(scene: SceneMap, picture: int) -> bool:
     if scene.here is None or pose is None:
         return False
     return float(np.linalg.norm(pose[:3, 3] - scene.here[:3, 3])) > SAME_PLACE
-
-
-def _both(a: int, b: int) -> str:
-    return f"marks {a} and {b}"
-
-
-def _marks(ids: list[int]) -> str:
-    return f"mark{'s' if len(ids) > 1 else ''} {', '.join(map(str, ids))}"

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cc_ros.geometry.camera import back_project, bearings
+from cc_ros.geometry.outcome import Cause, Unknown
 from cc_ros.geometry.triangulate import MARK_NOISE, Point, merge, triangulate
 from cc_ros.keyframes.types import Mark, MarkedKeyframe
 
@@ -132,21 +133,25 @@ class SceneMap:
         spread = np.angle(np.exp(1j * (angles - mean)))
         return Azimuth(mean, max(MARK_NOISE, float(np.sqrt(np.average(spread**2, weights=weights)))))
 
-    def why_no_place(self, id: int) -> str:
-        """Return, for people, what is missing for the place of a mark."""
+    def no_place(self, id: int) -> Unknown:
+        """Return what is missing for the place of a mark."""
         sightings = self.places[id].sightings
         if sum(s.point is not None for s in sightings) > 1:
-            return "its depths contradict each other: it moved, or its number jumped to another object"
+            why = "its depths contradict each other: it moved, or its number jumped to another object"
+            return Unknown(why, Cause.MOVED)
         depth = any(s.mark.depth > 0 for s in sightings)
-        first = "there is depth" if depth else "there is no depth"
+        first, link = ("there is depth", "but") if depth else ("there is no depth", "and")
         if all(s.origin is None for s in sightings):
-            return f"{first}, but no odometry" if depth else f"{first}, and no odometry"
+            return Unknown(f"{first}, {link} no odometry", Cause.NO_POSE)
         if all(s.direction is None for s in sightings):
-            return f"{first}, but no camera_info" if depth else f"{first}, and no camera_info"
+            return Unknown(f"{first}, {link} no camera_info", Cause.NO_CALIBRATION)
         origins = np.array([s.origin for s in sightings if s.origin is not None])
         if float(np.ptp(origins, axis=0).max()) <= SAME_PLACE:
-            return f"{first}, and the camera only turned while it saw it: it takes a step aside"
-        return f"{first}, and it was seen from places that do not fix one: it takes a longer step aside"
+            return Unknown(
+                f"{first}, and the camera only turned while it saw it: it takes a step aside", Cause.NO_DEPTH
+            )
+        why = f"{first}, and it was seen from places that do not fix one: it takes a longer step aside"
+        return Unknown(why, Cause.NO_DEPTH)
 
     def pictures_with(self, *ids: int) -> list[int]:
         """Return the positions of the keyframes that show all of ``ids``, oldest first."""

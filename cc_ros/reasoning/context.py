@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Protocol
 
 from cc_ros.errors import CCError
+from cc_ros.geometry.queries import Query
 from cc_ros.keyframes import KeyframeRequest, KeyframeSet, MarkedKeyframe
 from cc_ros.reasoning.kinds import KINDS, Form, KindSpec, kind_of
 from cc_ros.reasoning.llm.errors import ModelFault
@@ -71,7 +72,7 @@ class Context:
         return KINDS[self.kind]
 
     @cached_property
-    def asked(self) -> questions.Asked | None:
+    def asked(self) -> Query | None:
         """What it asks about marks; None = it is no question about marks alone."""
         return questions.read(self.question.text)
 

@@ -9,20 +9,29 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, get_args
 
-from cc_ros.reasoning.measured.questions import (
-    YOU_ARE,
-    AsksCount,
-    AsksDistance,
-    AsksFurther,
-    AsksGo,
-    AsksNearest,
-    AsksSide,
-    AsksWhere,
+from cc_ros.geometry.queries import (
+    Bearing,
+    Count,
+    Distance,
+    Extreme,
+    GoTo,
+    Is,
+    Order,
+    Query,
+    Side,
+    TurnTo,
+    Where,
+    Which,
 )
+from cc_ros.reasoning.measured import questions
 from cc_ros.reasoning.replies import rules
 from cc_ros.reasoning.types import Answer, Kind, Move, Question
+
+_SEEN: frozenset[type] = frozenset({Is, Side, Which, Count, Extreme, Order, Distance, Bearing, Where})
+"""Queries that an observer may have."""
+_MOTIONS: frozenset[type] = frozenset({GoTo, TurnTo})
 
 Fields = dict[str, dict[str, Any]]
 """The fields of a reply in the order wanted: name -> JSON schema."""
@@ -96,7 +105,7 @@ KINDS: Mapping[Kind, KindSpec] = {  # recognised in this order
         check=rules.choice,
         form=Form.CHOICE,
         may_end_early=False,
-        measured=frozenset({AsksSide, AsksFurther, AsksCount, AsksNearest}),
+        measured=frozenset(get_args(Query)) - _MOTIONS,
     ),
     Kind.COUNT: KindSpec(
         pattern=re.compile(r"\bhow many\b|\bnumber of\b|^count\b"),
@@ -105,18 +114,19 @@ KINDS: Mapping[Kind, KindSpec] = {  # recognised in this order
         check=rules.count,
         form=Form.TEXT,
         may_end_early=False,
-        measured=frozenset({AsksCount}),
+        measured=frozenset({Count}),
     ),
     Kind.VIEWPOINT: KindSpec(
         pattern=re.compile(
-            rf"\b(?:{YOU_ARE}|if i|if you|when|imagine)\b.*\b(?:sit|sitting|stand|standing|face|facing)\b"
+            r"\b(?:you are|you're|i am|i'm|if i|if you|when|imagine)\b.*\b(?:sit|sitting|stand|standing|face|facing)\b"
+            r"|\bwith (?:my|your) back to\b"
         ),
         prompt="kind_viewpoint",
         fields=_text("the answer"),
         check=rules.text,
         form=Form.TEXT,
         may_end_early=True,
-        measured=frozenset({AsksSide, AsksFurther}),
+        measured=_SEEN,
     ),
     Kind.WHICH_MARK: KindSpec(
         pattern=re.compile(r"\b(?:which|what) (?:mark|marked object|number)\b"),
@@ -125,7 +135,7 @@ KINDS: Mapping[Kind, KindSpec] = {  # recognised in this order
         check=rules.which_mark,
         form=Form.MARK,
         may_end_early=False,
-        measured=frozenset({AsksFurther, AsksNearest, AsksWhere, AsksGo}),
+        measured=frozenset({Which, Extreme, Where}) | _MOTIONS,
     ),
     Kind.LEFT_RIGHT: KindSpec(
         pattern=re.compile(r"\bleft or\b.*\bright\b|\bright or\b.*\bleft\b|\b(?:which|what) side\b"),
@@ -134,7 +144,7 @@ KINDS: Mapping[Kind, KindSpec] = {  # recognised in this order
         check=rules.side,
         form=Form.TEXT,
         may_end_early=False,
-        measured=frozenset({AsksSide, AsksFurther}),
+        measured=frozenset({Side, Is, Extreme}),
     ),
     Kind.FREE: KindSpec(
         pattern=re.compile(""),  # whatever is none of the others
@@ -143,13 +153,16 @@ KINDS: Mapping[Kind, KindSpec] = {  # recognised in this order
         check=rules.text,
         form=Form.TEXT,
         may_end_early=True,
-        measured=frozenset({AsksSide, AsksFurther, AsksCount, AsksNearest, AsksWhere, AsksDistance, AsksGo}),
+        measured=frozenset(get_args(Query)),
     ),
 }
 
 
 def kind_of(question: Question) -> Kind:
     """Return the question's kind, worked out from choices and words where it is not given.
+
+    One about marks that is understood is of a kind that measurements may answer: "how many metres is it to 3" counts
+    nothing.
 
     :raises ValueError: the given kind is none.
     """
@@ -158,4 +171,6 @@ def kind_of(question: Question) -> Kind:
     if question.choices:
         return Kind.CHOICE
     text = question.text.lower()
-    return next(kind for kind, spec in KINDS.items() if spec.pattern is not None and spec.pattern.search(text))
+    kind = next(kind for kind, spec in KINDS.items() if spec.pattern is not None and spec.pattern.search(text))
+    asked = questions.read(question.text)
+    return kind if asked is None or type(asked) in KINDS[kind].measured else Kind.FREE

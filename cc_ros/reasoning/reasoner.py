@@ -11,13 +11,14 @@ from contextlib import AbstractContextManager
 
 from cc_ros.errors import SettingsError
 from cc_ros.geometry import GeometryError, SceneMap
+from cc_ros.geometry.queries import GoTo, TurnTo
 from cc_ros.keyframes import KeyframeSet, MarkedKeyframe
 from cc_ros.reasoning import validation
 from cc_ros.reasoning.context import Context, Flag
 from cc_ros.reasoning.kinds import Form
 from cc_ros.reasoning.llm.endpoint import how_to_configure, resolve_endpoint
 from cc_ros.reasoning.llm.errors import answer_to
-from cc_ros.reasoning.measured import answers, questions
+from cc_ros.reasoning.measured import answers, questions, reading
 from cc_ros.reasoning.prompts.templates import Prompts
 from cc_ros.reasoning.request_queue import RequestQueue
 from cc_ros.reasoning.settings import GoalSettings, ReasonerSettings
@@ -52,6 +53,7 @@ class Reasoner(AbstractContextManager["Reasoner"]):
         self._lock = threading.Lock()
         self._ended: Counter[str] = Counter()
         prompts = Prompts(settings.prompts_dir)
+        reading.grammar()  # so that the first question does not wait for it
         endpoint = resolve_endpoint(settings, environ)
         self._model = None if endpoint is None else Model(settings, endpoint, prompts)
 
@@ -116,7 +118,7 @@ class Reasoner(AbstractContextManager["Reasoner"]):
         if wrong:
             return Answer(Status.BAD_REQUEST, wrong)
         context.stop()
-        if context.measurable and isinstance(context.asked, questions.AsksGo):
+        if context.measurable and isinstance(context.asked, GoTo | TurnTo):
             return self._by_marks(context, Status.CANNOT_TELL, "")  # a model knows no places
         if self._model is None:
             return self._by_marks(context, Status.NEEDS_MODEL, how_to_configure(self._settings))

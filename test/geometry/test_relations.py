@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from support.marked_scene import keyframe, looking, see
 
 from cc_ros.geometry import SceneMap, relations
-from cc_ros.geometry.relations import Measured, Unknown
+from cc_ros.geometry.outcome import Measured, Unknown
+from cc_ros.geometry.queries import View
 from cc_ros.keyframes.types import MarkedKeyframe
 
 
@@ -97,16 +98,16 @@ def test_somebody_who_faces_the_camera_sees_it_the_other_way_round() -> None:
     objects = {1: (4.0, 1.5, 1.0), 2: (4.0, -1.5, 1.0), 3: (7.0, 0.0, 1.0), 4: (1.5, 0.0, 1.0)}
     scene = SceneMap.from_keyframes(see([looking(0, y, 0) for y in (-1, 0, 1)], objects, depth=True))
     here = relations.side(scene, 1, 2)
-    there = relations.side_from(scene, 1, 2, at=3, facing=4)
+    there = relations.side(scene, 1, 2, View(3, 4))
     assert isinstance(here, Measured) and isinstance(there, Measured)
     assert here.value > 0 > there.value
-    to_the_right = relations.side_from(scene, 1, None, at=3, facing=4)
+    to_the_right = relations.side(scene, 1, None, View(3, 4))
     assert isinstance(to_the_right, Measured) and to_the_right.value < 0
 
 
 def test_a_viewpoint_needs_places() -> None:
     scene = SceneMap.from_keyframes(see(pan(10, 0, -10), around(10, 0, -10)))
-    found = relations.side_from(scene, 1, None, at=2, facing=3)
+    found = relations.side(scene, 1, None, View(2, 3))
     assert isinstance(found, Unknown) and "marks 1, 2, 3" in found.reason
 
 

@@ -8,10 +8,10 @@ from typing import get_args
 
 import pytest
 
+from cc_ros.geometry.queries import Query
 from cc_ros.keyframes.keyframes import STYLES
 from cc_ros.reasoning import Kind, Move, Style
 from cc_ros.reasoning.kinds import KINDS, Form
-from cc_ros.reasoning.measured.questions import Asked
 from cc_ros.reasoning.prompts.templates import Prompts
 from cc_ros.reasoning.replies.reply import Reply
 
@@ -41,7 +41,7 @@ def test_the_fields_that_a_kind_asks_for_are_read_from_a_reply(kind: Kind) -> No
 
 
 def test_every_question_about_marks_may_be_measured_for_some_kind_and_none_for_a_move() -> None:
-    assert set().union(*(spec.measured for spec in KINDS.values())) == set(get_args(Asked))
+    assert set().union(*(spec.measured for spec in KINDS.values())) == set(get_args(Query))
     assert not any(spec.measured for spec in KINDS.values() if spec.form is Form.MOVE)
     assert KINDS[Kind.NAVIGATE].fields(())["action"]["enum"] == [move.value for move in Move]
 

@@ -88,6 +88,20 @@ def test_what_the_measurements_do_not_tell_is_not_answered(text: str, reason: st
     assert not answer.text and answer.confidence == 0
 
 
+def test_which_mark_wants_one_mark_and_says_so_where_there_are_several() -> None:
+    one = ask("which mark is within 2.5 m of me?")
+    assert (one.text, one.mark_ids) == ("mark 2", (2,)), one.message
+    several = ask("which mark is within 4 m?")
+    assert several.status is Status.CANNOT_TELL and "no one mark is the answer: marks 1, 2, 3" in several.message
+    assert ask("which marks are within 4 m?").mark_ids == (1, 2, 3)
+
+
+def test_a_question_that_is_understood_is_answered_whatever_kind_its_words_look_like() -> None:
+    assert ask("how many metres away is 2?").text == "2.0 m"
+    assert ask("with my back to 4, is 1 on my left?").text == "no"
+    assert ask("If I stand at 4 and face 2, which marks are on my right?").mark_ids == (1,)
+
+
 def test_things_equally_far_have_no_nearest() -> None:
     frames = see([looking(0, 0, 0)], {1: (3, 0.5, 1), 2: (3, -0.5, 1)}, depth=True)
     assert ask("which mark is nearest?", frames).status is Status.CANNOT_TELL
