@@ -6,10 +6,10 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from cc_ros.keyframes.overlay import draw_labels
 
 from cc_ros.commands.demo import BAG
 from cc_ros.keyframes import ArrayPicture, Candidate, Keyframes, KeyframeSettings, MarkedKeyframe
+from cc_ros.keyframes.drawing import draw_labels
 from cc_ros.sources.open import open_source
 from cc_ros.tracking.factory import make_tracker
 

@@ -100,3 +100,30 @@ def test_reasoning_and_the_choice_of_a_tracker_work_without_torch() -> None:
 @pytest.mark.skipif(find_spec("sam2") is None, reason="the sam2 package is not installed")
 def test_sam2_works_without_flow() -> None:
     run_without(("cc_ros.tracking.flow", *ROS), *of("cc_ros.tracking.sam2"))
+
+
+def names_in(module: str) -> set[str]:
+    """Return what can be imported from a module of ours, told from its text."""
+    file = ROOT / Path(*module.split("."))
+    file = file / "__init__.py" if file.is_dir() else file.with_suffix(".py")
+    tree = ast.parse(file.read_text())
+    found = {path.stem for path in file.parent.glob("*.py")} if file.name == "__init__.py" else set()
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            found.add(node.name)
+        elif isinstance(node, ast.ImportFrom):
+            found |= {alias.asname or alias.name for alias in node.names}
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            found |= {name.id for target in targets for name in ast.walk(target) if isinstance(name, ast.Name)}
+    return found
+
+
+SCRIPTS = [path for folder in ("docs", "benchmarks", "launch") for path in sorted((ROOT / folder).rglob("*.py"))]
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_scripts_import_what_there_is(script: Path) -> None:
+    for node in ast.walk(ast.parse(script.read_text())):
+        if isinstance(node, ast.ImportFrom) and str(node.module).startswith("cc_ros") and node.module not in GENERATED:
+            assert {alias.name for alias in node.names} <= names_in(str(node.module)), node.module
