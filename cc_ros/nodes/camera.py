@@ -15,11 +15,11 @@ from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from cc_ros.errors import CCError
-from cc_ros.geometry.camera import check_intrinsics
 from cc_ros.geometry.mounting import MountingSettings
-from cc_ros.geometry.poses import PoseTrack, camera_pose
+from cc_ros.geometry.poses import PoseTrack
 from cc_ros.nodes.base_node import BaseNode
 from cc_ros.nodes.convert.images import to_depth
+from cc_ros.nodes.convert.poses import to_intrinsics, to_pose
 from cc_ros.nodes.convert.stamps import nanoseconds
 from cc_ros.nodes.depths import DepthBuffer
 from cc_ros.nodes.mounting import Mounting
@@ -120,7 +120,7 @@ class CameraContext:
         self._mounting = Mounting(node, settings.base_to_camera())
         self.world_frame = ""
         self._base_frame = ""
-        self._info: CameraInfo | None = None
+        self._info: tuple[np.ndarray, tuple[int, int]] | None = None  # and the size that it is for
         self._depths = DepthBuffer(settings.depth_buffer)
         self._order = StampOrder()
         self._poses = self._no_poses()
@@ -182,27 +182,29 @@ class CameraContext:
             self._node.remark("mounting_unknown", unknown)
         return base @ mounting
 
-    def _intrinsics(self, info: CameraInfo | None, width: int, height: int) -> np.ndarray | None:
+    def _intrinsics(
+        self, info: tuple[np.ndarray, tuple[int, int]] | None, width: int, height: int
+    ) -> np.ndarray | None:
         """Return the 3x3 matrix for pictures of this size; None without a calibration."""
         if info is None:
             return None
         try:
-            return fit_intrinsics(info.k, (info.width, info.height), (width, height))
+            return fit_intrinsics(*info, (width, height))
         except NotRegisteredError as error:
             self._node.remark("camera_info_of_another_shape", f"camera_info is not used: {error}")
             return None
 
     def _on_info(self, message: CameraInfo) -> None:
-        if not any(message.k):
-            self._node.remark("uncalibrated_camera_info", "camera_info holds no calibration: its matrix is all zero")
-            return
         try:
-            check_intrinsics(np.reshape(message.k, (3, 3)))
+            intrinsics = to_intrinsics(message)
         except CCError as error:
             self._node.fault("bad_camera_info", f"a camera_info was left out: {error}")
             return
+        if intrinsics is None:
+            self._node.remark("uncalibrated_camera_info", "camera_info holds no calibration: its matrix is all zero")
+            return
         with self._lock:
-            self._info = message
+            self._info = intrinsics, (message.width, message.height)
 
     def _on_depth(self, message: ImageMessage) -> None:
         waiting = self._oldest_waiting()
@@ -214,9 +216,8 @@ class CameraContext:
             self._node.count("depth_dropped_raise_camera_depth_buffer", dropped)
 
     def _on_odom(self, message: Odometry) -> None:
-        p, q = message.pose.pose.position, message.pose.pose.orientation
         try:
-            pose = camera_pose((p.x, p.y, p.z), (q.x, q.y, q.z, q.w), np.eye(4))
+            pose = to_pose(message.pose.pose)
         except CCError as error:
             self._node.fault("bad_odom", f"an odometry message was left out: {error}")
             return

@@ -7,17 +7,16 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from geometry_msgs.msg import Pose
 from std_msgs.msg import Header
 
 from cc_ros.errors import SettingsError
-from cc_ros.geometry.poses import camera_pose
 from cc_ros.keyframes import KeyframeRequest, KeyframeSet, Mark, MarkedKeyframe, MarkSettings
 from cc_ros.msg import Keyframe as KeyframeMsg
 from cc_ros.msg import Mark as MarkMsg
 from cc_ros.msg import MarkedKeyframes, MarkStyle
 from cc_ros.nodes.convert.fields import read, written
 from cc_ros.nodes.convert.images import jpeg_message
+from cc_ros.nodes.convert.poses import pose_message, to_pose
 from cc_ros.nodes.convert.stamps import nanoseconds, to_time
 from cc_ros.srv import GetKeyframes
 
@@ -117,11 +116,6 @@ def keyframe_message(keyframe: MarkedKeyframe, header: Header) -> KeyframeMsg:
 def to_keyframe(message: KeyframeMsg) -> MarkedKeyframe:
     """Return the marked keyframe of a message."""
     k = np.array(message.k, dtype=np.float64).reshape(3, 3)
-    position, orientation = message.pose.position, message.pose.orientation
-    pose = None
-    if message.has_pose:
-        quaternion = (orientation.x, orientation.y, orientation.z, orientation.w)
-        pose = camera_pose((position.x, position.y, position.z), quaternion, np.eye(4))
     return MarkedKeyframe(
         index=message.index,
         stamp=nanoseconds(message.header.stamp) * 1e-9,
@@ -130,17 +124,6 @@ def to_keyframe(message: KeyframeMsg) -> MarkedKeyframe:
         height=message.height,
         marks=tuple(Mark(m.id, m.x, m.y, m.area, m.depth) for m in message.marks),
         intrinsics=k if k.any() else None,
-        pose=pose,
+        pose=to_pose(message.pose) if message.has_pose else None,
         world_frame=message.world_frame,
     )
-
-
-def pose_message(pose: np.ndarray) -> Pose:
-    """Return a 4x4 pose as a message."""
-    from scipy.spatial.transform import Rotation
-
-    message = Pose()
-    message.position.x, message.position.y, message.position.z = map(float, pose[:3, 3])
-    x, y, z, w = map(float, Rotation.from_matrix(pose[:3, :3]).as_quat())
-    message.orientation.x, message.orientation.y, message.orientation.z, message.orientation.w = x, y, z, w
-    return message
