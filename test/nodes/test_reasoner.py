@@ -132,10 +132,10 @@ def test_killing_a_client_ends_its_request(
     rig: tuple[ReasonerNode, Onlooker], keyframes: Onlooker, server: ModelServer, tmp_path: Path
 ) -> None:
     server.always(Hang())
-    count, closed = len(server.received), server.closed_early
+    closed = server.closed_early
     command = ["-m", "cc_ros.cli", "ask", "What colour is the lamp?", "--namespace", "alone"]
     with Program(command, short_lived(tmp_path)) as client:
-        until(lambda: len(server.received) > count or client.process.poll() is not None, START)
+        until(lambda: server.was_asked("What colour is the lamp?") or client.process.poll() is not None, START)
         assert client.process.poll() is None, client.text
         client.process.kill()
         until(lambda: server.closed_early > closed, 30, "the request to the model stayed open")

@@ -323,6 +323,10 @@ class ModelServer:
         """Set the models that it lists; without any, its list is none."""
         self._server.models = list(models) or None
 
+    def was_asked(self, question: str) -> bool:
+        """Whether a request with these words has come: requests of others may come late."""
+        return any(question in text for request in self.received for text in request.texts)
+
     @property
     def received(self) -> list[Received]:
         """Every question so far."""
