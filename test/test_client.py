@@ -225,7 +225,7 @@ def test_cancel_ends_all_questions_from_another_thread(memory: SpatialMemory, se
         until(lambda: server.was_asked("One?") and server.was_asked("Two?"))
         memory.cancel()
     assert [one[0].status, two[0].status] == [Status.CANCELLED] * 2
-    until(lambda: server.closed_early == closed + 2, 5, "a request to the model stayed open")
+    until(lambda: server.closed_early >= closed + 2, 5, "a request to the model stayed open")
     server.always(reply("again"))
     assert memory.ask("Three?").text == "again", "questions after it are not cancelled"
 
