@@ -118,7 +118,8 @@ def test_a_wrong_pose_splits_and_swaps_nothing(spoil: Callable[[int, np.ndarray]
 
 @settings(max_examples=20)
 @given(st.floats(-3, 3), st.floats(-2.5, 2.5))
-@example(0.5, -2.5)  # the worst of a grid: along the wall, where a cell holds more than one surface
+@example(0.5, -2.5)  # cells of one plane once crowded into the same slots: 0.91
+@example(2.75, 0.5)
 def test_what_is_remembered_is_recalled_at_its_place(yaw: float, x: float) -> None:
     frame, _ = draw([FRONT], looking((x, -2.0, 1.4), yaw))
     places, view, nothing = PlaceMemory(), view_of(frame), np.zeros((HEIGHT, WIDTH), np.int32)
@@ -128,7 +129,7 @@ def test_what_is_remembered_is_recalled_at_its_place(yaw: float, x: float) -> No
     assert not places.recall(view, frame.image, nothing).any()
     places.remember(keys)
     found = places.recall(view, frame.image, nothing)[::2, ::2]
-    assert (found > 0).mean() > 0.9 and (found == keys[::2, ::2])[found > 0].mean() > 0.999
+    assert (found > 0).mean() > 0.95 and (found == keys[::2, ::2])[found > 0].mean() > 0.999
     places.rename(3, 7)
     assert not (places.recall(view, frame.image, nothing) == 3).any()
 

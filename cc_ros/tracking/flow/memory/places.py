@@ -80,6 +80,7 @@ def _sight(view: DepthView, pose: np.ndarray, image: np.ndarray) -> _Sight:
     world = points[known] @ pose[:3, :3].T.astype(np.float32) + pose[:3, 3].astype(np.float32)
     cell = np.floor(world / const.CELL_SIZE).astype(np.int64) & 0xFFFFF
     code = (cell[:, 0] << 40) | (cell[:, 1] << 20) | cell[:, 2]
-    slot = ((code * np.int64(-7046029254386353131)) >> 40) & (_SLOTS - 1)  # Fibonacci hashing
+    mixed = (code ^ (code >> 20) ^ (code >> 40)) * np.int64(-7046029254386353131)  # neighbouring cells lie on planes
+    slot = ((mixed ^ (mixed >> 29)) * np.int64(-4658895280553007687) >> 46) & (_SLOTS - 1)
     colour = cv2.cvtColor(image, cv2.COLOR_BGR2LAB)[y, x].astype(np.int16)
     return _Sight(y, x, code, slot, colour)
