@@ -42,7 +42,7 @@ class BagFile(AbstractContextManager["BagFile"]):
             self._reader = self._guarded(lambda: Reader(self._readable()))
             self._guarded(self._reader.open)
             self._stack.callback(self._reader.close)
-        except BaseException:
+        except BaseException:  # Ctrl-C among them: what was opened or unpacked is let go of
             self._stack.close()
             raise
         own = list(self._reader.connections)
