@@ -44,7 +44,7 @@ class Sighting:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Whereabouts:
     """All that is known of where one mark is.
 
     :param id: the mark's id.
@@ -78,7 +78,7 @@ class SceneMap:
     :param places: by mark id.
     """
 
-    def __init__(self, keyframes: Sequence[MarkedKeyframe], places: Mapping[int, Place]) -> None:
+    def __init__(self, keyframes: Sequence[MarkedKeyframe], places: Mapping[int, Whereabouts]) -> None:
         self.keyframes = tuple(keyframes)
         self.places = dict(places)
 
@@ -195,7 +195,7 @@ def _centre(frame: MarkedKeyframe) -> np.ndarray | None:
     return None if frame.pose is None else frame.pose[:3, 3]
 
 
-def _place(id: int, sightings: list[Sighting]) -> Place:
+def _place(id: int, sightings: list[Sighting]) -> Whereabouts:
     whole = max(s.mark.area for s in sightings) * CUT_OFF
     full = [s for s in sightings if s.mark.area >= whole]
     measured = [s.point for s in full if s.point is not None]
@@ -205,4 +205,4 @@ def _place(id: int, sightings: list[Sighting]) -> Place:
         rays = [(s.origin, s.direction) for s in full if s.origin is not None and s.direction is not None]
         point = triangulate(np.array([o for o, _ in rays]), np.array([d for _, d in rays])) if rays else None
         source = "parallax"
-    return Place(id, tuple(sightings), point, source if point is not None else "")
+    return Whereabouts(id, tuple(sightings), point, source if point is not None else "")
