@@ -1,0 +1,62 @@
+"""The room that marked objects take up, as goals keep clear of it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from cc_ros.geometry.scene import SceneMap
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Body:
+    """An object as a box in the world, metres, z up.
+
+    :param id: its mark.
+    :param point: 3 float64, its middle.
+    :param sigma: standard deviation of the middle along the least certain direction.
+    :param low: 3 float64, the lowest x, y and z of it.
+    :param high: 3 float64, the highest.
+    :param boxed: whether the box was measured, rather than made of the mark's area.
+    :param seen_from: Nx2, where the camera was when it saw it.
+    """
+
+    id: int
+    point: np.ndarray
+    sigma: float
+    low: np.ndarray
+    high: np.ndarray
+    boxed: bool
+    seen_from: np.ndarray
+
+    def away(self, points: np.ndarray) -> np.ndarray:
+        """Return the distance over ground of each of Nx2 points from the box, 0 inside."""
+        return np.linalg.norm(points - np.clip(points, self.low[:2], self.high[:2]), axis=-1)
+
+
+def bodies(scene: SceneMap) -> dict[int, Body]:
+    """Return every mark that has a place as a body."""
+    found = {}
+    for id, place in scene.places.items():
+        if place.point is None:
+            continue
+        origins = [s.origin[:2] for s in place.sightings if s.origin is not None]
+        half = _half(scene, id)
+        xyz = place.point.xyz
+        found[id] = Body(id, xyz, place.point.sigma, xyz - half, xyz + half, False, np.array(origins).reshape(-1, 2))
+    return found
+
+
+def _half(scene: SceneMap, id: int) -> float:
+    """Return half the width of a thing whose place is known, from the areas of its marks, metres."""
+    place = scene.places[id]
+    assert place.point is not None
+    widths = [0.0]
+    for sighting in place.sightings:
+        frame = scene.keyframes[sighting.picture]
+        if sighting.origin is not None and frame.intrinsics is not None:
+            away = float(np.linalg.norm(place.point.xyz - sighting.origin))
+            widths.append(math.sqrt(sighting.mark.area) * away / float(frame.intrinsics[0, 0]))
+    return max(widths) / 2
