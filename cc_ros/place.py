@@ -12,8 +12,8 @@ class Place:
     """An object in the fixed frame (REP 105: ``odom`` or ``map``, z up), metres.
 
     :param point: 3 float64; the middle of the object, as far as it has been seen.
-    :param covariance: 3x3 float64, m^2, of that middle; symmetric and positive definite. The object's middle lies within
-        two standard deviations, along any axis, 95 times of 100.
+    :param covariance: 3x3 float64, m^2, of that middle; symmetric and positive definite. The middle lies within two
+        standard deviations of the truth, along any axis, 95 times of 100.
     :param low: 3 float64; the lowest x, y and z of what has been seen of the object.
     :param high: 3 float64; the highest.
     :param is_static: whether it stood still while it was seen; False: the place is that of its newest sightings.
