@@ -9,6 +9,8 @@ import numpy as np
 
 from cc_ros.geometry.scene import SceneMap
 
+MOST_SLACK = 0.5  # metres
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Body:
@@ -20,6 +22,7 @@ class Body:
     :param low: 3 float64, the lowest x, y and z of it.
     :param high: 3 float64, the highest.
     :param boxed: whether the box was measured, rather than made of the mark's area.
+    :param slack: metres that its edges may be off; those that depth shows are not.
     :param seen_from: Nx2, where the camera was when it saw it.
     """
 
@@ -29,6 +32,7 @@ class Body:
     low: np.ndarray
     high: np.ndarray
     boxed: bool
+    slack: float
     seen_from: np.ndarray
 
     def away(self, points: np.ndarray) -> np.ndarray:
@@ -37,15 +41,19 @@ class Body:
 
 
 def bodies(scene: SceneMap) -> dict[int, Body]:
-    """Return every mark that has a place as a body."""
+    """Return every mark that has a place as a body: as fused over time, else as its keyframes show it."""
     found = {}
     for id, place in scene.places.items():
-        if place.point is None:
-            continue
-        origins = [s.origin[:2] for s in place.sightings if s.origin is not None]
-        half = _half(scene, id)
-        xyz = place.point.xyz
-        found[id] = Body(id, xyz, place.point.sigma, xyz - half, xyz + half, False, np.array(origins).reshape(-1, 2))
+        seen_from = np.array([s.origin[:2] for s in place.sightings if s.origin is not None]).reshape(-1, 2)
+        deep = any(s.mark.depth > 0 for s in place.sightings)
+        fused = place.sightings[-1].mark.place
+        if fused is not None:
+            slack = 0.0 if deep else min(fused.sigma, MOST_SLACK)
+            found[id] = Body(id, fused.point, fused.sigma, fused.low, fused.high, True, slack, seen_from)
+        elif place.point is not None:
+            half, xyz = _half(scene, id), place.point.xyz
+            slack = min(place.point.sigma, MOST_SLACK)
+            found[id] = Body(id, xyz, place.point.sigma, xyz - half, xyz + half, False, slack, seen_from)
     return found
 
 

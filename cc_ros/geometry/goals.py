@@ -12,17 +12,17 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import dijkstra
 
 from cc_ros.geometry.bodies import Body
-from cc_ros.ground import OCCUPIED, Ground
+from cc_ros.ground import FREE, OCCUPIED, Ground
 from cc_ros.geometry.outcome import Cause, Unknown
 
 CELL = 0.05  # metres, of the plan; more where it would have too many cells
 MOST_CELLS = 300  # along one side of the plan
+NEAR = 0.1  # metres: a robot that is so near to where it is to go stays and turns
 MARGIN = 3.0  # metres of the plan around the robot and the object
-BLIND = 2.0  # metres around the robot that its camera may look over
-FARTHER = (0.0, 0.25, 0.5, 0.75, 1.0)  # metres beyond the wanted distance, where nothing nearer is free
+UNSEEN = 3.0  # a way over floor that was not seen counts so many times
+OFFSETS = (0.0, 0.2, -0.2, 0.4, -0.4, 0.6, 0.8, 1.0)  # metres from the wanted distance, tried in this order
 FLAT = 0.12  # metres above the floor: what is no higher is part of it
 WALL = (0.5, 2.2, 1.6)  # metres: what is thinner, wider and taller is a wall
-SHIFTED = 0.5  # metres: most that the uncertainty of other things adds to them
 DIAGONAL = math.sqrt(0.5)
 
 
@@ -63,23 +63,31 @@ def stand_before(
     refusal = _refusal(target, ground, rules)
     if refusal is not None:
         return refusal
+    if ground is None:
+        why = f"nothing shows whether the floor before mark {target.id} is free: it takes depth or a map"
+        return Unknown(why, Cause.NO_DEPTH)
     others = [one for one in things if one.id != target.id and not _is_floor(one, ground) and not _is_wall(one, ground)]
     plan = _Plan(target, others, np.asarray(here, float), ground, rules)
+    if plan.stays:
+        return _facing(target, here)
     reach = plan.ways()
     before = target.away(plan.middles)
     blocked = Unknown(f"nothing before mark {target.id} is free for the robot", Cause.NO_GOAL)
-    for more in FARTHER:
-        ring = np.flatnonzero(np.abs(before - max(rules.distance, rules.radius) - more) <= 0.75 * plan.cell)
-        ring = ring[plan.known[ring]]
+    for offset in OFFSETS:
+        wanted = max(rules.distance + min(offset, 0), rules.radius + plan.cell) + max(offset, 0)
+        ring = np.flatnonzero(plan.known & (np.abs(before - wanted) <= 0.75 * plan.cell))
         if len(ring):
             blocked = Unknown(f"no free way leads to mark {target.id}", Cause.NO_GOAL)
         ring = ring[np.isfinite(reach[ring])]
         for one in ring[np.argsort(reach[ring], kind="stable")]:
             if plan.faces(one):
-                x, y = plan.middles[one]
-                dx, dy = target.point[:2] - plan.middles[one]
-                return Stand(float(x), float(y), math.atan2(dy, dx))
+                return _facing(target, plan.middles[one])
     return blocked
+
+
+def _facing(target: Body, place: np.ndarray) -> Stand:
+    dx, dy = target.point[:2] - place
+    return Stand(float(place[0]), float(place[1]), math.atan2(dy, dx))
 
 
 def _refusal(target: Body, ground: Ground | None, rules: GoalRules) -> Unknown | None:
@@ -122,7 +130,7 @@ class _Plan:
     """The ground around the robot and an object as cells, and which of them the robot may stand on."""
 
     def __init__(
-        self, target: Body, others: list[Body], here: np.ndarray, ground: Ground | None, rules: GoalRules
+        self, target: Body, others: list[Body], here: np.ndarray, ground: Ground, rules: GoalRules
     ) -> None:
         corners = np.array([target.low[:2], target.high[:2], here])
         low, high = corners.min(axis=0) - MARGIN - rules.distance, corners.max(axis=0) + MARGIN + rules.distance
@@ -130,22 +138,22 @@ class _Plan:
         self._size = width, height = tuple(np.ceil((high - low) / self.cell).astype(int))
         column, row = np.meshgrid(np.arange(width), np.arange(height))
         self.middles = low + self.cell * (np.stack([column, row], axis=2).reshape(-1, 2) + 0.5)
-        self._low, self._here, self._target, self._rules = low, here, target, rules
+        self._low, self._target, self._rules = low, target, rules
+        self._away = np.linalg.norm(self.middles - here, axis=1)
         self._free = np.full(width * height, np.inf)  # metres to the nearest thing
         for body in (target, *others):
-            shift = 0.0 if body is target else min(body.sigma, SHIFTED)
-            self._free = np.minimum(self._free, body.away(self.middles) - shift)
+            self._free = np.minimum(self._free, body.away(self.middles) - body.slack)
         self._taken = np.zeros(width * height, bool)
-        self._open = np.full(width * height, ground is None)  # the floor is known to be free, if floor is known at all
-        if ground is not None:
-            self._add(ground)
+        values = ground.at(self.middles)
+        self._open = (values >= FREE) & (values < OCCUPIED)
+        self._add(ground)
         self.clear = self._free >= rules.radius
         self.known = self.clear & self._seen_free(rules.radius)
+        own = int(np.argmin(self._away))
+        self.stays = bool(self._free[own] >= rules.radius and target.away(here) <= rules.distance + NEAR)
 
     def _add(self, ground: Ground) -> None:
         """Add what stands on the ground."""
-        values = ground.at(self.middles)
-        self._open = (values >= 0) & (values < OCCUPIED)
         cells = ground.taken()
         places = np.floor((cells - self._low) / self.cell).astype(int)
         inside = ((places >= 0) & (places < self._size)).all(axis=1)
@@ -168,11 +176,14 @@ class _Plan:
         return np.asarray(self.cell * distance_transform_edt(~unseen).ravel() > radius)
 
     def ways(self) -> np.ndarray:
-        """Return for each cell how long the way is from the robot, metres; infinite where none leads."""
+        """Return for each cell how long the way is from the robot, metres; infinite where none leads.
+
+        Nothing known is within the robot's radius of it; where floor was not seen, it counts as longer.
+        """
         width, height = self._size
-        away = np.linalg.norm(self.middles - self._here, axis=1)
-        own = away <= self._rules.radius + 2 * self.cell
-        passable = (own | (self.clear & (self._open | (away <= BLIND)))).reshape(height, width)
+        own = self._away <= self._rules.radius + 2 * self.cell
+        passable = (own | self.clear).reshape(height, width)
+        slow = np.where(self._open | own, 1.0, UNSEEN).reshape(height, width)
         number = np.arange(width * height).reshape(height, width)
         sources, targets, lengths = [], [], []
         for dy, dx in ((0, 1), (1, 0), (1, 1), (1, -1)):
@@ -181,11 +192,10 @@ class _Plan:
             both = passable[first] & passable[second]
             sources.append(number[first][both])
             targets.append(number[second][both])
-            lengths.append(np.full(int(both.sum()), self.cell * math.hypot(dx, dy)))
+            lengths.append(self.cell * math.hypot(dx, dy) * (slow[first] + slow[second])[both] / 2)
         pairs = np.concatenate(sources), np.concatenate(targets)
         graph = coo_matrix((np.concatenate(lengths), pairs), (width * height, width * height)).tocsr()
-        begin = np.floor((self._here - self._low) / self.cell).astype(int)
-        return np.asarray(dijkstra(graph, directed=False, indices=int(number[begin[1], begin[0]])))
+        return np.asarray(dijkstra(graph, directed=False, indices=int(np.argmin(self._away))))
 
     def faces(self, cell: int) -> bool:
         """Whether the object is before that cell: nothing stands between, or it lies to a side it was seen from.
