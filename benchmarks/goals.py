@@ -1,11 +1,11 @@
 """Where goals lie in rendered rooms: inside or touching furniture, reached through something, or none at all.
 
-    python -m benchmarks.goals ROOMS [--radius 0.25]
+    python -m benchmarks.goals ROOMS [--radius 0.25] [--turn 30]
 
 ROOMS holds folders with ids.npz (instance maps), frames.json (camera), depth.npz and scene.json, as
 ``python -m benchmarks.rooms ... --paths walk`` writes them. The true masks stand in for a tracker, so that only the
-goals are measured: one for every object that has a place, after the last frame. "Way" counts those that the straight
-or planned way reaches only through furniture.
+goals are measured: one for everything that has a place, after the last frame; floor, rug and walls should get none. "Through" are
+goals that no way leads to for the robot.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ import json
 import math
 import time
 from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -88,64 +90,75 @@ def reachable(solid: list[np.ndarray], half: np.ndarray, radius: float, here: np
     return lambda point: part(point) == part(here)
 
 
-def walk(room: Path, with_depth: bool) -> tuple[dict[int, Place], Ground | None]:
-    """Return the places of the room's objects and its ground, as all frames show them."""
+def walk(room: Path, turned: np.ndarray, with_depth: bool) -> tuple[dict[int, Place], Ground | None]:
+    """Return the places of all that a room holds, floor and walls too, and its ground, as all frames show them.
+
+    :param turned: 4x4, from the room to the world.
+    """
     camera = json.loads((room / "frames.json").read_text())
     with np.load(room / "depth.npz") as stored, np.load(room / "ids.npz") as masks:
         depths, ids = stored[stored.files[0]], masks[masks.files[0]]
     seen, places, k = SeenGround(), PlaceMap(), np.array(camera["K"])
     for frame, raw, labels in zip(camera["frames"], depths, ids, strict=True):
         depth = np.where(raw > 0, raw / 1000, np.nan).astype(np.float32) if with_depth else None
-        pose = np.array(frame["T_world_cam"])
-        places.add(frame["t"], np.where(labels >= FIRST_OBJECT, labels, 0), depth, k, pose, {})
+        pose = turned @ np.array(frame["T_world_cam"])
+        places.add(frame["t"], labels, depth, k, pose, {})
         if depth is not None:
             seen.add(frame["t"], depth, k, pose)
     return places.places(), seen.ground()
 
 
+def measured(room: Path, turn: float, with_depth: bool, rules: GoalRules, verbose: bool) -> Iterator[tuple[str, float]]:
+    """Yield for everything in a room that has a place what became of its goal, and the seconds that it took."""
+    turned = np.eye(4)
+    turned[:2, :2] = [[math.cos(turn), -math.sin(turn)], [math.sin(turn), math.cos(turn)]]
+    places, ground = walk(room, turned, with_depth)
+    marked = [
+        replace(with_places(frame, places), pose=turned @ frame.pose)
+        for frame in keyframes(room, 8, pose=True, depth=with_depth, intrinsics=True, first=1)
+        if frame.pose is not None
+    ]
+    scene = SceneMap.from_keyframes(marked)
+    furniture = json.loads((room / "scene.json").read_text())
+    names = {thing["id"]: thing["label"] for thing in furniture["objects"]}
+    solid, half, things = footprints(furniture), np.array(furniture["room"][:2]) / 2, bodies(scene)
+    assert scene.here is not None
+    here, grounds = scene.here[:2, 3], [] if ground is None else [ground]
+    leads_to = reachable(solid, half, rules.radius, here @ turned[:2, :2])
+    for id, body in things.items():
+        begun = time.perf_counter()
+        found = stand_before(body, things.values(), here, grounds, rules)
+        took, what = time.perf_counter() - begun, "object" if id >= FIRST_OBJECT else "floor or wall"
+        if isinstance(found, Unknown):
+            outcome = "none"
+        else:
+            place = np.array([found.x, found.y]) @ turned[:2, :2]
+            wall, nearest = float((half - np.abs(place)).min()), min(away(place, outline) for outline in solid)
+            clear = min(wall, nearest)
+            outcome = "inside" if clear <= 0 else "touching" if clear < rules.radius else "good"
+            if outcome == "good" and not leads_to(place):
+                outcome = "through"
+        if verbose and outcome != "good":
+            print(f"  {room.name} {id} {names.get(id, what)}: {outcome} {getattr(found, 'reason', found)}")
+        yield f"{what}: {outcome}", took
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("rooms", type=Path)
-    parser.add_argument("--frames", type=int, default=8)
-    parser.add_argument("--radius", type=float, default=GoalRules().radius)
+    parser.add_argument("--radius", type=float, default=GoalRules().radius, help="of the robot, metres")
+    parser.add_argument("--turn", type=float, default=0.0, help="degrees between the rooms' walls and the world's axes")
     parser.add_argument("--verbose", action="store_true", help="say why an object has none")
     options = parser.parse_args()
     rules = GoalRules(radius=options.radius)
-    for depth in (True,):
-        counts: Counter[str] = Counter()
-        took = []
-        for room in sorted(path.parent for path in options.rooms.glob("*/depth.npz")):
-            places, ground = walk(room, depth)
-            marked = keyframes(room, options.frames, pose=True, depth=depth, intrinsics=True)
-            scene = SceneMap.from_keyframes(with_places(frame, places) for frame in marked)
-            furniture = json.loads((room / "scene.json").read_text())
-            solid, names = footprints(furniture), {thing["id"]: thing["label"] for thing in furniture["objects"]}
-            half = np.array(furniture["room"][:2]) / 2
-            things = bodies(scene)
-            assert scene.here is not None
-            leads_to = reachable(solid, half, options.radius, scene.here[:2, 3])
-            for id, body in things.items():
-                begun = time.perf_counter()
-                found = stand_before(body, things.values(), scene.here[:2, 3], ground, rules)
-                took.append(time.perf_counter() - begun)
-                counts["objects"] += 1
-                if isinstance(found, Unknown):
-                    counts["none"] += 1
-                    if options.verbose:
-                        print(f"  {room.name} {id} {names[id]}: {found.reason}")
-                    continue
-                place = np.array([found.x, found.y])
-                nearest = min(away(place, corners) for corners in solid)
-                wall = float((half - np.abs(place)).min())
-                outcome = "inside" if nearest == 0 or wall <= 0 else "good"
-                if outcome == "good" and min(nearest, wall) < options.radius:
-                    outcome = "touching"
-                if outcome == "good" and not leads_to(place):
-                    outcome = "through"
-                if options.verbose and outcome != "good":
-                    print(f"  {room.name} {id} {names[id]}: {outcome} {place} {nearest:.2f} {wall:.2f}")
-                counts[outcome] += 1
-        print("with depth" if depth else "without depth", dict(counts), f"median {1000 * np.median(took):.0f} ms")
+    for depth in (True, False):
+        found = [
+            one
+            for room in sorted(path.parent for path in options.rooms.glob("*/depth.npz"))
+            for one in measured(room, math.radians(options.turn), depth, rules, options.verbose and depth)
+        ]
+        print("with depth" if depth else "without depth", dict(sorted(Counter(what for what, _ in found).items())))
+        print(f"  median {1000 * np.median([took for _, took in found]):.0f} ms a goal")
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -45,3 +45,15 @@ class Ground:
         middles = (np.stack([column, row], axis=1) + 0.5) * self.resolution
         cosine, sine = math.cos(self.yaw), math.sin(self.yaw)
         return middles @ np.array([[cosine, sine], [-sine, cosine]]) + self.origin
+
+    def around(self, place: tuple[float, float], radius: float) -> Ground:
+        """Return the part within a square of half the width ``radius`` (metres) around a place, or an empty one."""
+        cosine, sine = math.cos(self.yaw), math.sin(self.yaw)
+        dx, dy = place[0] - self.origin[0], place[1] - self.origin[1]
+        column, row = (cosine * dx + sine * dy) / self.resolution, (cosine * dy - sine * dx) / self.resolution
+        reach, (height, width) = radius / self.resolution, self.cells.shape
+        left, right = (int(min(max(edge, 0), width)) for edge in (column - reach, column + reach + 1))
+        low, high = (int(min(max(edge, 0), height)) for edge in (row - reach, row + reach + 1))
+        x, y = left * self.resolution, low * self.resolution
+        origin = self.origin[0] + cosine * x - sine * y, self.origin[1] + sine * x + cosine * y
+        return replace(self, cells=self.cells[low:high, left:right], origin=origin)

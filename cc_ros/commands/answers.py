@@ -8,16 +8,22 @@ from typing import TYPE_CHECKING
 from cc_ros.commands.signals import stop_on_signals
 
 if TYPE_CHECKING:
+    from cc_ros.geometry.ground_seen import SeenGround
     from cc_ros.keyframes import Keyframes
-    from cc_ros.reasoning import Answer, KeyframeSource, ReasonerSettings
+    from cc_ros.reasoning import Answer, GoalSettings, KeyframeSource, ReasonerSettings
 
 
-def source_of(keyframes: Keyframes) -> KeyframeSource:
-    """Return the keyframe step as what a question gets its pictures from."""
+def source_of(keyframes: Keyframes, seen: SeenGround | None = None) -> KeyframeSource:
+    """Return the keyframe step as what a question gets its pictures from.
+
+    :param seen: what depth showed of the ground.
+    """
     from cc_ros.keyframes import KeyframeRequest, KeyframeSet
 
     def fetch(request: KeyframeRequest, blur: tuple[int, ...], timeout: float) -> KeyframeSet:
-        return KeyframeSet(tuple(keyframes.marked(request, blur=blur)), keyframes.look)
+        ground = None if seen is None else seen.ground()
+        grounds = () if ground is None else (ground,)
+        return KeyframeSet(tuple(keyframes.marked(request, blur=blur)), keyframes.look, grounds=grounds)
 
     return fetch
 
@@ -28,11 +34,18 @@ def describe(answer: Answer) -> str:
         return answer.message
     marks = f", marks {', '.join(map(str, answer.mark_ids))}" if answer.mark_ids else ""
     model = f" {answer.usage.model}" if answer.source == "model" and answer.usage.model else ""
-    return f"{answer.text}\n  (by {answer.source}{model}{marks}, {answer.usage.seconds:.2f} s)"
+    goal = ""
+    if answer.goal is not None:
+        goal = f", goal ({answer.goal.x:.2f}, {answer.goal.y:.2f})"
+    return f"{answer.text}\n  (by {answer.source}{model}{marks}{goal}, {answer.usage.seconds:.2f} s)"
 
 
 def ask_all(
-    questions: Sequence[str], settings: ReasonerSettings, keyframes: Keyframes
+    questions: Sequence[str],
+    settings: ReasonerSettings,
+    keyframes: Keyframes,
+    goals: GoalSettings,
+    ground: SeenGround,
 ) -> tuple[list[tuple[str, Answer]], bool]:
     """Ask about what was tracked and print the answers; whatever goes wrong stands in their place.
 
@@ -46,10 +59,10 @@ def ask_all(
 
     otherwise, interrupted = Answer(Status.CANCELLED, "interrupted"), False
     try:
-        with stop_on_signals() as stop, Reasoner(settings) as reasoner:
+        with stop_on_signals() as stop, Reasoner(settings, goals=goals) as reasoner:
             for question in questions:
                 try:
-                    answer = reasoner.ask(Question(question), source_of(keyframes), cancel=stop)
+                    answer = reasoner.ask(Question(question), source_of(keyframes, ground), cancel=stop)
                 except Exception as error:  # the next question may have an answer
                     answer = answer_to(error)
                 print(f"\n{question}\n  {describe(answer)}")

@@ -43,7 +43,7 @@ INTERRUPTED = "stopped early"
 def groups() -> dict[str, type]:
     """Return every group of settings that a run has."""
     from cc_ros.keyframes import KeyframeSettings, MarkSettings
-    from cc_ros.reasoning.settings import ReasonerSettings
+    from cc_ros.reasoning.settings import GoalSettings, ReasonerSettings
     from cc_ros.tracking.factory import SETTINGS
 
     return {
@@ -51,6 +51,7 @@ def groups() -> dict[str, type]:
         "keyframes": KeyframeSettings,
         "mark": MarkSettings,
         "reasoner": ReasonerSettings,
+        "goals": GoalSettings,
     }
 
 
@@ -120,7 +121,9 @@ def main(options: argparse.Namespace) -> int:
             marked = keyframes.marked()
             writer.keyframes(marked)
             timing = writer.finish()
-            answers, interrupted = ask_all(options.ask, settings["reasoner"], keyframes)
+            answers, interrupted = ask_all(
+                options.ask, settings["reasoner"], keyframes, settings["goals"], run.ground
+            )
             ended = ended or (INTERRUPTED if interrupted else "")
             run.report(marked, timing, answers, ended)
     finally:
@@ -184,6 +187,11 @@ class _Run:
     writer: RunWriter
     history: TrackHistory
 
+    def __post_init__(self) -> None:
+        from cc_ros.geometry.ground_seen import SeenGround
+
+        self.ground = SeenGround()
+
     def follow(self) -> str:
         """Step through the source; return why it ended early, or "".
 
@@ -242,6 +250,7 @@ class _Run:
         if new_episode:  # a recording of a bag that looped
             self.tracker.reset()
             self.keyframes.store.clear()
+            self.ground.clear()
         tracked = self.tracker.step(frame)
         self.keyframes.store.offer(
             Candidate(
@@ -251,6 +260,8 @@ class _Run:
                 {track.id: track.first_seen for track in tracked.tracks},
             )
         )
+        if frame.depth is not None and frame.intrinsics is not None and frame.pose is not None:
+            self.ground.add(frame.stamp, frame.depth, frame.intrinsics, frame.pose)
         self.writer.frame(index, tracked.labels, time.perf_counter() - begun)
         self.history.add(frame.stamp, [track.id for track in tracked.tracks if track.area])
 

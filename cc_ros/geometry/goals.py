@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,7 +50,7 @@ class Stand:
 
 
 def stand_before(
-    target: Body, things: Collection[Body], here: np.ndarray, ground: Ground | None, rules: GoalRules
+    target: Body, things: Collection[Body], here: np.ndarray, grounds: Sequence[Ground], rules: GoalRules
 ) -> Stand | Unknown:
     """Return the nearest place before an object where a robot can stand, or why there is none.
 
@@ -58,24 +58,20 @@ def stand_before(
 
     :param things: everything with a box, the object among them or not.
     :param here: (x, y) of the robot, metres.
-    :param ground: what else is known of the ground; None = nothing.
+    :param grounds: what else is known of the ground: what holds something in one of them is not stood on.
     """
-    refusal = _refusal(target, ground, rules)
+    refusal = _refusal(target, grounds, rules)
     if refusal is not None:
         return refusal
-    if ground is None:
-        why = f"nothing shows whether the floor before mark {target.id} is free: it takes depth or a map"
-        return Unknown(why, Cause.NO_DEPTH)
-    others = [one for one in things if one.id != target.id and not _is_floor(one, ground) and not _is_wall(one, ground)]
-    plan = _Plan(target, others, np.asarray(here, float), ground, rules)
+    others = [one for one in things if one.id != target.id and not _is_floor(one, grounds) and not _is_wall(one, grounds)]
+    plan = _Plan(target, others, np.asarray(here, float), grounds, rules)
     if plan.stays:
         return _facing(target, here)
     reach = plan.ways()
-    before = target.away(plan.middles)
     blocked = Unknown(f"nothing before mark {target.id} is free for the robot", Cause.NO_GOAL)
     for offset in OFFSETS:
         wanted = max(rules.distance + min(offset, 0), rules.radius + plan.cell) + max(offset, 0)
-        ring = np.flatnonzero(plan.known & (np.abs(before - wanted) <= 0.75 * plan.cell))
+        ring = np.flatnonzero(plan.known & (np.abs(plan.before - wanted) <= 0.75 * plan.cell))
         if len(ring):
             blocked = Unknown(f"no free way leads to mark {target.id}", Cause.NO_GOAL)
         ring = ring[np.isfinite(reach[ring])]
@@ -90,47 +86,46 @@ def _facing(target: Body, place: np.ndarray) -> Stand:
     return Stand(float(place[0]), float(place[1]), math.atan2(dy, dx))
 
 
-def _refusal(target: Body, ground: Ground | None, rules: GoalRules) -> Unknown | None:
+def _refusal(target: Body, grounds: Sequence[Ground], rules: GoalRules) -> Unknown | None:
     """Return why nobody goes there at all."""
     if not target.sigma <= rules.sigma:
         why = f"the place of mark {target.id} is uncertain by {2 * target.sigma:.1f} m"
         return Unknown(f"{why}, more than goals allow ({2 * rules.sigma:.1f} m)", Cause.UNCERTAIN)
-    if _is_floor(target, ground):
+    if _is_floor(target, grounds):
         return Unknown(f"mark {target.id} lies flat on the floor: it is floor or a rug", Cause.NO_GOAL)
-    if _is_wall(target, ground):
+    if _is_wall(target, grounds):
         return Unknown(f"mark {target.id} is a wall", Cause.NO_GOAL)
+    if not grounds:
+        why = f"nothing shows whether the floor before mark {target.id} is free: it takes depth or a map"
+        return Unknown(why, Cause.NO_DEPTH)
     return None
 
 
-def _is_floor(body: Body, ground: Ground | None) -> bool:
-    return body.boxed and ground is not None and bool(body.high[2] - ground.floor <= FLAT)
+def _is_floor(body: Body, grounds: Sequence[Ground]) -> bool:
+    return body.boxed and any(bool(body.high[2] - ground.floor <= FLAT) for ground in grounds)
 
 
-def _is_wall(body: Body, ground: Ground | None) -> bool:
+def _is_wall(body: Body, grounds: Sequence[Ground]) -> bool:
     thin, wide, tall = WALL
     size = body.high - body.low
-    return body.boxed and bool(size[2] > tall and max(size[:2]) > wide) and min(_across(body, ground)) < thin
+    return body.boxed and bool(size[2] > tall and max(size[:2]) > wide) and min(_across(body, grounds)) < thin
 
 
-def _across(target: Body, ground: Ground | None) -> tuple[float, ...]:
-    """Return how wide a thing is along and across itself: of what stands in its box, else of the box."""
-    size = target.high[:2] - target.low[:2]
-    if ground is None:
-        return tuple(size)
-    cells = ground.taken()
-    cells = cells[target.away(cells) <= ground.resolution]
+def _across(body: Body, grounds: Sequence[Ground]) -> np.ndarray:
+    """Return how wide a thing is along and across itself: of what stands in its box, else of the box (2)."""
+    cells = np.concatenate([np.zeros((0, 2)), *(ground.taken() for ground in grounds)])
+    cells = cells[body.away(cells) <= CELL]
     if len(cells) < 8:
-        return tuple(size)
-    axes = np.linalg.eigh(np.cov(cells.T))[1]
-    low, high = np.percentile(cells @ axes, [5, 95], axis=0)
-    return tuple(high - low)
+        return np.asarray(body.high[:2] - body.low[:2])
+    low, high = np.percentile(cells @ np.linalg.eigh(np.cov(cells.T))[1], [5, 95], axis=0)
+    return np.asarray(high - low)
 
 
 class _Plan:
     """The ground around the robot and an object as cells, and which of them the robot may stand on."""
 
     def __init__(
-        self, target: Body, others: list[Body], here: np.ndarray, ground: Ground, rules: GoalRules
+        self, target: Body, others: list[Body], here: np.ndarray, grounds: Sequence[Ground], rules: GoalRules
     ) -> None:
         corners = np.array([target.low[:2], target.high[:2], here])
         low, high = corners.min(axis=0) - MARGIN - rules.distance, corners.max(axis=0) + MARGIN + rules.distance
@@ -139,41 +134,37 @@ class _Plan:
         column, row = np.meshgrid(np.arange(width), np.arange(height))
         self.middles = low + self.cell * (np.stack([column, row], axis=2).reshape(-1, 2) + 0.5)
         self._low, self._target, self._rules = low, target, rules
-        self._away = np.linalg.norm(self.middles - here, axis=1)
-        self._free = np.full(width * height, np.inf)  # metres to the nearest thing
-        for body in (target, *others):
-            self._free = np.minimum(self._free, body.away(self.middles) - body.slack)
-        self._taken = np.zeros(width * height, bool)
-        values = ground.at(self.middles)
-        self._open = (values >= FREE) & (values < OCCUPIED)
-        self._add(ground)
-        self.clear = self._free >= rules.radius
-        self.known = self.clear & self._seen_free(rules.radius)
-        own = int(np.argmin(self._away))
-        self.stays = bool(self._free[own] >= rules.radius and target.away(here) <= rules.distance + NEAR)
+        # Floor that was seen to be free, what stands on the ground, and the boxes less that floor: a box around a thing
+        # that stands askew holds some.
+        self._open, self._taken = np.zeros((2, width * height), bool)
+        for ground in grounds:
+            values = ground.at(self.middles)
+            self._open |= (values >= FREE) & (values < OCCUPIED)
+            self._mark(ground.taken())
+        slack = DIAGONAL * max((ground.resolution for ground in grounds), default=0.0)
+        self.before = self._away_from(self._inside(target)) - DIAGONAL * self.cell
+        boxes = np.any([self._taken, *(self._inside(body) for body in (target, *others))], axis=0)
+        free = self._away_from(boxes) - DIAGONAL * self.cell - slack
+        self.clear = free >= rules.radius
+        self.known = self.clear & (self._away_from(~self._open) > rules.radius)
+        self._near = np.linalg.norm(self.middles - here, axis=1)
+        own = int(np.argmin(self._near))
+        self.stays = bool(self.clear[own] and self.before[own] <= rules.distance + NEAR)
 
-    def _add(self, ground: Ground) -> None:
-        """Add what stands on the ground."""
-        cells = ground.taken()
-        places = np.floor((cells - self._low) / self.cell).astype(int)
-        inside = ((places >= 0) & (places < self._size)).all(axis=1)
-        if not inside.any():
-            return
-        width, height = self._size
-        taken = np.zeros((height, width), bool)
-        taken[places[inside, 1], places[inside, 0]] = True
-        self._taken = taken.ravel()
-        # Between the middles of two cells; what is in a cell may be at its corner.
-        away = self.cell * distance_transform_edt(~taken).ravel()
-        self._free = np.minimum(self._free, away - DIAGONAL * (self.cell + ground.resolution))
+    def _inside(self, body: Body) -> np.ndarray:
+        return (body.away(self.middles) <= body.slack + DIAGONAL * self.cell) & ~self._open
 
-    def _seen_free(self, radius: float) -> np.ndarray:
-        """Return where the robot would stand on nothing but floor that was seen to be free."""
-        width, height = self._size
-        unseen = ~self._open.reshape(height, width)
-        if not unseen.any():
-            return self._open
-        return np.asarray(self.cell * distance_transform_edt(~unseen).ravel() > radius)
+    def _mark(self, places: np.ndarray) -> None:
+        """Note that something stands at places (Nx2)."""
+        cells = np.floor((places - self._low) / self.cell).astype(int)
+        column, row = cells[((cells >= 0) & (cells < self._size)).all(axis=1)].T
+        self._taken[row * self._size[0] + column] = True
+
+    def _away_from(self, cells: np.ndarray) -> np.ndarray:
+        """Return the distance of each cell from the nearest of some, from middle to middle, metres."""
+        if not cells.any():
+            return np.full(len(cells), np.inf)
+        return np.asarray(self.cell * distance_transform_edt(~cells.reshape(self._size[::-1])).ravel())
 
     def ways(self) -> np.ndarray:
         """Return for each cell how long the way is from the robot, metres; infinite where none leads.
@@ -181,7 +172,7 @@ class _Plan:
         Nothing known is within the robot's radius of it; where floor was not seen, it counts as longer.
         """
         width, height = self._size
-        own = self._away <= self._rules.radius + 2 * self.cell
+        own = self._near <= self._rules.radius + 2 * self.cell
         passable = (own | self.clear).reshape(height, width)
         slow = np.where(self._open | own, 1.0, UNSEEN).reshape(height, width)
         number = np.arange(width * height).reshape(height, width)
@@ -195,7 +186,7 @@ class _Plan:
             lengths.append(self.cell * math.hypot(dx, dy) * (slow[first] + slow[second])[both] / 2)
         pairs = np.concatenate(sources), np.concatenate(targets)
         graph = coo_matrix((np.concatenate(lengths), pairs), (width * height, width * height)).tocsr()
-        return np.asarray(dijkstra(graph, directed=False, indices=int(np.argmin(self._away))))
+        return np.asarray(dijkstra(graph, directed=False, indices=int(np.argmin(self._near))))
 
     def faces(self, cell: int) -> bool:
         """Whether the object is before that cell: nothing stands between, or it lies to a side it was seen from.
@@ -212,3 +203,15 @@ class _Plan:
             return True
         sides = (target.seen_from - target.point[:2]) @ (place - target.point[:2])
         return bool((sides > 0).any())
+
+
+def turned_to(target: np.ndarray, pose: np.ndarray) -> Stand:
+    """Return where a robot is that stays and turns to a point, or, straight under or above it, stays as it is.
+
+    :param target: (x, y) in the world, metres.
+    :param pose: 4x4, its camera in the world.
+    """
+    here, way = pose[:2, 3], target - pose[:2, 3]
+    if float(np.hypot(*way)) < 1e-6:
+        way = pose[:2, 2]
+    return Stand(float(here[0]), float(here[1]), math.atan2(way[1], way[0]))

@@ -16,6 +16,7 @@ import numpy as np
 
 from cc_ros.encodings import MARKED_QUALITY, encode_jpeg
 from cc_ros.errors import ImageError, SettingsError
+from cc_ros.ground import Ground
 from cc_ros.keyframes.drawing import MarkSettings, blur_objects, draw_marks
 from cc_ros.keyframes.placement import mark_place, mask_centre
 from cc_ros.keyframes.prominence import filled, top_k
@@ -111,11 +112,13 @@ class KeyframeSet:
     :param keyframes: oldest first.
     :param look: of their marks.
     :param remarks: for people: what limits the places of the marks.
+    :param grounds: what is known of the ground, in the world of the keyframes' poses.
     """
 
     keyframes: tuple[MarkedKeyframe, ...]
     look: MarkSettings = dataclasses.field(default_factory=MarkSettings)
     remarks: tuple[str, ...] = ()
+    grounds: tuple[Ground, ...] = ()
 
 
 class Keyframes:

@@ -22,6 +22,7 @@ from cc_ros.nodes.convert.images import MessagePicture, jpeg_message, picture_si
 from cc_ros.nodes.convert.keyframes import keyframes_message, to_look, to_request
 from cc_ros.nodes.convert.stamps import nanoseconds
 from cc_ros.nodes.convert.tracks import to_tracked
+from cc_ros.nodes.ground_input import GroundInput
 from cc_ros.nodes.runtime import main_of
 from cc_ros.settings import knob
 from cc_ros.srv import GetKeyframes
@@ -71,6 +72,8 @@ class KeyframesNode(BaseNode):
         self._published_at = -1
         self._camera = CameraContext(self, camera, self._oldest_waiting)
         self.undo.callback(self._camera.close)
+        self._ground = GroundInput(self)
+        self.undo.callback(self._ground.close)
         self._input = ImageInput(self, camera.transport, self._on_image)
         self.undo.callback(self._input.close)
         self._masks = self.create_subscription(TrackedMasks, "cc/masks", self._on_masks, QoSProfile(depth=5))
@@ -88,6 +91,7 @@ class KeyframesNode(BaseNode):
     def new_episode(self) -> None:
         """Forget the frames; what is under way goes when the first masks of the tracker's new episode come."""
         self._keyframes.store.clear()
+        self._ground.clear()
 
     def doing(self) -> str:
         """Return how many frames and marks there will be."""
@@ -132,6 +136,7 @@ class KeyframesNode(BaseNode):
             if message.episode != self._episode:
                 self._episode, self._begin = message.episode, stamp
                 self._keyframes.store.clear()
+                self._ground.clear()
             image = self._images.get(stamp)
             while self._images and next(iter(self._images)) != stamp and image is not None:
                 self._drop(next(iter(self._images)))  # older than what the tracker is at
@@ -155,6 +160,7 @@ class KeyframesNode(BaseNode):
                 {track.id: track.first_seen for track in tracked.tracks},
             )
             self._keyframes.store.offer(candidate)
+            self._ground.see(stamp * 1e-9, view)
         except CCError as error:
             self.fault("bad_frames", f"a frame was not kept: {error}")
 
@@ -166,6 +172,7 @@ class KeyframesNode(BaseNode):
             return response
         look = to_look(request.style, self._keyframes.look)
         response.keyframes = self._message(to_request(request), look, tuple(request.blur_marks))
+        response.grounds = self._ground.messages(self._camera.world_frame)
         response.success = bool(response.keyframes.keyframes)
         if not response.success:
             response.message = "no frames yet: cc_tracker sends no masks; is the camera running?"
