@@ -4,7 +4,8 @@
 
 ROOMS holds folders with ids.npz (instance maps), frames.json (camera), depth.npz and scene.json, as
 ``python -m benchmarks.rooms ... --paths walk`` writes them. The true masks stand in for a tracker, so that only the
-goals are measured: one for everything that has a place, after the last frame; floor, rug and walls should get none. "Through" are
+goals are measured: one for everything that has a place, after the last frame; floor,
+rug and walls should get none. "Through" are
 goals that no way leads to for the robot.
 """
 
@@ -136,6 +137,8 @@ def measured(room: Path, turn: float, with_depth: bool, rules: GoalRules, verbos
             wall, nearest = float((half - np.abs(place)).min()), min(away(place, outline) for outline in solid)
             clear = min(wall, nearest)
             outcome = "inside" if clear <= 0 else "touching" if clear < rules.radius else "good"
+            if np.linalg.norm(place - here @ turned[:2, :2]) < 1e-6:
+                outcome = "good"  # it stays where it is, and the camera of a walk has no body
             if outcome == "good" and not leads_to(place):
                 outcome = "through"
         if verbose and outcome != "good":

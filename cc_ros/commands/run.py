@@ -121,9 +121,7 @@ def main(options: argparse.Namespace) -> int:
             marked = keyframes.marked()
             writer.keyframes(marked)
             timing = writer.finish()
-            answers, interrupted = ask_all(
-                options.ask, settings["reasoner"], keyframes, settings["goals"], run.ground
-            )
+            answers, interrupted = ask_all(options.ask, settings["reasoner"], keyframes, settings["goals"], run.ground)
             ended = ended or (INTERRUPTED if interrupted else "")
             run.report(marked, timing, answers, ended)
     finally:

@@ -12,8 +12,8 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import dijkstra
 
 from cc_ros.geometry.bodies import Body
-from cc_ros.ground import FREE, OCCUPIED, Ground
 from cc_ros.geometry.outcome import Cause, Unknown
+from cc_ros.ground import FREE, OCCUPIED, Ground
 
 CELL = 0.05  # metres, of the plan; more where it would have too many cells
 MOST_CELLS = 300  # along one side of the plan
@@ -63,7 +63,7 @@ def stand_before(
     refusal = _refusal(target, grounds, rules)
     if refusal is not None:
         return refusal
-    others = [one for one in things if one.id != target.id and not _is_floor(one, grounds) and not _is_wall(one, grounds)]
+    others = [one for one in things if one.id != target.id and _is_solid(one, here, grounds)]
     plan = _Plan(target, others, np.asarray(here, float), grounds, rules)
     if plan.stays:
         return _facing(target, here)
@@ -88,17 +88,22 @@ def _facing(target: Body, place: np.ndarray) -> Stand:
 
 def _refusal(target: Body, grounds: Sequence[Ground], rules: GoalRules) -> Unknown | None:
     """Return why nobody goes there at all."""
-    if not target.sigma <= rules.sigma:
-        why = f"the place of mark {target.id} is uncertain by {2 * target.sigma:.1f} m"
-        return Unknown(f"{why}, more than goals allow ({2 * rules.sigma:.1f} m)", Cause.UNCERTAIN)
     if _is_floor(target, grounds):
         return Unknown(f"mark {target.id} lies flat on the floor: it is floor or a rug", Cause.NO_GOAL)
     if _is_wall(target, grounds):
         return Unknown(f"mark {target.id} is a wall", Cause.NO_GOAL)
+    if not target.sigma <= rules.sigma:
+        why = f"the place of mark {target.id} is uncertain by {2 * target.sigma:.1f} m"
+        return Unknown(f"{why}, more than goals allow ({2 * rules.sigma:.1f} m)", Cause.UNCERTAIN)
     if not grounds:
         why = f"nothing shows whether the floor before mark {target.id} is free: it takes depth or a map"
         return Unknown(why, Cause.NO_DEPTH)
     return None
+
+
+def _is_solid(body: Body, here: np.ndarray, grounds: Sequence[Ground]) -> bool:
+    """Whether a box stands for a thing: not those of floor and walls, nor one that the robot itself stands in."""
+    return bool(body.away(here) > 0) and not _is_floor(body, grounds) and not _is_wall(body, grounds)
 
 
 def _is_floor(body: Body, grounds: Sequence[Ground]) -> bool:

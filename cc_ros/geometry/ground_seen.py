@@ -81,8 +81,8 @@ class SeenGround:
         rows, columns = np.nonzero(taken | free)
         if not len(rows):
             return None
-        crop = np.s_[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
-        cells = np.where(taken[crop], TAKEN, np.where(free[crop], FREE, UNKNOWN)).astype(np.int8)
+        cells = np.where(taken, TAKEN, np.where(free, FREE, UNKNOWN)).astype(np.int8)
+        cells = cells[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
         x, y = self._corner[:2] + CELL * np.array([columns.min(), rows.min()])
         return Ground(cells, CELL, (float(x), float(y)), floor=floor)
 
@@ -163,7 +163,7 @@ def _points(depth: np.ndarray, intrinsics: np.ndarray, pose: np.ndarray) -> tupl
     normal = np.cross(along, down)
     with np.errstate(invalid="ignore", divide="ignore"):
         upright = np.abs(normal[..., 2]) / np.linalg.norm(normal, axis=2)
-    points, level = grid[known], (upright > LEVEL)[known]
+    points, level = grid[known], np.asarray(upright > LEVEL)[known]
     return points, level & (points[:, 2] < pose[2, 3] - NEAREST)
 
 

@@ -71,8 +71,8 @@ class GroundInput:
             else:
                 self._node.remark(
                     "map_in_another_frame",
-                    f"the map is in {frame!r} and the odometry in {world!r}: goals do without it; remap map to a costmap "
-                    f"in {world!r}, or odom to odometry in {frame!r}",
+                    f"the map is in {frame!r} and the odometry in {world!r}: goals do without it; remap map "
+                    f"to a costmap in {world!r}, or odom to odometry in {frame!r}",
                 )
         return found
 

@@ -50,6 +50,9 @@ class ReasonerSettings:
         "who answers a question about marks that both could: the model, or geometry measured from the marks",
         choices=("model", "geometry"),
     )
+    tools: bool = knob(
+        True, "let the model measure by calling tools; one whose server takes none gets what was measured in the prompt"
+    )
     style: str = knob(Style.MARKS.value, "marking and prompting style", choices=tuple(s.value for s in Style))
     frames: int = knob(0, "keyframes a question; 0 = as the keyframe step is configured", ge=0, le=MAX_FRAMES)
     marks: int = knob(0, "marks a question (K); 0 = as the keyframe step is configured", ge=0, le=200)

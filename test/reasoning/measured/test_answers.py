@@ -9,7 +9,6 @@ import pytest
 from support.marked_scene import keyframe, looking, see
 
 from cc_ros.geometry import SceneMap
-from cc_ros.geometry.approach import approach
 from cc_ros.reasoning import Answer, Goal, Question, Reasoner, ReasonerSettings, Status
 from cc_ros.reasoning.kinds import kind_of
 from cc_ros.reasoning.measured.answers import answer_from_marks
