@@ -10,7 +10,7 @@ from cc_ros.geometry.views import View
 
 POSE_NOISE = 0.03  # metres, of camera poses
 SPREAD = 0.08  # of an object's size: where masks end
-OPEN = 0.25  # of an object's size: where it goes on beyond the picture in every view
+OPEN = 0.6  # of an object's size: where it goes on beyond the picture in every view
 BEHIND = 0.16  # of an object's width, seen from one side alone: its back is not seen
 WIDEST = 1.0  # metres: wider objects are no deeper for that
 OUTER = 0.1  # of the views may lie further out than the box: masks that leaked
