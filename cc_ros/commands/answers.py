@@ -8,16 +8,25 @@ from typing import TYPE_CHECKING
 from cc_ros.commands.signals import stop_on_signals
 
 if TYPE_CHECKING:
+    from cc_ros.geometry.places import PlaceMap
     from cc_ros.keyframes import Keyframes
     from cc_ros.reasoning import Answer, KeyframeSource, ReasonerSettings
 
 
-def source_of(keyframes: Keyframes) -> KeyframeSource:
-    """Return the keyframe step as what a question gets its pictures from."""
-    from cc_ros.keyframes import KeyframeRequest, KeyframeSet
+def source_of(keyframes: Keyframes, places: PlaceMap, remarks: Sequence[str] = ()) -> KeyframeSource:
+    """Return the keyframe step as what a question gets its pictures from.
+
+    :param places: of the tracks.
+    :param remarks: for people: what limits those places.
+    """
+    from cc_ros.geometry.places import with_places
+    from cc_ros.keyframes import SET_OF_MARK, KeyframeRequest, KeyframeSet
 
     def fetch(request: KeyframeRequest, blur: tuple[int, ...], timeout: float) -> KeyframeSet:
-        return KeyframeSet(tuple(keyframes.marked(request, blur=blur)), keyframes.look)
+        numbered_each = (request.style or keyframes.settings.kind) == SET_OF_MARK
+        known = {} if numbered_each else places.places()
+        marked = tuple(with_places(keyframe, known) for keyframe in keyframes.marked(request, blur=blur))
+        return KeyframeSet(marked, keyframes.look, tuple(remarks))
 
     return fetch
 
@@ -32,7 +41,7 @@ def describe(answer: Answer) -> str:
 
 
 def ask_all(
-    questions: Sequence[str], settings: ReasonerSettings, keyframes: Keyframes
+    questions: Sequence[str], settings: ReasonerSettings, source: KeyframeSource
 ) -> tuple[list[tuple[str, Answer]], bool]:
     """Ask about what was tracked and print the answers; whatever goes wrong stands in their place.
 
@@ -49,7 +58,7 @@ def ask_all(
         with stop_on_signals() as stop, Reasoner(settings) as reasoner:
             for question in questions:
                 try:
-                    answer = reasoner.ask(Question(question), source_of(keyframes), cancel=stop)
+                    answer = reasoner.ask(Question(question), source, cancel=stop)
                 except Exception as error:  # the next question may have an answer
                     answer = answer_to(error)
                 print(f"\n{question}\n  {describe(answer)}")

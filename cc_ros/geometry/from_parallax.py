@@ -26,8 +26,8 @@ _CORNERS = np.array([(x, y, z) for x in (-1, 1) for y in (-1, 1) for z in (-1, 1
 def place_by_parallax(views: Sequence[View]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray] | None:
     """Return point, covariance, and the two corners of the box of an object, or None where its views fix no place.
 
-    None also where they contradict each other, as those of what moved do. An edge of the mask at the edge of the picture
-    says only that the object goes on: it does not pull the box there.
+    None also where they contradict each other, as those of what moved do. An edge of the mask at the edge of the
+    picture says only that the object goes on: it does not pull the box there.
 
     :param views: of one object, from oldest to newest.
     """

@@ -15,6 +15,7 @@ FEWEST = 12  # pixels, of those looked at: of fewer nothing is told
 LEAST_SHARE = 0.15  # of a mask's inside must have depth
 NEAREST = 0.35  # of the depths: the nearest layer with so many is the object, not what shows behind or before it
 LAYER = (0.12, 0.04)  # metres, and share of the depth: a wider gap between depths parts two layers
+FEW = 0.03  # of the depths
 THICK = 0.6  # of a mask is its inside, or its border counts as well
 TRIM = (3.0, 97.0)  # percentiles between which the points of an object lie
 DEPTH_NOISE = (0.01, 0.004)  # metres, and metres a metre squared: of a depth camera
@@ -99,14 +100,20 @@ def views(
 
 
 def near_layer(depths: np.ndarray) -> slice:
-    """Return which of ``depths`` (ascending, metres) are of the object: the nearest layer that is no small part."""
+    """Return which of ``depths`` (ascending, metres) are of the object: the nearest layer that is no small part.
+
+    Layers are parted where few depths span a wide range, since a floor joins what stands on it with the wall behind.
+    """
     near, relative = LAYER
-    gaps = np.flatnonzero(np.diff(depths) > near + relative * depths[:-1])
-    bounds = np.concatenate([[0], gaps + 1, [len(depths)]])
-    counts = np.diff(bounds)
+    few = max(1, round(FEW * len(depths)))
+    thin = np.flatnonzero(depths[few:] - depths[:-few] > near + relative * depths[:-few]) + (few + 1) // 2
+    apart = np.flatnonzero(np.diff(thin) > 1)
+    ends = np.concatenate([thin[:1], thin[apart + 1], [len(depths)]]).astype(int)
+    begins = np.concatenate([[0], thin[apart], thin[-1:]]).astype(int)
+    counts = ends - begins
     large = np.flatnonzero(counts >= NEAREST * len(depths))
     layer = int(large[0]) if len(large) else int(np.argmax(counts))
-    return slice(int(bounds[layer]), int(bounds[layer + 1]))
+    return slice(int(begins[layer]), int(ends[layer]))
 
 
 def _box(
