@@ -31,6 +31,8 @@ from cc_ros.place import Place
 MIN_PIXELS = 400
 FIRST_OBJECT = 11  # smaller ids are walls and floor
 KEYFRAMES = 8
+HEAD = """| | placed | off the box | off the middle | 2 sigma holds it | and the box | edges off | sigma | still |
+|---|---|---|---|---|---|---|---|---|"""
 
 
 @dataclass(frozen=True)
@@ -199,9 +201,7 @@ def main() -> None:
     folders = sorted(file.parent for root in options.rooms for file in root.glob("**/scene.json"))
     rooms = [Room(folder) for folder in folders if (folder / "depth.npz").exists()]
     print(f"{len(rooms)} rooms, {sum(len(room.maps) for room in rooms)} frames")
-    print("| | placed | off the box: median, 90 %, > 0.1 m | off the middle | 2 sigma holds it | and the box | edges off "
-          "| sigma | static |")  # fmt: skip
-    print("|---|---|---|---|---|---|---|---|---|")
+    print(HEAD)
     for world in WORLDS:
         fused: list[tuple[float, ...]] = []
         sparse: list[tuple[float, ...]] = []

@@ -9,21 +9,27 @@ from cc_ros.commands.signals import stop_on_signals
 
 if TYPE_CHECKING:
     from cc_ros.geometry.ground_seen import SeenGround
+    from cc_ros.geometry.places import PlaceMap
     from cc_ros.keyframes import Keyframes
     from cc_ros.reasoning import Answer, GoalSettings, KeyframeSource, ReasonerSettings
 
 
-def source_of(keyframes: Keyframes, seen: SeenGround | None = None) -> KeyframeSource:
+def source_of(keyframes: Keyframes, places: PlaceMap, seen: SeenGround, remarks: Sequence[str] = ()) -> KeyframeSource:
     """Return the keyframe step as what a question gets its pictures from.
 
+    :param places: of the tracks.
     :param seen: what depth showed of the ground.
+    :param remarks: for people: what limits those places.
     """
-    from cc_ros.keyframes import KeyframeRequest, KeyframeSet
+    from cc_ros.geometry.places import with_places
+    from cc_ros.keyframes import SET_OF_MARK, KeyframeRequest, KeyframeSet
 
     def fetch(request: KeyframeRequest, blur: tuple[int, ...], timeout: float) -> KeyframeSet:
-        ground = None if seen is None else seen.ground()
-        grounds = () if ground is None else (ground,)
-        return KeyframeSet(tuple(keyframes.marked(request, blur=blur)), keyframes.look, grounds=grounds)
+        numbered_each = (request.style or keyframes.settings.kind) == SET_OF_MARK
+        known = {} if numbered_each else places.places()
+        marked = tuple(with_places(keyframe, known) for keyframe in keyframes.marked(request, blur=blur))
+        ground = seen.ground()
+        return KeyframeSet(marked, keyframes.look, tuple(remarks), () if ground is None else (ground,))
 
     return fetch
 
@@ -41,11 +47,7 @@ def describe(answer: Answer) -> str:
 
 
 def ask_all(
-    questions: Sequence[str],
-    settings: ReasonerSettings,
-    keyframes: Keyframes,
-    goals: GoalSettings,
-    ground: SeenGround,
+    questions: Sequence[str], settings: ReasonerSettings, goals: GoalSettings, source: KeyframeSource
 ) -> tuple[list[tuple[str, Answer]], bool]:
     """Ask about what was tracked and print the answers; whatever goes wrong stands in their place.
 
@@ -62,7 +64,7 @@ def ask_all(
         with stop_on_signals() as stop, Reasoner(settings, goals=goals) as reasoner:
             for question in questions:
                 try:
-                    answer = reasoner.ask(Question(question), source_of(keyframes, ground), cancel=stop)
+                    answer = reasoner.ask(Question(question), source, cancel=stop)
                 except Exception as error:  # the next question may have an answer
                     answer = answer_to(error)
                 print(f"\n{question}\n  {describe(answer)}")

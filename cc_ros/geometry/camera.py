@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import cv2
 import numpy as np
 
@@ -10,6 +12,7 @@ from cc_ros.frame import Distortion
 
 FISHEYE = ("equidistant", "fisheye")  # Kannala-Brandt, 4 coefficients
 BENT = ("plumb_bob", "rational_polynomial")  # Brown-Conrady, up to 14 coefficients
+_ROUNDS, _OFF = 15, 1e-4  # focal lengths: where a lens' polynomial has no inverse, it does not get so near
 _WIDEST = np.tan(np.radians(89.0))  # of what a plane before the camera can show
 
 
@@ -48,6 +51,23 @@ def check_distortion(model: str, coefficients: np.ndarray) -> Distortion | None:
     return Distortion(model or BENT[0], tuple(map(float, d)))
 
 
+def calibration(
+    k: np.ndarray, p: np.ndarray, model: str, coefficients: np.ndarray, topic: str = ""
+) -> tuple[np.ndarray, Distortion | None]:
+    """Return the 3x3 matrix and the distortion of the pictures that a ``sensor_msgs/CameraInfo`` is of.
+
+    One CameraInfo stands for the raw and for the rectified pictures of a camera: topics of the latter are called
+    ``image_rect`` or the like (image_proc), and ``p`` holds for them.
+
+    :param topic: of the pictures; "" = raw ones.
+    :raises GeometryError: the lens is not known, or a number is not finite.
+    """
+    if re.search(r"(^|[/_])rect(ified)?($|[/_])", topic):
+        projection = np.asarray(p, np.float64).reshape(3, 4)[:, :3]
+        return (projection if projection.any() else np.reshape(k, (3, 3))), None
+    return np.reshape(k, (3, 3)), check_distortion(model, coefficients)
+
+
 def undistorted(pixels: np.ndarray, intrinsics: np.ndarray, distortion: Distortion | None = None) -> np.ndarray:
     """Return where the rays of ``pixels`` (Nx2: x, y) meet the plane one metre ahead: Nx2 float64, optical frame.
 
@@ -67,15 +87,25 @@ def undistorted(pixels: np.ndarray, intrinsics: np.ndarray, distortion: Distorti
         angle = _angle_off_axis(np.linalg.norm(plane, axis=1), d)
         plane *= (np.tan(angle) / np.maximum(np.linalg.norm(plane, axis=1), 1e-12))[:, None]
     else:
-        end = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_MAX_ITER, 40, 1e-9)
-        bent = cv2.undistortPointsIter(plane.reshape(-1, 1, 2), np.eye(3), d, None, None, end)
-        plane = bent.reshape(-1, 2)
+        plane = _straightened(plane, d)
     plane[~(np.linalg.norm(plane, axis=1) < _WIDEST)] = np.nan  # so written, NaN goes as well
     return plane
 
 
+def _straightened(bent: np.ndarray, d: np.ndarray) -> np.ndarray:
+    """Return the points (Nx2, focal lengths) that a lens shows at these; NaN where it shows none there."""
+    plane = cv2.undistortPoints(bent.reshape(-1, 1, 2), np.eye(3), d).reshape(-1, 2)
+    still = np.zeros(3)
+    for _ in range(_ROUNDS):  # OpenCV stops after five
+        shown, _ = cv2.projectPoints(np.column_stack([plane, np.ones(len(plane))]), still, still, np.eye(3), d)
+        off = shown.reshape(-1, 2) - bent
+        plane = plane - off
+    plane[np.linalg.norm(off, axis=1) > _OFF] = np.nan
+    return plane
+
+
 def _angle_off_axis(radius: np.ndarray, d: np.ndarray) -> np.ndarray:
-    """Return the angles, radians, that a fisheye lens shows at these radii (in focal lengths); NaN from 90 degrees on."""
+    """Return the angles, radians, that a fisheye lens shows at these radii, focal lengths; NaN from 90 degrees on."""
     angles = np.linspace(0, np.pi / 2, 2048)
     squared = angles**2
     shown = angles * (1 + squared * (d[0] + squared * (d[1] + squared * (d[2] + squared * d[3]))))

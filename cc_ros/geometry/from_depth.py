@@ -10,12 +10,12 @@ from cc_ros.geometry.views import View
 
 POSE_NOISE = 0.03  # metres, of camera poses
 SPREAD = 0.08  # of an object's size: where masks end
-OPEN = 0.25  # of an object's size: where it goes on beyond the picture in every view
+OPEN = 0.6  # of an object's size: where it goes on beyond the picture in every view
 BEHIND = 0.16  # of an object's width, seen from one side alone: its back is not seen
 WIDEST = 1.0  # metres: wider objects are no deeper for that
 OUTER = 0.1  # of the views may lie further out than the box: masks that leaked
 NEWEST = 3  # views that have to contradict the older ones
-APART = 0.25  # metres between two views of an object beyond its noise: it moved
+APART = 0.15  # metres between two views of an object beyond its noise: it moved
 ONE_SIDE = 0.5  # cosine between two views of one side of an object
 
 
@@ -81,4 +81,4 @@ def _apart(one: View, other: View) -> bool:
     if float(one.axes[:, 2] @ other.axes[:, 2]) < ONE_SIDE:
         return False
     gap = np.maximum(one.low - other.high, other.low - one.high)
-    return bool(gap.max() > APART + 3 * max(one.noise, other.noise)) and not (any(one.cut) and any(other.cut))
+    return bool(gap.max() > APART + 2 * max(one.noise, other.noise)) and not (any(one.cut) and any(other.cut))

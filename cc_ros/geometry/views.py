@@ -15,6 +15,8 @@ FEWEST = 12  # pixels, of those looked at: of fewer nothing is told
 LEAST_SHARE = 0.15  # of a mask's inside must have depth
 NEAREST = 0.35  # of the depths: the nearest layer with so many is the object, not what shows behind or before it
 LAYER = (0.12, 0.04)  # metres, and share of the depth: a wider gap between depths parts two layers
+FEW = 0.03  # of the depths
+THICK = 0.6  # of a mask is its inside, or its border counts as well
 TRIM = (3.0, 97.0)  # percentiles between which the points of an object lie
 DEPTH_NOISE = (0.01, 0.004)  # metres, and metres a metre squared: of a depth camera
 CUT = 3  # of the pixels looked at: a mask that comes so near to the picture's edge goes on beyond it
@@ -92,37 +94,51 @@ def views(
         )
         box: tuple = (None, None, 0.0, 0.0)
         if away is not None:
-            core = inside[part] if inside[part].sum() >= FEWEST else np.ones(end - begin, bool)
-            box = _box(rays[core], away[part][core], rotation, origin) or box
+            box = _box(rays, away[part], inside[part], rotation, origin) or box
         found[id] = View(stamp, origin, rotation, (low + high) / 2, (high - low) / 2, cut, *box)
     return found
 
 
 def near_layer(depths: np.ndarray) -> slice:
-    """Return which of ``depths`` (ascending, metres) are of the object: the nearest layer that is no small part."""
+    """Return which of ``depths`` (ascending, metres) are of the object: the nearest layer that is no small part.
+
+    Layers are parted where few depths span a wide range, since a floor joins what stands on it with the wall behind.
+    """
     near, relative = LAYER
-    gaps = np.flatnonzero(np.diff(depths) > near + relative * depths[:-1])
-    bounds = np.concatenate([[0], gaps + 1, [len(depths)]])
-    counts = np.diff(bounds)
+    few = max(1, round(FEW * len(depths)))
+    thin = np.flatnonzero(depths[few:] - depths[:-few] > near + relative * depths[:-few]) + (few + 1) // 2
+    apart = np.flatnonzero(np.diff(thin) > 1)
+    ends = np.concatenate([thin[:1], thin[apart + 1], [len(depths)]]).astype(int)
+    begins = np.concatenate([[0], thin[apart], thin[-1:]]).astype(int)
+    counts = ends - begins
     large = np.flatnonzero(counts >= NEAREST * len(depths))
     layer = int(large[0]) if len(large) else int(np.argmax(counts))
-    return slice(int(bounds[layer]), int(bounds[layer + 1]))
+    return slice(int(begins[layer]), int(ends[layer]))
 
 
 def _box(
-    rays: np.ndarray, depths: np.ndarray, rotation: np.ndarray, origin: np.ndarray
+    rays: np.ndarray, depths: np.ndarray, inside: np.ndarray, rotation: np.ndarray, origin: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, float, float] | None:
-    """Return the box of an object's points in the fixed frame, the share of its pixels with depth, and its noise."""
-    known = np.flatnonzero(np.isfinite(depths) & (depths > 0) & np.isfinite(rays[:, 0]))
-    if len(known) < max(FEWEST, LEAST_SHARE * len(depths)):
+    """Return the box of an object's points in the fixed frame, the share of its pixels with depth, and its noise.
+
+    The mask's inside tells in which layer of depth the object is; where little of it is inside, as of a lamp, its thin
+    parts are then taken with it.
+    """
+    known = np.isfinite(depths) & (depths > 0) & np.isfinite(rays[:, 0])
+    core = inside if inside.sum() >= FEWEST else np.ones_like(inside)
+    sure = np.sort(depths[known & core])
+    if len(sure) < max(FEWEST, LEAST_SHARE * core.sum()):
         return None
-    order = known[np.argsort(depths[known])]
-    chosen = order[near_layer(depths[order])]
+    layer = sure[near_layer(sure)]
+    slack = LAYER[0] + LAYER[1] * layer[-1]
+    chosen = known & (depths > layer[0] - slack) & (depths < layer[-1] + slack)
+    if core.sum() > THICK * len(core):
+        chosen &= core
     away = depths[chosen].astype(np.float64)
     points = np.column_stack([rays[chosen] * away[:, None], away]) @ rotation.T + origin
     low, high = np.percentile(points, TRIM, axis=0)
     base, squared = DEPTH_NOISE
-    return low, high, len(known) / len(depths), base + squared * float(np.median(away)) ** 2
+    return low, high, len(sure) / int(core.sum()), base + squared * float(np.median(away)) ** 2
 
 
 def _segments(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

@@ -204,7 +204,8 @@ class Keyframes:
         if numbers:
             marks = tuple(dataclasses.replace(mark, id=numbers[mark.id]) for mark in marks)
         jpeg = encode_jpeg(image, MARKED_QUALITY) if marks or blur else frame.jpeg
-        return MarkedKeyframe(frame.index, frame.stamp, jpeg, width, height, marks, frame.intrinsics, frame.pose)
+        known = {"intrinsics": frame.intrinsics, "pose": frame.pose, "distortion": frame.distortion}
+        return MarkedKeyframe(frame.index, frame.stamp, jpeg, width, height, marks, **known)  # type: ignore[arg-type]
 
     def _place(self, image: np.ndarray, mask: np.ndarray) -> tuple[int, int]:
         return mark_place(image, mask) if self.settings.on_object else mask_centre(mask)

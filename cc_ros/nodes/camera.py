@@ -15,11 +15,12 @@ from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from cc_ros.errors import CCError
+from cc_ros.frame import Distortion
 from cc_ros.geometry.mounting import MountingSettings
 from cc_ros.geometry.poses import PoseTrack
 from cc_ros.nodes.base_node import BaseNode
 from cc_ros.nodes.convert.images import to_depth
-from cc_ros.nodes.convert.poses import to_intrinsics, to_pose
+from cc_ros.nodes.convert.poses import to_calibration, to_pose
 from cc_ros.nodes.convert.stamps import nanoseconds
 from cc_ros.nodes.depths import DepthBuffer
 from cc_ros.nodes.mounting import Mounting
@@ -103,6 +104,7 @@ class View(NamedTuple):
     depth: np.ndarray | None
     intrinsics: np.ndarray | None
     pose: np.ndarray | None
+    distortion: Distortion | None
 
 
 class CameraContext:
@@ -121,6 +123,8 @@ class CameraContext:
         self.world_frame = ""
         self._base_frame = ""
         self._info: tuple[np.ndarray, tuple[int, int]] | None = None  # and the size that it is for
+        self._distortion: Distortion | None = None
+        self._topic = node.resolve_topic_name("image")
         self._depths = DepthBuffer(settings.depth_buffer)
         self._order = StampOrder()
         self._poses = self._no_poses()
@@ -144,7 +148,8 @@ class CameraContext:
         tolerance = self._settings.depth_tolerance
         with self._lock:
             self._lock.wait_for(lambda: not self._depths or self._depths.reaches(stamp), patience)
-            info, base, base_frame = self._info, self._poses.at(stamp * 1e-9), self._base_frame
+            info, distortion = self._info, self._distortion
+            base, base_frame = self._poses.at(stamp * 1e-9), self._base_frame
             depth_comes, message = bool(self._depths), self._depths.nearest(stamp, tolerance * 1e9)
         depth = None
         if message is not None:
@@ -154,7 +159,7 @@ class CameraContext:
                 "images_without_depth",
                 f"no depth within {tolerance:g} s of an image; does it come as often? else raise depth_tolerance",
             )
-        return View(depth, self._intrinsics(info, width, height), self._pose(base, base_frame, frame_id))
+        return View(depth, self._intrinsics(info, width, height), self._pose(base, base_frame, frame_id), distortion)
 
     def _depth(self, message: ImageMessage, size: tuple[int, int], frame_id: str) -> np.ndarray | None:
         try:
@@ -196,15 +201,15 @@ class CameraContext:
 
     def _on_info(self, message: CameraInfo) -> None:
         try:
-            intrinsics = to_intrinsics(message)
+            known = to_calibration(message, self._topic)
         except CCError as error:
             self._node.fault("bad_camera_info", f"a camera_info was left out: {error}")
             return
-        if intrinsics is None:
+        if known is None:
             self._node.remark("uncalibrated_camera_info", "camera_info holds no calibration: its matrix is all zero")
             return
         with self._lock:
-            self._info = intrinsics, (message.width, message.height)
+            self._info, self._distortion = (known[0], (message.width, message.height)), known[1]
 
     def _on_depth(self, message: ImageMessage) -> None:
         waiting = self._oldest_waiting()

@@ -13,7 +13,16 @@ from sensor_msgs.msg import CompressedImage
 from std_msgs.msg import Header
 
 from cc_ros.errors import CCError, ImageError
-from cc_ros.keyframes import Candidate, KeyframeRequest, Keyframes, KeyframeSet, KeyframeSettings, MarkSettings
+from cc_ros.geometry.places import with_places
+from cc_ros.keyframes import (
+    SET_OF_MARK,
+    Candidate,
+    KeyframeRequest,
+    Keyframes,
+    KeyframeSet,
+    KeyframeSettings,
+    MarkSettings,
+)
 from cc_ros.msg import MarkedKeyframes, TrackedMasks
 from cc_ros.nodes.alive import announce
 from cc_ros.nodes.base_node import STEADY, BaseNode
@@ -22,6 +31,7 @@ from cc_ros.nodes.convert.images import MessagePicture, jpeg_message, picture_si
 from cc_ros.nodes.convert.keyframes import keyframes_message, to_look, to_request
 from cc_ros.nodes.convert.stamps import nanoseconds
 from cc_ros.nodes.convert.tracks import to_tracked
+from cc_ros.nodes.fusing import Fusing
 from cc_ros.nodes.ground_input import GroundInput
 from cc_ros.nodes.runtime import main_of
 from cc_ros.settings import knob
@@ -74,6 +84,8 @@ class KeyframesNode(BaseNode):
         self.undo.callback(self._camera.close)
         self._ground = GroundInput(self)
         self.undo.callback(self._ground.close)
+        self._places = Fusing(self)
+        self.undo.callback(self._places.close)
         self._input = ImageInput(self, camera.transport, self._on_image)
         self.undo.callback(self._input.close)
         self._masks = self.create_subscription(TrackedMasks, "cc/masks", self._on_masks, QoSProfile(depth=5))
@@ -92,6 +104,7 @@ class KeyframesNode(BaseNode):
         """Forget the frames; what is under way goes when the first masks of the tracker's new episode come."""
         self._keyframes.store.clear()
         self._ground.clear()
+        self._places.clear()
 
     def doing(self) -> str:
         """Return how many frames and marks there will be."""
@@ -137,6 +150,7 @@ class KeyframesNode(BaseNode):
                 self._episode, self._begin = message.episode, stamp
                 self._keyframes.store.clear()
                 self._ground.clear()
+                self._places.clear()
             image = self._images.get(stamp)
             while self._images and next(iter(self._images)) != stamp and image is not None:
                 self._drop(next(iter(self._images)))  # older than what the tracker is at
@@ -150,15 +164,16 @@ class KeyframesNode(BaseNode):
             height, width = tracked.labels.shape
             _check_size(width, height, image)
             view = self._camera.at(stamp, width, height, message.header.frame_id)
+            seconds = (stamp - self._begin) * 1e-9
+            first_seen = {track.id: track.first_seen for track in tracked.tracks}
             candidate = Candidate(
-                message.index,
-                (stamp - self._begin) * 1e-9,
-                MessagePicture(image),
-                tracked.labels,
-                *view,
+                *(message.index, seconds, MessagePicture(image), tracked.labels),
+                *(view.depth, view.intrinsics, view.pose),
                 {track.id: track.confidence for track in tracked.tracks},
-                {track.id: track.first_seen for track in tracked.tracks},
+                first_seen,
+                view.distortion,
             )
+            self._places.add(seconds, tracked.labels, view, first_seen)
             self._keyframes.store.offer(candidate)
             self._ground.see(stamp * 1e-9, view)
         except CCError as error:
@@ -183,9 +198,13 @@ class KeyframesNode(BaseNode):
             header, episode, begin = self._header, self._episode, self._begin
             seen = self._keyframes.store.frames_seen
         world = self._camera.world_frame
-        marked = [replace(keyframe, world_frame=world) for keyframe in self._keyframes.marked(request, look, blur)]
-        given = KeyframeSet(tuple(marked), look, tuple(self.remarks.values()))
         style = request.style or self._keyframes.settings.kind
+        places = {} if style == SET_OF_MARK else self._places.places()  # its numbers are those of each picture
+        marked = [
+            with_places(replace(keyframe, world_frame=world), places)
+            for keyframe in self._keyframes.marked(request, look, blur)
+        ]
+        given = KeyframeSet(tuple(marked), look, tuple(self.remarks.values()))
         return keyframes_message(given, style, header, begin, episode=episode, frames_seen=seen)
 
     def _publish(self) -> None:

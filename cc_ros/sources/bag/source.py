@@ -13,7 +13,8 @@ from rosbags.interfaces import Connection
 
 from cc_ros.encodings import decode_compressed, decode_compressed_depth, decode_depth, decode_image
 from cc_ros.errors import CCError, ImageError, SourceError
-from cc_ros.frame import Frame
+from cc_ros.frame import Distortion, Frame
+from cc_ros.geometry.camera import GeometryError, calibration
 from cc_ros.geometry.poses import OPTICAL_IN_BODY, PoseTrack, camera_pose
 from cc_ros.sources.bag.file import BagFile
 from cc_ros.sources.bag.robot_frames import RobotFrames
@@ -97,8 +98,7 @@ class BagSource(Source):
                 image,
                 message.instant,
                 self._depth_at(message, width, height),
-                self._intrinsics(message, width, height),
-                self._pose_at(message),
+                *self._view(message, width, height),
             )
         if self.size is None:
             raise SourceError(f"{self._topics.image} of {self._bag.path} has no image that can be read: {problem}")
@@ -217,7 +217,8 @@ class BagSource(Source):
         self.note(
             f"mounting: no tf joins {self._base_frame!r} and the camera {frame!r}: it is taken to sit there and to "
             "look along x; places and goals are off by what it really is (record /tf_static and /tf, or give "
-            "--camera-x ... --camera-yaw)"
+            "--camera-x ... --camera-yaw)",
+            limits=True,
         )
         return base @ OPTICAL_IN_BODY
 
@@ -244,16 +245,22 @@ class BagSource(Source):
         while self._depths and self._depths[0].stamp < stamp - self._tolerance:
             self._depths.popleft()
 
-    def _intrinsics(self, image: _Message, width: int, height: int) -> np.ndarray | None:
-        info = self._camera_info
+    def _view(
+        self, image: _Message, width: int, height: int
+    ) -> tuple[np.ndarray | None, np.ndarray | None, Distortion | None]:
+        """Return intrinsics, pose and distortion of an image."""
+        info, pose = self._camera_info, self._pose_at(image)
         if info is None:
-            return None
+            return None, pose, None
         of, to = info.header.frame_id, image.content.header.frame_id
         try:
-            return fit_intrinsics(info.k, (info.width, info.height), (width, height), of, to)
+            k, distortion = calibration(info.k, info.p, info.distortion_model, info.d, self._topics.image)
+            return fit_intrinsics(k, (info.width, info.height), (width, height), of, to), pose, distortion
         except NotRegisteredError as error:
             self.leave_out(error.kind, error)
-        return None
+        except GeometryError as error:
+            self.leave_out("camera_info that cannot be used", error)
+        return None, pose, None
 
     def _explain_misses(self) -> None:
         """Say where no message of a topic was near any image: mostly two clocks."""
