@@ -139,15 +139,19 @@ class _Plan:
         column, row = np.meshgrid(np.arange(width), np.arange(height))
         self.middles = low + self.cell * (np.stack([column, row], axis=2).reshape(-1, 2) + 0.5)
         self._low, self._target, self._rules = low, target, rules
-        # Floor that was seen to be free, what stands on the ground, and the boxes less that floor: a box around a thing
-        # that stands askew holds some.
-        self._open, self._taken = np.zeros((2, width * height), bool)
+        # Free floor, what stands on the ground, and the boxes less what the camera saw of the floor: a box around a thing
+        # that stands askew holds some. A map does not tell: its sensor may look below a table.
+        self._open, self._seen, self._taken = np.zeros((3, width * height), bool)
         for ground in grounds:
             values = ground.at(self.middles)
-            self._open |= (values >= FREE) & (values < OCCUPIED)
+            free = (values >= FREE) & (values < OCCUPIED)
+            self._open |= free
+            self._seen |= free & math.isfinite(ground.floor)
             self._mark(ground.taken())
         slack = DIAGONAL * max((ground.resolution for ground in grounds), default=0.0)
-        self.before = self._away_from(self._inside(target)) - DIAGONAL * self.cell
+        shown = self._inside(target)
+        whole = target.away(self.middles)
+        self.before = self._away_from(shown) - DIAGONAL * self.cell if shown.any() else whole
         boxes = np.any([self._taken, *(self._inside(body) for body in (target, *others))], axis=0)
         free = self._away_from(boxes) - DIAGONAL * self.cell - slack
         self.clear = free >= rules.radius
@@ -157,7 +161,7 @@ class _Plan:
         self.stays = bool(self.clear[own] and self.before[own] <= rules.distance + NEAR)
 
     def _inside(self, body: Body) -> np.ndarray:
-        return (body.away(self.middles) <= body.slack + DIAGONAL * self.cell) & ~self._open
+        return (body.away(self.middles) <= body.slack + DIAGONAL * self.cell) & ~self._seen
 
     def _mark(self, places: np.ndarray) -> None:
         """Note that something stands at places (Nx2)."""
@@ -177,7 +181,7 @@ class _Plan:
         Nothing known is within the robot's radius of it; where floor was not seen, it counts as longer.
         """
         width, height = self._size
-        own = self._near <= self._rules.radius + 2 * self.cell
+        own = self._near <= self._rules.radius
         passable = (own | self.clear).reshape(height, width)
         slow = np.where(self._open | own, 1.0, UNSEEN).reshape(height, width)
         number = np.arange(width * height).reshape(height, width)
