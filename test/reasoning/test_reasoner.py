@@ -149,7 +149,7 @@ def test_each_style_asks_for_its_pictures_and_tells_what_they_show(
 
     reasoner = make(frames=6, blur_marks="4, 9")
     assert ask(reasoner, frames=source, style=style.value, marks=3, last_seconds=2.0).ok
-    kind = {"marks_cot": "marks"}.get(style.value, style.value)
+    kind = {"marks_cot": "marks", "marks_measured": "marks"}.get(style.value, style.value)
     ((request, blur, timeout),) = wanted
     assert 4.0 < timeout <= 5.0
     assert request == KeyframeRequest(frames=6, marks=3, last_seconds=2.0, style=kind)
