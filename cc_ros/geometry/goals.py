@@ -23,6 +23,7 @@ UNSEEN = 3.0  # a way over floor that was not seen counts so many times
 OFFSETS = (0.0, 0.2, -0.2, 0.4, -0.4, 0.6, 0.8, 1.0)  # metres from the wanted distance, tried in this order
 FLAT = 0.12  # metres above the floor: what is no higher is part of it
 WALL = (0.5, 2.2, 1.6)  # metres: what is thinner, wider and taller is a wall
+SEEN = 0.8  # cosine between the directions to where an object was seen from, and to a place that it is seen from too
 DIAGONAL = math.sqrt(0.5)
 
 
@@ -37,7 +38,7 @@ class GoalRules:
 
     distance: float = 0.8
     radius: float = 0.25
-    sigma: float = 0.3
+    sigma: float = 0.4
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +140,7 @@ class _Plan:
         column, row = np.meshgrid(np.arange(width), np.arange(height))
         self.middles = low + self.cell * (np.stack([column, row], axis=2).reshape(-1, 2) + 0.5)
         self._low, self._target, self._rules = low, target, rules
-        # Free floor, what stands on the ground, and the boxes less what the camera saw of the floor: a box around a thing
+        # Free floor, what stands on the ground, and the boxes less the floor that the camera saw: a box around a thing
         # that stands askew holds some. A map does not tell: its sensor may look below a table.
         self._open, self._seen, self._taken = np.zeros((3, width * height), bool)
         for ground in grounds:
@@ -151,7 +152,7 @@ class _Plan:
         slack = DIAGONAL * max((ground.resolution for ground in grounds), default=0.0)
         shown = self._inside(target)
         whole = target.away(self.middles)
-        self.before = self._away_from(shown) - DIAGONAL * self.cell if shown.any() else whole
+        self.before = self._away_from(shown) + self.cell / 2 if shown.any() else whole
         boxes = np.any([self._taken, *(self._inside(body) for body in (target, *others))], axis=0)
         free = self._away_from(boxes) - DIAGONAL * self.cell - slack
         self.clear = free >= rules.radius
@@ -198,7 +199,7 @@ class _Plan:
         return np.asarray(dijkstra(graph, directed=False, indices=int(np.argmin(self._near))))
 
     def faces(self, cell: int) -> bool:
-        """Whether the object is before that cell: nothing stands between, or it lies to a side it was seen from.
+        """Whether the object is before that cell: nothing stands between, or it was seen from about there.
 
         What stands between need not hide the object: a picture hangs above a sofa.
         """
@@ -210,8 +211,8 @@ class _Plan:
         between = self._taken[index] & (target.away(self.middles[index]) > 3 * self.cell)
         if not between.any():
             return True
-        sides = (target.seen_from - target.point[:2]) @ (place - target.point[:2])
-        return bool((sides > 0).any())
+        eyes, way = target.seen_from - target.point[:2], place - target.point[:2]
+        return bool((eyes @ way > SEEN * np.linalg.norm(eyes, axis=1) * np.linalg.norm(way)).any())
 
 
 def turned_to(target: np.ndarray, pose: np.ndarray) -> Stand:

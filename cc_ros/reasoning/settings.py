@@ -19,7 +19,7 @@ class GoalSettings:
     goal_distance: float = knob(0.8, "goals keep so far from the object's edge, over ground, in m", ge=0.0, le=100.0)
     robot_radius: float = knob(0.25, "goals, and the way there, keep so far from everything, in m", ge=0.01, le=5.0)
     goal_sigma: float = knob(
-        0.3, "no goal for an object whose place is less certain than this standard deviation, in m", ge=0.01, le=10.0
+        0.4, "no goal for an object whose place is less certain than this standard deviation, in m", ge=0.01, le=10.0
     )
 
     @property
