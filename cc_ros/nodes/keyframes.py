@@ -174,8 +174,8 @@ class KeyframesNode(BaseNode):
                 view.distortion,
             )
             self._places.add(seconds, tracked.labels, view, first_seen)
+            self._ground.see(seconds, view)
             self._keyframes.store.offer(candidate)
-            self._ground.see(stamp * 1e-9, view)
         except CCError as error:
             self.fault("bad_frames", f"a frame was not kept: {error}")
 

@@ -107,7 +107,11 @@ def test_each_message_has_the_fields_of_its_dataclass() -> None:
     assert message_names(MarkStyle) == names(MarkSettings) | {"kind"}
     assert message_names(GetKeyframes.Request) == names(KeyframeRequest) | {"blur_marks"}
     beside = {"header", "episode", "frames_seen"}
-    assert message_names(MarkedKeyframesMsg) == {{"look": "style"}.get(n, n) for n in names(KeyframeSet)} | beside
+    assert (
+        message_names(MarkedKeyframesMsg)
+        == {{"look": "style"}.get(n, n) for n in names(KeyframeSet)} - {"grounds"} | beside
+    )
+    assert message_names(GetKeyframes.Response) == {"success", "message", "keyframes", "grounds"}
 
 
 @given(KEYFRAMES)
