@@ -29,7 +29,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--last", type=float, default=0.0, metavar="S", help="only the last so many seconds")
     parser.add_argument("--timeout", type=float, default=0.0, metavar="S", help="give up after so many seconds")
     parser.add_argument("--style", default="", help="marks, raw, set_of_mark, marks_cot or marks_measured")
-    parser.add_argument("--goal", action="store_true", help="publish the place of the mark as a goal on cc/goal")
+    parser.add_argument("--goal", action="store_true", help="publish a free place before the mark on cc/goal")
     parser.add_argument("--namespace", metavar="NS", default="", help="of the robot's nodes")
     parser.add_argument("--wait", type=float, default=10.0, metavar="S", help="for the reasoner to appear; default 10")
     parser.add_argument("--json", action="store_true", help="print the whole answer as JSON")

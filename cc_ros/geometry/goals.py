@@ -162,7 +162,10 @@ class _Plan:
         self.stays = bool(self.clear[own] and self.before[own] <= rules.distance + NEAR)
 
     def _inside(self, body: Body) -> np.ndarray:
-        return (body.away(self.middles) <= body.slack + DIAGONAL * self.cell) & ~self._seen
+        """Return the cells that a thing takes up: its box less the floor seen in it, or, of a wall askew, what was seen."""
+        box = body.away(self.middles) <= body.slack + DIAGONAL * self.cell
+        mostly_floor = np.count_nonzero(box & self._seen) > np.count_nonzero(box & self._taken)
+        return box & self._taken if mostly_floor else box & ~self._seen
 
     def _mark(self, places: np.ndarray) -> None:
         """Note that something stands at places (Nx2)."""
