@@ -162,7 +162,7 @@ class _Plan:
         self.stays = bool(self.clear[own] and self.before[own] <= rules.distance + NEAR)
 
     def _inside(self, body: Body) -> np.ndarray:
-        """Return the cells that a thing takes up: its box less the floor seen in it, or, of a wall askew, what was seen."""
+        """Return the cells that a thing takes up: its box less floor seen in it, or, of a wall askew, what was seen."""
         box = body.away(self.middles) <= body.slack + DIAGONAL * self.cell
         mostly_floor = np.count_nonzero(box & self._seen) > np.count_nonzero(box & self._taken)
         return box & self._taken if mostly_floor else box & ~self._seen
