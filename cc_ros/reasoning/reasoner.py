@@ -180,7 +180,7 @@ class Reasoner(AbstractContextManager["Reasoner"]):
         except GeometryError as error:  # a camera matrix that cannot be used does not spoil the answer
             why = str(error)
         remarks: tuple[str, ...] = ()
-        if goal is not None and seen is not None:
+        if seen is not None and (goal is not None or answer.source == "geometry"):
             remarks = seen.remarks
         elif context.question.send_goal:
             remarks = (f"no goal was sent: {why}",)
