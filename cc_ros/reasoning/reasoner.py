@@ -182,8 +182,8 @@ class Reasoner(AbstractContextManager["Reasoner"]):
         remarks: tuple[str, ...] = ()
         if seen is not None and (goal is not None or answer.source == "geometry"):
             remarks = seen.remarks
-        elif context.question.send_goal:
-            remarks = (f"no goal was sent: {why}",)
+        if goal is None and context.question.send_goal:
+            remarks += (f"no goal was sent: {why}",)
         message = "; ".join(filter(None, (answer.message, *remarks)))
         return dataclasses.replace(answer, goal=goal, message=message)
 

@@ -74,6 +74,7 @@ class BagSource(Source):
             self.note(sentence)
         self._tolerance = settings.depth_tolerance
         self._mounting = settings.base_to_camera()
+        self._moving = {c.topic for c in self._bag.connections if c.msgtype == TF and not _static(c)}
         self._fixed_frame = settings.fixed_frame
         self._by_tf = bool(settings.fixed_frame) or (not self._topics.odom and settings.odom_topic != NONE)
         self._orders: dict[str, StampOrder] = {}
@@ -114,9 +115,7 @@ class BagSource(Source):
         """Yield the images once what belongs to them has been read, or does not come."""
         topics = self._topics
         wanted = {t for t in (topics.image, topics.camera_info, topics.depth, topics.odom) if t}
-        moving: set[str] = set()
-        if topics.odom or self._by_tf:
-            moving = {c.topic for c in self._bag.connections if c.msgtype == TF and not _static(c)}
+        moving = self._moving if topics.odom or self._by_tf else set()
         waiting: deque[_Message] = deque()
         connections = [c for c in self._bag.connections if c.topic in wanted | moving]
         for connection, nanoseconds, raw in self._bag.messages(connections):
@@ -168,8 +167,8 @@ class BagSource(Source):
     def _complete(self, image: _Message) -> bool:
         """Whether nothing nearer to this image can follow."""
         depth = not self._topics.depth or (bool(self._depths) and self._depths[-1].stamp >= image.stamp)
-        newest = self._frames.newest if self._by_tf else self._last_pose
-        pose = not (self._topics.odom or self._by_tf) or newest >= image.stamp or (self._by_tf and newest == -np.inf)
+        awaited = bool(self._moving) if self._by_tf else bool(self._topics.odom)
+        pose = not awaited or (self._frames.newest if self._by_tf else self._last_pose) >= image.stamp
         return depth and pose and (not self._topics.camera_info or self._camera_info is not None)
 
     def _forget(self) -> None:
