@@ -21,6 +21,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from tqdm import tqdm
 
 from cc_ros.geometry import SceneMap
 from cc_ros.geometry.places import PlaceMap
@@ -74,22 +75,29 @@ class Room:
         self.poses = [np.array(frame["T_world_cam"]) for frame in camera["frames"]]
         self.stamps = [float(frame["t"]) for frame in camera["frames"]]
         self.maps = _array(folder / "ids.npz")
-        self.depths = _array(folder / "depth.npz") if (folder / "depth.npz").exists() else None
+        self.depths = _array(folder / "depth.npz")
         self.boxes = {
             thing["id"]: (np.array(thing["bbox_min"]), np.array(thing["bbox_max"]))
             for thing in json.loads((folder / "scene.json").read_text())["objects"]
         }
 
-    def frames(self, world: World, rng: np.random.Generator) -> Iterator[Seen]:
-        """Yield the frames as a robot in ``world`` sees them."""
-        known = drifted(self.poses, world.drift, rng)
-        yaw, aside = math.radians(world.mounting[0]), world.mounting[1]
-        off = np.eye(4)
-        off[:3, :3] = cv2.Rodrigues(np.array([0.0, yaw, 0.0]))[0]
-        off[0, 3] = aside
-        for i, labels in enumerate(self.maps):
-            depth = noisy(self.depths[i], rng) if world.depth and self.depths is not None else None
-            yield Seen(ragged(np.where(labels >= FIRST_OBJECT, labels, 0), rng), depth, known[i] @ off, self.stamps[i])
+    def frames(self, rng: np.random.Generator) -> Iterator[Seen]:
+        """Yield the frames as a camera sees them."""
+        for labels, depth, pose, stamp in zip(self.maps, self.depths, self.poses, self.stamps, strict=True):
+            yield Seen(ragged(np.where(labels >= FIRST_OBJECT, labels, 0), rng), noisy(depth, rng), pose, stamp)
+
+
+def as_in(world: World, frames: list[Seen], rng: np.random.Generator) -> list[Seen]:
+    """Return what a robot in ``world`` knows of these frames."""
+    yaw, aside = math.radians(world.mounting[0]), world.mounting[1]
+    off = np.eye(4)
+    off[:3, :3] = cv2.Rodrigues(np.array([0.0, yaw, 0.0]))[0]
+    off[0, 3] = aside
+    known = drifted([seen.pose for seen in frames], world.drift, rng)
+    return [
+        Seen(seen.labels, seen.depth if world.depth else None, pose @ off, seen.stamp)
+        for seen, pose in zip(frames, known, strict=True)
+    ]
 
 
 def drifted(poses: list[np.ndarray], rate: float, rng: np.random.Generator) -> list[np.ndarray]:
@@ -198,27 +206,30 @@ def main() -> None:
     parser.add_argument("rooms", type=Path, nargs="+")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    folders = sorted(file.parent for root in options.rooms for file in root.glob("**/scene.json"))
+    folders = sorted(file.parent for root in options.rooms for file in root.glob("*/scene.json"))
     rooms = [Room(folder) for folder in folders if (folder / "depth.npz").exists()]
     print(f"{len(rooms)} rooms, {sum(len(room.maps) for room in rooms)} frames")
+    fused: dict[str, list[tuple[float, ...]]] = {world.name: [] for world in WORLDS}
+    sparse: dict[str, list[tuple[float, ...]]] = {world.name: [] for world in WORLDS}
+    objects = 0
+    for number, room in enumerate(tqdm(rooms, unit="room")):
+        seen = list(room.frames(np.random.default_rng([options.seed, number])))
+        ids = {int(id) for one in seen for id in _large(one.labels)} & set(room.boxes)
+        objects += len(ids)
+        for world in WORLDS:
+            known = as_in(world, seen, np.random.default_rng([options.seed, number, 1]))
+            places = PlaceMap()
+            for one in known:
+                places.add(one.stamp, one.labels, one.depth, room.intrinsics, one.pose, {})
+            for table, found in (
+                (fused, places.places()),
+                (sparse, from_keyframes(known, room.intrinsics)),
+            ):
+                table[world.name] += judged({id: found[id] for id in sorted(ids & set(found))}, room.boxes)
     print(HEAD)
     for world in WORLDS:
-        fused: list[tuple[float, ...]] = []
-        sparse: list[tuple[float, ...]] = []
-        objects = 0
-        for number, room in enumerate(rooms):
-            frames = list(room.frames(world, np.random.default_rng([options.seed, number])))
-            places = PlaceMap()
-            for seen in frames:
-                places.add(seen.stamp, seen.labels, seen.depth, room.intrinsics, seen.pose, {})
-            ids = {int(id) for seen in frames for id in _large(seen.labels)} & set(room.boxes)
-            objects += len(ids)
-            found = places.places()
-            fused += judged({id: found[id] for id in sorted(ids & set(found))}, room.boxes)
-            known = from_keyframes(frames, room.intrinsics)
-            sparse += judged({id: known[id] for id in sorted(ids & set(known))}, room.boxes)
-        print(row(world.name, fused, objects))
-        print(row(f"{world.name}; {KEYFRAMES} keyframes alone", sparse, objects), flush=True)
+        print(row(world.name, fused[world.name], objects))
+        print(row(f"{world.name}; {KEYFRAMES} keyframes alone", sparse[world.name], objects))
 
 
 def _large(labels: np.ndarray) -> np.ndarray:

@@ -119,12 +119,13 @@ class CameraContext:
         self._settings = settings
         self._oldest_waiting = oldest_waiting
         self._lock = threading.Condition()
-        self._mounting = Mounting(node, settings.base_to_camera())
+        self._mounting = Mounting(node, settings.base_to_camera(), settings.odom_tolerance)
+        self._by_tf = bool(settings.fixed_frame)
         self.world_frame = ""
         self._base_frame = ""
         self._info: tuple[np.ndarray, tuple[int, int]] | None = None  # and the size that it is for
         self._distortion: Distortion | None = None
-        self._topic = node.resolve_topic_name("image")
+        self._topic, self._odom = (node.resolve_topic_name(name) for name in ("image", "odom"))
         self._depths = DepthBuffer(settings.depth_buffer)
         self._order = StampOrder()
         self._poses = self._no_poses()
@@ -159,7 +160,8 @@ class CameraContext:
                 "images_without_depth",
                 f"no depth within {tolerance:g} s of an image; does it come as often? else raise depth_tolerance",
             )
-        return View(depth, self._intrinsics(info, width, height), self._pose(base, base_frame, frame_id), distortion)
+        pose = self._pose(base, base_frame, frame_id, stamp * 1e-9)
+        return View(depth, self._intrinsics(info, width, height), pose, distortion)
 
     def _depth(self, message: ImageMessage, size: tuple[int, int], frame_id: str) -> np.ndarray | None:
         try:
@@ -173,19 +175,34 @@ class CameraContext:
             self._node.remark("depth_not_registered", f"depth is not used: {error}")
             return None
 
-    def _pose(self, base: np.ndarray | None, base_frame: str, frame_id: str) -> np.ndarray | None:
-        if base is None:
-            if self.world_frame:
-                self._node.remark(
-                    "images_without_pose",
-                    f"no odometry within {self._settings.odom_tolerance:g} s of an image: do both go by one clock? "
-                    "else raise odom_tolerance",
-                )
+    def _pose(self, base: np.ndarray | None, base_frame: str, frame_id: str, stamp: float) -> np.ndarray | None:
+        if self._by_tf or not (self.world_frame or self._node.count_publishers(self._odom)):
+            return self._pose_by_tf(frame_id, stamp)
+        if base is None and not self.world_frame:
             return None
-        mounting, unknown = self._mounting.of(base_frame, frame_id)
+        if base is None:
+            self._node.remark(
+                "images_without_pose",
+                f"no odometry within {self._settings.odom_tolerance:g} s of an image: do both go by one clock? "
+                "else raise odom_tolerance",
+            )
+            return None
+        mounting, unknown = self._mounting.of(base_frame, frame_id, stamp)
         if unknown:
-            self._node.remark("mounting_unknown", unknown)
-        return base @ mounting
+            self._node.remark("mounting_unknown" if mounting is not None else "images_without_mounting", unknown)
+        return None if mounting is None else base @ mounting
+
+    def _pose_by_tf(self, frame_id: str, stamp: float) -> np.ndarray | None:
+        """Return the pose by tf alone; once there is one, odometry that begins later is not looked at."""
+        pose, frame = self._mounting.fixed(self._settings.fixed_frame, frame_id, stamp)
+        if pose is not None:
+            with self._lock:
+                self._by_tf, self.world_frame = True, frame
+        elif self._by_tf:
+            wanted = self._settings.fixed_frame or frame or "a fixed frame"
+            why = "near an image: do both go by one clock?" if frame else "at all"
+            self._node.remark("images_without_pose", f"tf does not join {wanted} and {frame_id!r} {why}")
+        return pose
 
     def _intrinsics(
         self, info: tuple[np.ndarray, tuple[int, int]] | None, width: int, height: int
@@ -230,7 +247,8 @@ class CameraContext:
         with self._lock:
             if self._order.check(stamp, time.monotonic_ns())[0] is Order.JUMPED_BACK:
                 self._poses = self._no_poses()  # a bag that loops: the rest of the lap before is not to come
-            self.world_frame = message.header.frame_id or "odom"
+            if not self._by_tf:
+                self.world_frame = message.header.frame_id or "odom"
             self._base_frame = message.child_frame_id
             self._poses.add(stamp * 1e-9, pose)
 

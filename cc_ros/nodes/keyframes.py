@@ -33,6 +33,7 @@ from cc_ros.nodes.convert.stamps import nanoseconds
 from cc_ros.nodes.convert.tracks import to_tracked
 from cc_ros.nodes.fusing import Fusing
 from cc_ros.nodes.ground_input import GroundInput
+from cc_ros.nodes.markers import MarkerOutput
 from cc_ros.nodes.runtime import main_of
 from cc_ros.settings import knob
 from cc_ros.srv import GetKeyframes
@@ -86,6 +87,8 @@ class KeyframesNode(BaseNode):
         self.undo.callback(self._ground.close)
         self._places = Fusing(self)
         self.undo.callback(self._places.close)
+        self._markers = MarkerOutput(self, self._places.places, self._fixed)
+        self.undo.callback(self._markers.close)
         self._input = ImageInput(self, camera.transport, self._on_image)
         self.undo.callback(self._input.close)
         self._masks = self.create_subscription(TrackedMasks, "cc/masks", self._on_masks, QoSProfile(depth=5))
@@ -151,6 +154,7 @@ class KeyframesNode(BaseNode):
                 self._keyframes.store.clear()
                 self._ground.clear()
                 self._places.clear()
+                self._markers.clear()
             image = self._images.get(stamp)
             while self._images and next(iter(self._images)) != stamp and image is not None:
                 self._drop(next(iter(self._images)))  # older than what the tracker is at
@@ -206,6 +210,11 @@ class KeyframesNode(BaseNode):
         ]
         given = KeyframeSet(tuple(marked), look, tuple(self.remarks.values()))
         return keyframes_message(given, style, header, begin, episode=episode, frames_seen=seen)
+
+    def _fixed(self) -> Header:
+        """Return the frame that places are in, and the time of the newest frame."""
+        with self._lock:
+            return Header(frame_id=self._camera.world_frame, stamp=self._header.stamp)
 
     def _publish(self) -> None:
         if not (self._published.get_subscription_count() or self._newest_marked.get_subscription_count()):

@@ -191,10 +191,10 @@ class Reasoner(AbstractContextManager["Reasoner"]):
         if goal is None and isinstance(context.asked, GoTo) and context.measurable:
             return Answer(Status.CANNOT_TELL, f"the robot cannot go there: {why}", kind=answer.kind)
         remarks: tuple[str, ...] = ()
-        if goal is not None and seen is not None:
+        if seen is not None and (goal is not None or answer.source == "geometry"):
             remarks = seen.remarks
-        elif context.question.send_goal:
-            remarks = (f"no goal was sent: {why}",)
+        if goal is None and context.question.send_goal:
+            remarks += (f"no goal was sent: {why}",)
         message = "; ".join(filter(None, (answer.message, *remarks)))
         return dataclasses.replace(answer, goal=goal, message=message)
 

@@ -237,3 +237,15 @@ def test_a_distance_less_certain_than_itself_is_not_told() -> None:
     answer = ask("how far is mark 1 from mark 2?", frames)
     assert answer.status is Status.CANNOT_TELL and "give or take" in answer.message
     assert ask("how far is mark 2?", frames).text == "2.0 m"
+
+
+def test_what_limits_places_is_said_in_measured_answers() -> None:
+    around = see([looking(0.0, 0.5 if i % 2 else -0.5, 0) for i in range(3)], ROOM, depth=True)
+    doubt = "the camera is taken to sit at the robot's base"
+
+    def source(request: object, blur: object, timeout: float) -> KeyframeSet:
+        return KeyframeSet(tuple(around), remarks=(doubt,))
+
+    with Reasoner(ReasonerSettings(), environ={}) as reasoner:
+        answer = reasoner.ask(Question("how far is mark 2?"), source)
+    assert answer.ok and doubt in answer.message
