@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cc_ros.reasoning.kinds import Form
@@ -18,35 +17,16 @@ from cc_ros.reasoning.replies.check import check
 from cc_ros.reasoning.replies.reply import Invented, NotAReply, Unusable
 from cc_ros.reasoning.replies.thoughts import spoken
 from cc_ros.reasoning.settings import ReasonerSettings
-from cc_ros.reasoning.talk import Talk
+from cc_ros.reasoning.talk import Talk, Task
 from cc_ros.reasoning.types import Answer, Status, Usage
 
 if TYPE_CHECKING:
-    from cc_ros.geometry import SceneMap
     from cc_ros.reasoning.context import Context
     from cc_ros.reasoning.llm.client import Completion
     from cc_ros.reasoning.llm.retry import RetryingClient
 
 _CUT_OFF = "the reply was cut off at max_answer_tokens"
 _ALL_THOUGHT = "the model's thoughts used up max_answer_tokens before it said anything; set it higher"
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """What is sent for a question, and the marks that the reply may name.
-
-    :param ids: marks that the pictures show.
-    :param system: the system prompt.
-    :param turns: the messages after it, the last one with the question.
-    :param size: of all this.
-    :param scene: that the model may measure in by tools; None = it gets none.
-    """
-
-    ids: Collection[int]
-    system: str
-    turns: Sequence[Message]
-    size: Usage
-    scene: SceneMap | None = None
 
 
 class ReaskLoop:

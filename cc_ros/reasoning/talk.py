@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -12,15 +12,34 @@ from cc_ros.reasoning.llm.budget import CHARACTERS_A_TOKEN, UsageCount
 from cc_ros.reasoning.measured import tools
 from cc_ros.reasoning.prompts.messages import Message
 from cc_ros.reasoning.replies import reply as replies
+from cc_ros.reasoning.types import Usage
 
 if TYPE_CHECKING:
+    from cc_ros.geometry import SceneMap
     from cc_ros.reasoning.context import Context
     from cc_ros.reasoning.llm.client import Completion
     from cc_ros.reasoning.llm.retry import RetryingClient
-    from cc_ros.reasoning.reask import Task
 
 ROUNDS = 4  # of measuring, after which the model has to answer
 CALLS = 8  # of one round that are answered
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What is sent for a question, and the marks that the reply may name.
+
+    :param ids: marks that the pictures show.
+    :param system: the system prompt.
+    :param turns: the messages after it, the last one with the question.
+    :param size: of all this.
+    :param scene: that the model may measure in by tools; None = it gets none.
+    """
+
+    ids: Collection[int]
+    system: str
+    turns: Sequence[Message]
+    size: Usage
+    scene: SceneMap | None = None
 
 
 @dataclass

@@ -24,8 +24,9 @@ from cc_ros.reasoning.measured.tools import definitions
 from cc_ros.reasoning.prompts.images import PictureStore
 from cc_ros.reasoning.prompts.messages import Episode, Writer
 from cc_ros.reasoning.prompts.templates import Prompts
-from cc_ros.reasoning.reask import ReaskLoop, Task
+from cc_ros.reasoning.reask import ReaskLoop
 from cc_ros.reasoning.settings import ReasonerSettings
+from cc_ros.reasoning.talk import Task
 from cc_ros.reasoning.types import Answer, Status, Style, Usage
 
 if TYPE_CHECKING:
