@@ -89,7 +89,7 @@ class Talk:
 
         scene = self.task.scene
         assert scene is not None
-        added: list[Message] = [done.calls.messages(done.text)]
+        added: list[Message] = [done.calls.message(done.text)]
         for number, call in enumerate(done.calls):
             if number < CALLS:
                 found = await asyncio.to_thread(tools.call, call.name, call.arguments, scene)

@@ -97,9 +97,13 @@ def test_a_call_that_makes_no_sense_is_told_what_is_wrong(name: str, arguments: 
 def test_what_cannot_be_measured_is_refused_with_the_reason_and_named_nowhere(
     server: ModelServer, reasoner: Reasoner
 ) -> None:
-    server.script(Calls([("measure_distance", {"mark": 9})]), reply("it seems near"))
+    server.script(Calls([("measure_distance", {"mark": 9}), ("measure_distance", '{"mark": ')]), reply("it seems near"))
     assert ask(reasoner).reason == "seen"
-    assert brought(server) == [{"unknown": "no keyframe shows mark 9; they show 1, 2", "cause": "unknown_mark"}]
+    unknown, broken = brought(server)
+    assert unknown == {"unknown": "no keyframe shows mark 9; they show 1, 2", "cause": "unknown_mark"}
+    assert broken == {"error": "the arguments are not valid JSON"}
+    called = next(m for m in server.received[-1].body["messages"] if "tool_calls" in m)
+    assert called["tool_calls"][1]["function"]["arguments"] == "{}"  # what servers can read again
 
 
 @given(st.text(max_size=30) | st.sampled_from(sorted(tools.QUERIES)), st.text(max_size=60))

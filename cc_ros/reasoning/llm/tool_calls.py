@@ -76,15 +76,25 @@ class ToolCalls:
             self._calls[key] = ToolCall()
         return self._calls[key]
 
-    def messages(self, text: str) -> dict[str, Any]:
-        """Return what the model said, with these calls, as a message; calls without an id get one."""
+    def message(self, text: str) -> dict[str, Any]:
+        """Return what the model said, with these calls, as a message; calls without an id get one.
+
+        Many servers read the arguments again: where those are broken, none go back.
+        """
         for number, call in enumerate(self):
             call.id = call.id or f"call_{number}"
         calls = [
-            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments or "{}"}}
+            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": _whole(call.arguments)}}
             for call in self
         ]
         return {"role": "assistant", "content": text or None, "tool_calls": calls}
+
+
+def _whole(arguments: str) -> str:
+    try:
+        return arguments if isinstance(json.loads(arguments), dict) else "{}"
+    except (ValueError, RecursionError):
+        return "{}"
 
 
 def result_message(call: ToolCall, content: str) -> dict[str, Any]:
