@@ -25,11 +25,12 @@ def source_of(keyframes: Keyframes, places: PlaceMap, seen: SeenGround, remarks:
     from cc_ros.keyframes import SET_OF_MARK, KeyframeRequest, KeyframeSet
 
     def fetch(request: KeyframeRequest, blur: tuple[int, ...], timeout: float) -> KeyframeSet:
-        numbered_each = (request.style or keyframes.settings.kind) == SET_OF_MARK
-        known = {} if numbered_each else places.places()
-        marked = tuple(with_places(keyframe, known) for keyframe in keyframes.marked(request, blur=blur))
+        marked = keyframes.marked(request, blur=blur)
+        if (request.style or keyframes.settings.kind) != SET_OF_MARK:  # its numbers are those of each picture
+            known = places.places({mark.id for keyframe in marked for mark in keyframe.marks})
+            marked = [with_places(keyframe, known) for keyframe in marked]
         ground = seen.ground()
-        return KeyframeSet(marked, keyframes.look, tuple(remarks), () if ground is None else (ground,))
+        return KeyframeSet(tuple(marked), keyframes.look, tuple(remarks), () if ground is None else (ground,))
 
     return fetch
 

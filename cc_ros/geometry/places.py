@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 import numpy as np
 
@@ -17,9 +18,11 @@ from cc_ros.place import Place
 
 __all__ = ["Place", "PlaceMap", "with_places"]
 
+Fit: TypeAlias = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]  # point, covariance, low, high
 KEPT = 32  # views of a track: memory is constant, however long the episode
 STEP = 0.05  # metres between cameras; views from nearer than this are one, the best of them
 TRACKS = 4096  # of more, those that were not seen for longest are let go
+FIRST = 0.3  # metres, divided by the number of frames: masks of new tracks often show a part of their object
 CALM = 5.0  # seconds after which an object that moved counts as standing still again
 
 
@@ -28,10 +31,11 @@ class _Track:
     """What is kept of one track."""
 
     first_seen: float | None
-    kept: list[View] = field(default_factory=list)
+    kept: tuple[View, ...] = ()
     seen: int = 0
     moved: float = -np.inf
-    place: Place | None = None
+    #: what the kept views gave, and those views: fitting takes milliseconds.
+    fitted: tuple[tuple[View, ...], Fit | None] = ((), None)
 
 
 class PlaceMap:
@@ -83,14 +87,14 @@ class PlaceMap:
             while len(self._tracks) > TRACKS:
                 del self._tracks[next(iter(self._tracks))]
 
-    def places(self, ids: Sequence[int] | None = None) -> dict[int, Place]:
+    def places(self, ids: Iterable[int] | None = None) -> dict[int, Place]:
         """Return the place of each track that has one.
 
         :param ids: only of these; None = of all.
         """
         with self._lock:
-            wanted = self._tracks if ids is None else [id for id in ids if id in self._tracks]
-            found = {id: _place(self._tracks[id]) for id in wanted}
+            wanted = dict(self._tracks) if ids is None else {id: self._tracks[id] for id in ids if id in self._tracks}
+        found = {id: _place(track) for id, track in wanted.items()}
         return {id: place for id, place in found.items() if place is not None}
 
 
@@ -105,19 +109,17 @@ def with_places(keyframe: MarkedKeyframe, places: Mapping[int, Place]) -> Marked
 def _take(track: _Track, view: View) -> None:
     """Keep a view: views that follow each other from one spot are not independent, and count as one."""
     track.seen += 1
-    track.place = None
     last = track.kept[-1] if track.kept else None
     if last is not None and np.linalg.norm(view.origin - last.origin) < STEP and _alike(view, last):
         if _worth(view) >= _worth(last):
-            track.kept[-1] = view
+            track.kept = (*track.kept[:-1], view)
         return
-    track.kept.append(view)
-    left = stale(track.kept)
+    kept = (*track.kept, view)
+    left = stale(kept)
     if left:
-        track.kept = track.kept[left:]
+        kept = kept[left:]
         track.moved = view.stamp
-    if len(track.kept) > KEPT:
-        del track.kept[1::2]  # every second one, so that what remains is spread over the whole time
+    track.kept = kept if len(kept) <= KEPT else kept[::2]  # so that what remains is spread over the whole time
 
 
 def _alike(view: View, last: View) -> bool:
@@ -133,9 +135,15 @@ def _worth(view: View) -> tuple[bool, int, float]:
 
 
 def _place(track: _Track) -> Place | None:
-    if track.place is None and track.kept:
-        static = track.kept[-1].stamp - track.moved > CALM
-        deep = [view for view in track.kept if view.low is not None]
-        found = place_by_depth(deep) if deep else place_by_parallax(track.kept)
-        track.place = None if found is None else Place(*found, static, track.seen)
-    return track.place
+    kept, seen = track.kept, track.seen  # another thread may add to it meanwhile
+    if not kept:
+        return None
+    if track.fitted[0] is not kept:
+        deep = [view for view in kept if view.low is not None]
+        track.fitted = kept, place_by_depth(deep) if deep else place_by_parallax(kept)
+    found = track.fitted[1]
+    if found is None:
+        return None
+    point, covariance, low, high = found
+    covariance = covariance + np.eye(3) * (FIRST / seen) ** 2
+    return Place(point, covariance, low, high, kept[-1].stamp - track.moved > CALM, seen)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,9 +54,12 @@ class Fusing:
         except queue.Full:
             self._node.count("frames_without_places_machine_too_slow")
 
-    def places(self) -> dict[int, Place]:
-        """Return the place of each track that has one."""
-        return self._places.places()
+    def places(self, ids: Iterable[int] | None = None) -> dict[int, Place]:
+        """Return the place of each track that has one.
+
+        :param ids: only of these; None = of all.
+        """
+        return self._places.places(ids)
 
     def close(self) -> None:
         """Stop, after the frame under way."""

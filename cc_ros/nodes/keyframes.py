@@ -203,11 +203,10 @@ class KeyframesNode(BaseNode):
             seen = self._keyframes.store.frames_seen
         world = self._camera.world_frame
         style = request.style or self._keyframes.settings.kind
-        places = {} if style == SET_OF_MARK else self._places.places()  # its numbers are those of each picture
-        marked = [
-            with_places(replace(keyframe, world_frame=world), places)
-            for keyframe in self._keyframes.marked(request, look, blur)
-        ]
+        marked = [replace(keyframe, world_frame=world) for keyframe in self._keyframes.marked(request, look, blur)]
+        if style != SET_OF_MARK:  # its numbers are those of each picture
+            places = self._places.places({mark.id for keyframe in marked for mark in keyframe.marks})
+            marked = [with_places(keyframe, places) for keyframe in marked]
         given = KeyframeSet(tuple(marked), look, tuple(self.remarks.values()))
         return keyframes_message(given, style, header, begin, episode=episode, frames_seen=seen)
 

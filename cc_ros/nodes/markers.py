@@ -15,7 +15,7 @@ from cc_ros.nodes.base_node import STEADY, BaseNode
 from cc_ros.nodes.convert.markers import detections_message, markers_message
 from cc_ros.place import Place
 
-PERIOD = 0.5  # seconds
+PERIOD = 1.0  # seconds: many objects without depth take a good part of it
 
 
 class MarkerOutput:
