@@ -154,8 +154,8 @@ class _Plan:
         whole = target.away(self.middles)
         self.before = self._away_from(shown) + self.cell / 2 if shown.any() else whole
         boxes = np.any([self._taken, *(self._inside(body) for body in (target, *others))], axis=0)
-        free = self._away_from(boxes) - DIAGONAL * self.cell - slack
-        self.clear = free >= rules.radius
+        gaps = self._away_from(boxes) - DIAGONAL * self.cell - slack
+        self.clear = gaps >= rules.radius
         self.known = self.clear & (self._away_from(~self._open) > rules.radius)
         self._near = np.linalg.norm(self.middles - here, axis=1)
         own = int(np.argmin(self._near))

@@ -27,6 +27,7 @@ from support.model_server import Cut, Endless, Hang, HttpStatus, ModelServer, Ra
 from support.rig import until
 
 from cc_ros.errors import SourceError
+from cc_ros.ground import Ground
 from cc_ros.keyframes import KeyframeRequest, KeyframeSet, MarkSettings
 from cc_ros.reasoning import Answer, Kind, Question, Reasoner, ReasonerSettings, Status, Style
 
@@ -216,11 +217,14 @@ def test_a_question_about_a_mark_that_no_picture_shows_is_not_sent(server: Model
 def test_which_mark_brings_its_place_as_a_goal_and_nothing_else_does(server: ModelServer, make: MakeReasoner) -> None:
     server.script(reply("mark 2"), reply("mark 2 is the goal", action="FORWARD", value=3))
     reasoner = make()
-    chair = ask(reasoner, "Which mark is the chair by the window?", ROOM)
+    floor = Ground(np.zeros((200, 200), np.int8), 0.05, (-3.0, -5.0), floor=0.0)
+    chair = ask(
+        reasoner, "Which mark is the chair by the window?", lambda *_: KeyframeSet(tuple(ROOM), grounds=(floor,))
+    )
     assert chair.goal is not None
-    length = math.hypot(3, -1)  # 0.8 m before the chair, facing it
-    place = (3 - 0.8 * 3 / length, -1 + 0.8 / length, math.atan2(-1, 3))
-    assert (chair.goal.x, chair.goal.y, chair.goal.yaw) == pytest.approx(place, abs=0.01)
+    away = math.hypot(3 - chair.goal.x, -1 - chair.goal.y)  # 0.8 m before the chair's edge, facing it
+    assert 0.8 < away < 1.0 and chair.goal.x < 3
+    assert chair.goal.yaw == pytest.approx(math.atan2(-1 - chair.goal.y, 3 - chair.goal.x), abs=0.01)
     other = ask(reasoner, "What does the note on the wall say?", ROOM)
     assert other.ok and other.goal is None and other.action is None
 
