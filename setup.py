@@ -18,6 +18,7 @@ from setuptools.command.build import build
 
 HERE = Path(__file__).resolve().parent
 SITE = Path("lib") / f"python{sys.version_info.major}.{sys.version_info.minor}" / "site-packages"
+MISSING = ("tf2_msgs",)  # interfaces of others of which there are no wheels; folders of cmake/
 VERSION = re.search(r'__version__ = "(.+)"', (HERE / "cc_ros" / "__init__.py").read_text())[1]
 
 
@@ -34,7 +35,8 @@ class BuildInterfaces(Command):
         self.set_undefined_options("build", ("build_base", "build_base"))
 
     def get_source_files(self):
-        return [str(p.relative_to(HERE)) for folder in ("msg", "srv", "action") for p in (HERE / folder).glob("*.*")]
+        folders = (*("msg", "srv", "action"), *(f"cmake/{name}/msg" for name in MISSING))
+        return [str(p.relative_to(HERE)) for folder in folders for p in (HERE / folder).glob("*.*")]
 
     def get_outputs(self):
         return []
@@ -46,7 +48,9 @@ class BuildInterfaces(Command):
         base = (HERE / self.build_base / f"ros.{sysconfig.get_platform()}-{sys.version_info.minor}").resolve()
         work, stage = base / "build", base / "stage"
         shutil.rmtree(base, ignore_errors=True)  # a configuration made in another environment does not fit this one
-        self._cmake(work, stage)
+        self._cmake(HERE, work, stage)
+        for name in MISSING:
+            self._cmake(HERE / "cmake" / name, work / name, stage)
         sources = {p.relative_to(HERE) for p in (HERE / "cc_ros").rglob("*") if p.is_file()}
         data: dict[str, list[str]] = {}
         for path in sorted(stage.rglob("*")):
@@ -61,7 +65,7 @@ class BuildInterfaces(Command):
         # In place: install_data, made early by an editable install, holds this same list.
         self.distribution.data_files.extend(sorted(data.items()))
 
-    def _cmake(self, work: Path, stage: Path) -> None:
+    def _cmake(self, source: Path, work: Path, stage: Path) -> None:
         import rosidl_pycommon  # from the wheels of build-system.requires
 
         prefix = Path(rosidl_pycommon.__file__).resolve().parents[4]
@@ -72,7 +76,7 @@ class BuildInterfaces(Command):
             "PYTHONPATH": os.pathsep.join(path),
         }
         configure = [
-            *("cmake", "-S", HERE, "-B", work, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release", "-DBUILD_TESTING=OFF"),
+            *("cmake", "-S", source, "-B", work, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release", "-DBUILD_TESTING=OFF"),
             f"-DCMAKE_INSTALL_PREFIX={stage}",
             f"-DPython3_EXECUTABLE={sys.executable}",
             f"-DCMAKE_PROJECT_INCLUDE={HERE / 'cmake' / 'ros_wheels.cmake'}",
@@ -139,6 +143,7 @@ setup(
         "ros-kilted-sensor-msgs",
         "ros-kilted-std-msgs",
         "ros-kilted-std-srvs",
+        "ros-kilted-visualization-msgs",
     ],
     extras_require={
         "onnx": ["onnxruntime>=1.17"],  # runs the network that sees objects in half the time

@@ -40,15 +40,17 @@ MIN_PIXELS = 400
 FIRST_OBJECT = 11  # smaller ids are walls and floor
 
 
-def keyframes(room: Path, count: int, *, pose: bool, depth: bool, intrinsics: bool) -> list[MarkedKeyframe]:
-    """Evenly spaced keyframes with a mark at the middle of every object of some size."""
+def keyframes(
+    room: Path, count: int, *, pose: bool, depth: bool, intrinsics: bool, first: int = FIRST_OBJECT
+) -> list[MarkedKeyframe]:
+    """Evenly spaced keyframes with a mark at the middle of every object of some size, from the id ``first`` on."""
     camera = json.loads((room / "frames.json").read_text())
     maps = _array(room / "ids.npz")
     depths = _array(room / "depth.npz") if depth and (room / "depth.npz").exists() else None
     frames = []
     for i in np.linspace(0, len(maps) - 1, count).round().astype(int):
         marks = []
-        for id in np.unique(maps[i])[np.unique(maps[i]) >= FIRST_OBJECT]:
+        for id in np.unique(maps[i])[np.unique(maps[i]) >= first]:
             rows, columns = np.nonzero(maps[i] == id)
             if len(rows) >= MIN_PIXELS:
                 away = math.nan if depths is None else float(np.median(depths[i][rows, columns])) / 1000

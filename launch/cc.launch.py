@@ -20,6 +20,7 @@ INPUTS = {
     "camera_info": "calibration, sensor_msgs/CameraInfo",
     "depth": "depth registered to the image, sensor_msgs/Image",
     "odom": "odometry of base_link, nav_msgs/Odometry",
+    "map": "map or costmap in the frame of the odometry, nav_msgs/OccupancyGrid; goals keep clear of it",
 }
 OUTPUTS = {"cc/goal": "places to go to, geometry_msgs/PoseStamped; goal_pose for Nav2"}
 

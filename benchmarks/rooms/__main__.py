@@ -6,7 +6,7 @@ Needs ``pip install vtk numba`` (vtk 9.2 or newer; draws off screen through EGL 
 rgb.mp4     640x480 frames
 ids.npz     "ids" uint16 [n, H, W]: 1 floor, 2 ceiling, 3-6 walls, 7 rug, 11.. furniture
 frames.json fps, K, and T_world_cam of each frame (OpenCV camera to world, metres, z up), visible_px of each object
-scene.json  objects with category, colour, centroid and box
+scene.json  objects with category, colour, centroid, box, and outline on the floor
 depth.npz   "depth_mm" uint16 [n, H, W], for walks
 The number of a room is the seed of its furniture. pan: 90 frames, 30 a second, the camera turns left to right on the
 spot. revisit: 360 frames, it turns right, waits, and turns back. walk: 60 frames, 10 a second, it moves along an arc.
@@ -27,6 +27,7 @@ from benchmarks.rooms.layout import FIRST_OBJECT, Furnisher, Room, room_lights
 from benchmarks.rooms.light import Camera, Lights, Rasteriser, looking, shade
 
 WIDTH, HEIGHT, FOCAL = 640, 480, 320 / np.tan(np.radians(31))
+STANDING = 1.5  # metres: what of a thing is lower is in a robot's way, and in its outline
 FINE = 2  # pictures are drawn this many times larger and shrunk
 
 
@@ -215,11 +216,13 @@ def describe(folder: Path, room: Room, seed: int, cameras: np.ndarray, ids: list
         mine = np.flatnonzero(room.scene.ids == FIRST_OBJECT + number)
         points = np.concatenate([room.scene.meshes[k].points for k in mine])
         low, high = points.min(axis=0), points.max(axis=0)
+        outline = cv2.convexHull(points[points[:, 2] < STANDING, :2].astype(np.float32)) if low[2] < STANDING else []
         name = " ".join(filter(None, [placed.thing.colour, placed.thing.category]))
         objects.append({
             "id": FIRST_OBJECT + number, "category": placed.thing.category, "color": placed.thing.colour, "label": name,
             "centroid": np.round((low + high) / 2, 4).tolist(), "bbox_min": np.round(low, 4).tolist(),
             "bbox_max": np.round(high, 4).tolist(), "yaw": float(placed.yaw), "on_wall": placed.on_wall,
+            "outline": np.reshape(outline, (-1, 2)).round(4).tolist(),
         })  # fmt: skip
     stuff = {"1": "floor", "2": "ceiling", **{str(k): "wall" for k in range(3, 7)}, "7": "rug"}
     (folder / "scene.json").write_text(

@@ -8,16 +8,29 @@ from typing import TYPE_CHECKING
 from cc_ros.commands.signals import stop_on_signals
 
 if TYPE_CHECKING:
+    from cc_ros.geometry.ground_seen import SeenGround
+    from cc_ros.geometry.places import PlaceMap
     from cc_ros.keyframes import Keyframes
-    from cc_ros.reasoning import Answer, KeyframeSource, ReasonerSettings
+    from cc_ros.reasoning import Answer, GoalSettings, KeyframeSource, ReasonerSettings
 
 
-def source_of(keyframes: Keyframes) -> KeyframeSource:
-    """Return the keyframe step as what a question gets its pictures from."""
-    from cc_ros.keyframes import KeyframeRequest, KeyframeSet
+def source_of(keyframes: Keyframes, places: PlaceMap, seen: SeenGround, remarks: Sequence[str] = ()) -> KeyframeSource:
+    """Return the keyframe step as what a question gets its pictures from.
+
+    :param places: of the tracks.
+    :param seen: what depth showed of the ground.
+    :param remarks: for people: what limits those places.
+    """
+    from cc_ros.geometry.places import with_places
+    from cc_ros.keyframes import SET_OF_MARK, KeyframeRequest, KeyframeSet
 
     def fetch(request: KeyframeRequest, blur: tuple[int, ...], timeout: float) -> KeyframeSet:
-        return KeyframeSet(tuple(keyframes.marked(request, blur=blur)), keyframes.look)
+        marked = keyframes.marked(request, blur=blur)
+        if (request.style or keyframes.settings.kind) != SET_OF_MARK:  # its numbers are those of each picture
+            known = places.places({mark.id for keyframe in marked for mark in keyframe.marks})
+            marked = [with_places(keyframe, known) for keyframe in marked]
+        ground = seen.ground()
+        return KeyframeSet(tuple(marked), keyframes.look, tuple(remarks), () if ground is None else (ground,))
 
     return fetch
 
@@ -28,11 +41,14 @@ def describe(answer: Answer) -> str:
         return answer.message
     marks = f", marks {', '.join(map(str, answer.mark_ids))}" if answer.mark_ids else ""
     model = f" {answer.usage.model}" if answer.source == "model" and answer.usage.model else ""
-    return f"{answer.text}\n  (by {answer.source}{model}{marks}, {answer.usage.seconds:.2f} s)"
+    goal = ""
+    if answer.goal is not None:
+        goal = f", goal ({answer.goal.x:.2f}, {answer.goal.y:.2f})"
+    return f"{answer.text}\n  (by {answer.source}{model}{marks}{goal}, {answer.usage.seconds:.2f} s)"
 
 
 def ask_all(
-    questions: Sequence[str], settings: ReasonerSettings, keyframes: Keyframes
+    questions: Sequence[str], settings: ReasonerSettings, goals: GoalSettings, source: KeyframeSource
 ) -> tuple[list[tuple[str, Answer]], bool]:
     """Ask about what was tracked and print the answers; whatever goes wrong stands in their place.
 
@@ -46,10 +62,10 @@ def ask_all(
 
     otherwise, interrupted = Answer(Status.CANCELLED, "interrupted"), False
     try:
-        with stop_on_signals() as stop, Reasoner(settings) as reasoner:
+        with stop_on_signals() as stop, Reasoner(settings, goals=goals) as reasoner:
             for question in questions:
                 try:
-                    answer = reasoner.ask(Question(question), source_of(keyframes), cancel=stop)
+                    answer = reasoner.ask(Question(question), source, cancel=stop)
                 except Exception as error:  # the next question may have an answer
                     answer = answer_to(error)
                 print(f"\n{question}\n  {describe(answer)}")

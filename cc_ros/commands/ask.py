@@ -28,8 +28,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--marks", type=int, default=0, metavar="K", help="objects to mark")
     parser.add_argument("--last", type=float, default=0.0, metavar="S", help="only the last so many seconds")
     parser.add_argument("--timeout", type=float, default=0.0, metavar="S", help="give up after so many seconds")
-    parser.add_argument("--style", default="", help="marks, raw, set_of_mark or marks_cot")
-    parser.add_argument("--goal", action="store_true", help="publish the place of the mark as a goal on cc/goal")
+    parser.add_argument("--style", default="", help="marks, raw, set_of_mark, marks_cot or marks_measured")
+    parser.add_argument("--goal", action="store_true", help="publish a free place before the mark on cc/goal")
     parser.add_argument("--namespace", metavar="NS", default="", help="of the robot's nodes")
     parser.add_argument("--wait", type=float, default=10.0, metavar="S", help="for the reasoner to appear; default 10")
     parser.add_argument("--json", action="store_true", help="print the whole answer as JSON")
@@ -78,7 +78,9 @@ class _Shown:
         self._begun = time.monotonic()
 
     def __call__(self, stage: str, text: str) -> None:
-        if text.startswith(self.text):
+        if stage == "measuring":
+            print(f"[measured: {text}]", file=sys.stderr)
+        elif text.startswith(self.text):
             print(text[len(self.text) :], end="", flush=True)
             self.text = text
         if stage == "cancelling":
@@ -89,6 +91,9 @@ class _Shown:
 
 
 def _print(result: Any) -> None:
+    from cc_ros.nodes.convert.questions import to_answer
+    from cc_ros.reasoning.measured.places import in_words
+
     if result.status != result.OK:
         print(result.message or f"no answer (status {result.status})", file=sys.stderr)
         return
@@ -106,6 +111,8 @@ def _print(result: Any) -> None:
         details.append(f"goal ({p.x:.2f}, {p.y:.2f}) in {result.goal.header.frame_id}")
     details.append(f"{result.usage.seconds:.1f} s")
     print(f"({'; '.join(details)})")
+    for place in to_answer(result).places:
+        print(in_words(place))
     for remark in filter(None, (result.reason, result.message)):
         print(remark)
 

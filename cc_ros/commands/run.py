@@ -20,7 +20,7 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cc_ros.commands.answers import ask_all
+from cc_ros.commands.answers import ask_all, source_of
 from cc_ros.commands.options import add_settings, list_settings, parse_assignments, settings_of
 from cc_ros.commands.signals import stop_on_signals
 from cc_ros.errors import CCError, SettingsError, SourceError
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from cc_ros.frame import Frame
+    from cc_ros.geometry.places import PlaceMap
     from cc_ros.keyframes import Keyframes, MarkedKeyframe
     from cc_ros.reasoning import Answer
     from cc_ros.runs.track_history import TrackHistory
@@ -43,7 +44,7 @@ INTERRUPTED = "stopped early"
 def groups() -> dict[str, type]:
     """Return every group of settings that a run has."""
     from cc_ros.keyframes import KeyframeSettings, MarkSettings
-    from cc_ros.reasoning.settings import ReasonerSettings
+    from cc_ros.reasoning.settings import GoalSettings, ReasonerSettings
     from cc_ros.tracking.factory import SETTINGS
 
     return {
@@ -51,6 +52,7 @@ def groups() -> dict[str, type]:
         "keyframes": KeyframeSettings,
         "mark": MarkSettings,
         "reasoner": ReasonerSettings,
+        "goals": GoalSettings,
     }
 
 
@@ -94,6 +96,7 @@ def main(options: argparse.Namespace) -> int:
         raise SettingsError(
             "name a video file, a folder of images, a rosbag2 or a camera; `cc-ros run --help` shows how"
         )
+    from cc_ros.geometry.places import PlaceMap
     from cc_ros.keyframes import Keyframes
     from cc_ros.runs.track_history import TrackHistory
     from cc_ros.runs.writer import RunWriter
@@ -104,6 +107,7 @@ def main(options: argparse.Namespace) -> int:
     settings = _settings(options)
     reading = settings_of(SourceSettings, options)
     keyframes = Keyframes(settings["keyframes"], settings["mark"])
+    places = PlaceMap()
     tracker = make_tracker(options.backend, *(settings[name] for name in SETTINGS))
     history = TrackHistory()
     out = options.out or Path("runs") / source_name(options.source)
@@ -115,12 +119,13 @@ def main(options: argparse.Namespace) -> int:
             tracker.prepare()  # what is loaded and compiled once is no frame's time
             if options.init_mask:
                 tracker.seed(read_mask(options.init_mask))
-            run = _Run(options, settings, source, tracker, keyframes, writer, history)
+            run = _Run(options, settings, source, tracker, keyframes, places, writer, history)
             ended = run.follow()
             marked = keyframes.marked()
             writer.keyframes(marked)
             timing = writer.finish()
-            answers, interrupted = ask_all(options.ask, settings["reasoner"], keyframes)
+            asked = source_of(keyframes, places, run.ground, source.remarks)
+            answers, interrupted = ask_all(options.ask, settings["reasoner"], settings["goals"], asked)
             ended = ended or (INTERRUPTED if interrupted else "")
             run.report(marked, timing, answers, ended)
     finally:
@@ -181,8 +186,14 @@ class _Run:
     source: Source
     tracker: Tracker
     keyframes: Keyframes
+    places: PlaceMap
     writer: RunWriter
     history: TrackHistory
+
+    def __post_init__(self) -> None:
+        from cc_ros.geometry.ground_seen import SeenGround
+
+        self.ground = SeenGround()
 
     def follow(self) -> str:
         """Step through the source; return why it ended early, or "".
@@ -242,15 +253,23 @@ class _Run:
         if new_episode:  # a recording of a bag that looped
             self.tracker.reset()
             self.keyframes.store.clear()
+            self.ground.clear()
+            self.places.clear()
         tracked = self.tracker.step(frame)
+        first_seen = {track.id: track.first_seen for track in tracked.tracks}
         self.keyframes.store.offer(
             Candidate(
                 *(index, frame.stamp, ArrayPicture(frame.image), tracked.labels),
                 *(frame.depth, frame.intrinsics, frame.pose),
                 {track.id: track.confidence for track in tracked.tracks},
-                {track.id: track.first_seen for track in tracked.tracks},
+                first_seen,
+                frame.distortion,
             )
         )
+        if frame.depth is not None and frame.intrinsics is not None and frame.pose is not None:
+            self.ground.add(frame.stamp, frame.depth, frame.intrinsics, frame.pose)
+        known = frame.depth, frame.intrinsics, frame.pose
+        self.places.add(frame.stamp, tracked.labels, *known, first_seen, frame.distortion)
         self.writer.frame(index, tracked.labels, time.perf_counter() - begun)
         self.history.add(frame.stamp, [track.id for track in tracked.tracks if track.area])
 

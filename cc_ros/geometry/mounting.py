@@ -12,7 +12,7 @@ from cc_ros.settings import knob
 
 @dataclass(frozen=True)
 class MountingSettings:
-    """Pose of the camera in base_link, by REP 103."""
+    """Pose of the camera in base_link, by REP 103, and the frame in which the robot moves."""
 
     camera_x: float = knob(0.0, "camera in base_link: forward, in m; all six 0 = as tf says")
     camera_y: float = knob(0.0, "camera in base_link: left, in m")
@@ -20,6 +20,9 @@ class MountingSettings:
     camera_roll: float = knob(0.0, "camera in base_link: about x, in rad")
     camera_pitch: float = knob(0.0, "camera in base_link: about y, positive looks down, in rad")
     camera_yaw: float = knob(0.0, "camera in base_link: about z, positive looks left, in rad")
+    fixed_frame: str = knob(
+        "", "frame of poses and places, by tf, such as map; empty = that of the odometry, and without any odom or map"
+    )
 
     def base_to_camera(self) -> np.ndarray | None:
         """Return the 4x4 pose of the optical frame in base_link, or None where it is not given."""

@@ -24,6 +24,10 @@ class Cause(str, Enum):
     """What was measured of the mark contradicts itself."""
     TOO_CLOSE = "too_close"
     """Too close to call."""
+    UNCERTAIN = "uncertain"
+    """It was measured, but not well enough to act on."""
+    NO_GOAL = "no_goal"
+    """There is nowhere to stand: it is floor or wall, or nothing before it is free and reachable."""
     UNDEFINED = "undefined"
     """It has no answer, such as which side of itself a mark is on."""
 

@@ -11,6 +11,7 @@ from collections import deque
 
 import numpy as np
 
+from cc_ros.geometry.camera import undistorted
 from cc_ros.geometry.scene import Azimuth, SceneMap
 from cc_ros.geometry.triangulate import MARK_NOISE
 from cc_ros.keyframes.types import MarkedKeyframe
@@ -41,9 +42,10 @@ def view_angles(frame: MarkedKeyframe) -> dict[int, float]:
     """Return each mark's angle to the left of the picture's axis in radians."""
     if frame.intrinsics is None:
         focal, middle = frame.width / 2 / math.tan(USUAL_FIELD_OF_VIEW / 2), frame.width / 2
-    else:
-        focal, middle = frame.intrinsics[0, 0], frame.intrinsics[0, 2]
-    return {mark.id: math.atan2(middle - mark.x, focal) for mark in frame.marks}
+        return {mark.id: math.atan2(middle - mark.x, focal) for mark in frame.marks}
+    pixels = np.array([(mark.x, mark.y) for mark in frame.marks]).reshape(-1, 2)
+    aside = undistorted(pixels, frame.intrinsics, frame.distortion)[:, 0]
+    return {mark.id: -math.atan(x) for mark, x in zip(frame.marks, aside.tolist(), strict=True)}
 
 
 def _turns(views: list[dict[int, float]]) -> dict[int, float]:

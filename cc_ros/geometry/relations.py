@@ -112,16 +112,20 @@ def distance(scene: SceneMap, a: int, b: int) -> Measured | Unknown:
     if first is None or second is None:
         lost = [id for id in (a, b) if scene.places[id].point is None]
         return placeless(scene, lost)
-    gap = float(np.linalg.norm(first.xyz - second.xyz))
-    return Measured(gap, math.hypot(first.sigma, second.sigma), "their places in the world")
+    way = first.xyz - second.xyz
+    gap = float(np.linalg.norm(way))
+    way = way / max(gap, 1e-9)
+    sigma = math.hypot(first.along(way), second.along(way)) if gap else math.hypot(first.sigma, second.sigma)
+    return Measured(gap, sigma, "their places in the world")
 
 
 def distance_from_robot(scene: SceneMap, id: int) -> Measured | Unknown:
     """Tell how far a mark is from the camera's newest place, in metres."""
     point = scene.places[id].point
     if scene.here is not None and point is not None:
-        gap = float(np.linalg.norm(point.xyz - scene.here[:3, 3]))
-        return Measured(gap, point.sigma, "its place in the world")
+        way = point.xyz - scene.here[:3, 3]
+        gap = float(np.linalg.norm(way))
+        return Measured(gap, point.along(way / gap) if gap else point.sigma, "its place in the world")
     newest = scene.places[id].sightings[-1]
     if newest.picture == len(scene.keyframes) - 1 and newest.mark.depth > 0 and newest.ray is not None:
         gap = newest.mark.depth / float(newest.ray[2])

@@ -16,6 +16,7 @@ from cc_ros.geometry.camera import back_project, bearings
 from cc_ros.geometry.outcome import Cause, Unknown
 from cc_ros.geometry.triangulate import MARK_NOISE, Point, merge, triangulate
 from cc_ros.keyframes.types import Mark, MarkedKeyframe
+from cc_ros.place import Place
 
 # Closer together than this, camera positions count as one place: a panning camera on a stand or in a hand.
 SAME_PLACE = 0.25
@@ -44,19 +45,21 @@ class Sighting:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Whereabouts:
     """All that is known of where one mark is.
 
     :param id: the mark's id.
     :param sightings: oldest first.
     :param point: place in the world, or None where it is unknown.
-    :param source: "depth", "parallax" or "" for the point.
+    :param source: for people: what the point was measured from, "" where there is none.
+    :param place: as fused from all frames that showed it, kept or not; None where the keyframes tell none.
     """
 
     id: int
     sightings: tuple[Sighting, ...]
     point: Point | None
     source: str
+    place: Place | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +81,7 @@ class SceneMap:
     :param places: by mark id.
     """
 
-    def __init__(self, keyframes: Sequence[MarkedKeyframe], places: Mapping[int, Place]) -> None:
+    def __init__(self, keyframes: Sequence[MarkedKeyframe], places: Mapping[int, Whereabouts]) -> None:
         self.keyframes = tuple(keyframes)
         self.places = dict(places)
 
@@ -165,7 +168,8 @@ def azimuth_of_point(point: Point, origin: np.ndarray) -> Azimuth | None:
     distance = math.hypot(dx, dy)
     if distance <= max(0.1, point.sigma):
         return None
-    return Azimuth(math.atan2(dy, dx), max(MARK_NOISE, math.atan2(point.sigma, distance)))
+    across = point.along(np.array([-dy, dx, 0.0]) / distance)
+    return Azimuth(math.atan2(dy, dx), max(MARK_NOISE, math.atan2(across, distance)))
 
 
 def turn_between(start: float, end: float) -> float:
@@ -179,14 +183,18 @@ def _sightings(picture: int, frame: MarkedKeyframe) -> list[Sighting]:
     if frame.intrinsics is None:
         return [Sighting(picture, mark, None, _centre(frame), None, None) for mark in frame.marks]
     pixels = np.array([(mark.x, mark.y) for mark in frame.marks])
-    rays = bearings(pixels, frame.intrinsics)
-    points = back_project(pixels, np.array([mark.depth for mark in frame.marks]), frame.intrinsics)
+    rays = bearings(pixels, frame.intrinsics, frame.distortion)
+    points = back_project(pixels, np.array([mark.depth for mark in frame.marks]), frame.intrinsics, frame.distortion)
     if frame.pose is None:
-        return [Sighting(picture, mark, ray, None, None, None) for mark, ray in zip(frame.marks, rays, strict=True)]
+        seen = [ray if np.isfinite(ray).all() else None for ray in rays]
+        return [Sighting(picture, mark, ray, None, None, None) for mark, ray in zip(frame.marks, seen, strict=True)]
     rotation, centre = frame.pose[:3, :3], frame.pose[:3, 3]
     directions, places = rays @ rotation.T, points @ rotation.T + centre
+    shown = np.isfinite(rays).all(axis=1)  # not what a very wide lens shows from the side
     return [
         Sighting(picture, mark, rays[i], centre, directions[i], places[i] if mark.depth > 0 else None)
+        if shown[i]
+        else Sighting(picture, mark, None, centre, None, None)
         for i, mark in enumerate(frame.marks)
     ]
 
@@ -195,14 +203,18 @@ def _centre(frame: MarkedKeyframe) -> np.ndarray | None:
     return None if frame.pose is None else frame.pose[:3, 3]
 
 
-def _place(id: int, sightings: list[Sighting]) -> Place:
+def _place(id: int, sightings: list[Sighting]) -> Whereabouts:
+    place = sightings[-1].mark.place
+    if place is not None:
+        point = Point(place.point, place.sigma, place.covariance)
+        return Whereabouts(id, tuple(sightings), point, f"{place.views} frames that show it", place)
     whole = max(s.mark.area for s in sightings) * CUT_OFF
     full = [s for s in sightings if s.mark.area >= whole]
     measured = [s.point for s in full if s.point is not None]
     if measured:
-        point, source = merge(np.array(measured)), "depth"
+        found, source = merge(np.array(measured)), "depth"
     else:
         rays = [(s.origin, s.direction) for s in full if s.origin is not None and s.direction is not None]
-        point = triangulate(np.array([o for o, _ in rays]), np.array([d for _, d in rays])) if rays else None
+        found = triangulate(np.array([o for o, _ in rays]), np.array([d for _, d in rays])) if rays else None
         source = "parallax"
-    return Place(id, tuple(sightings), point, source if point is not None else "")
+    return Whereabouts(id, tuple(sightings), found, source if found is not None else "")

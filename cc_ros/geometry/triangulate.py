@@ -25,10 +25,16 @@ class Point:
 
     :param xyz: 3 float64, metres, world frame (z up).
     :param sigma: standard deviation in metres along the least certain direction.
+    :param covariance: 3x3, m^2; None = as uncertain along every direction.
     """
 
     xyz: np.ndarray
     sigma: float
+    covariance: np.ndarray | None = None
+
+    def along(self, way: np.ndarray) -> float:
+        """Return the standard deviation in metres along a unit vector."""
+        return self.sigma if self.covariance is None else float(np.sqrt(way @ self.covariance @ way))
 
 
 def triangulate(origins: np.ndarray, directions: np.ndarray) -> Point | None:

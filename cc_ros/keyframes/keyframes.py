@@ -16,6 +16,7 @@ import numpy as np
 
 from cc_ros.encodings import MARKED_QUALITY, encode_jpeg
 from cc_ros.errors import ImageError, SettingsError
+from cc_ros.ground import Ground
 from cc_ros.keyframes.drawing import MarkSettings, blur_objects, draw_marks
 from cc_ros.keyframes.placement import mark_place, mask_centre
 from cc_ros.keyframes.prominence import filled, top_k
@@ -111,11 +112,13 @@ class KeyframeSet:
     :param keyframes: oldest first.
     :param look: of their marks.
     :param remarks: for people: what limits the places of the marks.
+    :param grounds: what is known of the ground, in the world of the keyframes' poses.
     """
 
     keyframes: tuple[MarkedKeyframe, ...]
     look: MarkSettings = dataclasses.field(default_factory=MarkSettings)
     remarks: tuple[str, ...] = ()
+    grounds: tuple[Ground, ...] = ()
 
 
 class Keyframes:
@@ -201,7 +204,8 @@ class Keyframes:
         if numbers:
             marks = tuple(dataclasses.replace(mark, id=numbers[mark.id]) for mark in marks)
         jpeg = encode_jpeg(image, MARKED_QUALITY) if marks or blur else frame.jpeg
-        return MarkedKeyframe(frame.index, frame.stamp, jpeg, width, height, marks, frame.intrinsics, frame.pose)
+        known = {"intrinsics": frame.intrinsics, "pose": frame.pose, "distortion": frame.distortion}
+        return MarkedKeyframe(frame.index, frame.stamp, jpeg, width, height, marks, **known)  # type: ignore[arg-type]
 
     def _place(self, image: np.ndarray, mask: np.ndarray) -> tuple[int, int]:
         return mark_place(image, mask) if self.settings.on_object else mask_centre(mask)

@@ -14,6 +14,7 @@ import numpy as np
 
 from cc_ros.encodings import KEPT_QUALITY, encode_jpeg
 from cc_ros.errors import ImageError
+from cc_ros.frame import Distortion
 from cc_ros.keyframes.prominence import areas
 
 
@@ -61,6 +62,7 @@ class KeptFrame:
     depths: dict[int, float]
     intrinsics: np.ndarray | None
     pose: np.ndarray | None
+    distortion: Distortion | None = None
 
     def image(self) -> np.ndarray:
         """Return HxWx3 uint8 BGR."""
@@ -108,6 +110,7 @@ class Candidate:
     pose: np.ndarray | None = None
     confidences: Mapping[int, float] = field(default_factory=dict)
     first_seen: Mapping[int, float] = field(default_factory=dict)
+    distortion: Distortion | None = None
     _kept: KeptFrame | None = field(default=None, repr=False)
 
     def keep(self) -> KeptFrame:
@@ -126,6 +129,7 @@ class Candidate:
                 median_depths(self.labels, self.depth, sizes) if self.depth is not None else {},
                 self.intrinsics,
                 self.pose,
+                self.distortion,
             )
         return self._kept
 

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cc_ros.frame import Distortion
+from cc_ros.place import Place
+
 
 @dataclass(frozen=True, slots=True)
 class Mark:
@@ -17,6 +20,7 @@ class Mark:
     :param y: row of the mask's centre in pixels, downwards.
     :param area: pixels of the mask in this keyframe; 0 for a mark given by hand.
     :param depth: metres along the optical axis, median over the mask; NaN when unknown.
+    :param place: of the object, fused from all frames that showed it; None when unknown.
     """
 
     id: int
@@ -24,6 +28,7 @@ class Mark:
     y: float
     area: int
     depth: float = math.nan
+    place: Place | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +44,7 @@ class MarkedKeyframe:
     :param intrinsics: 3x3 float64 in pixels of this picture, or None.
     :param pose: 4x4 float64 camera (x right, y down, z forward) to world (z up), metres, or None.
     :param world_frame: name of that world, where there is one.
+    :param distortion: of the lens; None when there is none, or the picture is rectified.
     """
 
     index: int
@@ -50,3 +56,4 @@ class MarkedKeyframe:
     intrinsics: np.ndarray | None = None
     pose: np.ndarray | None = None
     world_frame: str = ""
+    distortion: Distortion | None = None

@@ -15,11 +15,12 @@ from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from cc_ros.errors import CCError
+from cc_ros.frame import Distortion
 from cc_ros.geometry.mounting import MountingSettings
 from cc_ros.geometry.poses import PoseTrack
 from cc_ros.nodes.base_node import BaseNode
 from cc_ros.nodes.convert.images import to_depth
-from cc_ros.nodes.convert.poses import to_intrinsics, to_pose
+from cc_ros.nodes.convert.poses import to_calibration, to_pose
 from cc_ros.nodes.convert.stamps import nanoseconds
 from cc_ros.nodes.depths import DepthBuffer
 from cc_ros.nodes.mounting import Mounting
@@ -103,6 +104,7 @@ class View(NamedTuple):
     depth: np.ndarray | None
     intrinsics: np.ndarray | None
     pose: np.ndarray | None
+    distortion: Distortion | None
 
 
 class CameraContext:
@@ -117,10 +119,13 @@ class CameraContext:
         self._settings = settings
         self._oldest_waiting = oldest_waiting
         self._lock = threading.Condition()
-        self._mounting = Mounting(node, settings.base_to_camera())
+        self._mounting = Mounting(node, settings.base_to_camera(), settings.odom_tolerance)
+        self._by_tf = bool(settings.fixed_frame)
         self.world_frame = ""
         self._base_frame = ""
         self._info: tuple[np.ndarray, tuple[int, int]] | None = None  # and the size that it is for
+        self._distortion: Distortion | None = None
+        self._topic, self._odom = (node.resolve_topic_name(name) for name in ("image", "odom"))
         self._depths = DepthBuffer(settings.depth_buffer)
         self._order = StampOrder()
         self._poses = self._no_poses()
@@ -144,7 +149,8 @@ class CameraContext:
         tolerance = self._settings.depth_tolerance
         with self._lock:
             self._lock.wait_for(lambda: not self._depths or self._depths.reaches(stamp), patience)
-            info, base, base_frame = self._info, self._poses.at(stamp * 1e-9), self._base_frame
+            info, distortion = self._info, self._distortion
+            base, base_frame = self._poses.at(stamp * 1e-9), self._base_frame
             depth_comes, message = bool(self._depths), self._depths.nearest(stamp, tolerance * 1e9)
         depth = None
         if message is not None:
@@ -154,7 +160,8 @@ class CameraContext:
                 "images_without_depth",
                 f"no depth within {tolerance:g} s of an image; does it come as often? else raise depth_tolerance",
             )
-        return View(depth, self._intrinsics(info, width, height), self._pose(base, base_frame, frame_id))
+        pose = self._pose(base, base_frame, frame_id, stamp * 1e-9)
+        return View(depth, self._intrinsics(info, width, height), pose, distortion)
 
     def _depth(self, message: ImageMessage, size: tuple[int, int], frame_id: str) -> np.ndarray | None:
         try:
@@ -168,19 +175,34 @@ class CameraContext:
             self._node.remark("depth_not_registered", f"depth is not used: {error}")
             return None
 
-    def _pose(self, base: np.ndarray | None, base_frame: str, frame_id: str) -> np.ndarray | None:
-        if base is None:
-            if self.world_frame:
-                self._node.remark(
-                    "images_without_pose",
-                    f"no odometry within {self._settings.odom_tolerance:g} s of an image: do both go by one clock? "
-                    "else raise odom_tolerance",
-                )
+    def _pose(self, base: np.ndarray | None, base_frame: str, frame_id: str, stamp: float) -> np.ndarray | None:
+        if self._by_tf or not (self.world_frame or self._node.count_publishers(self._odom)):
+            return self._pose_by_tf(frame_id, stamp)
+        if base is None and not self.world_frame:
             return None
-        mounting, unknown = self._mounting.of(base_frame, frame_id)
+        if base is None:
+            self._node.remark(
+                "images_without_pose",
+                f"no odometry within {self._settings.odom_tolerance:g} s of an image: do both go by one clock? "
+                "else raise odom_tolerance",
+            )
+            return None
+        mounting, unknown = self._mounting.of(base_frame, frame_id, stamp)
         if unknown:
-            self._node.remark("mounting_unknown", unknown)
-        return base @ mounting
+            self._node.remark("mounting_unknown" if mounting is not None else "images_without_mounting", unknown)
+        return None if mounting is None else base @ mounting
+
+    def _pose_by_tf(self, frame_id: str, stamp: float) -> np.ndarray | None:
+        """Return the pose by tf alone; once there is one, odometry that begins later is not looked at."""
+        pose, frame = self._mounting.fixed(self._settings.fixed_frame, frame_id, stamp)
+        if pose is not None:
+            with self._lock:
+                self._by_tf, self.world_frame = True, frame
+        elif self._by_tf:
+            wanted = self._settings.fixed_frame or frame or "a fixed frame"
+            why = "near an image: do both go by one clock?" if frame else "at all"
+            self._node.remark("images_without_pose", f"tf does not join {wanted} and {frame_id!r} {why}")
+        return pose
 
     def _intrinsics(
         self, info: tuple[np.ndarray, tuple[int, int]] | None, width: int, height: int
@@ -196,15 +218,15 @@ class CameraContext:
 
     def _on_info(self, message: CameraInfo) -> None:
         try:
-            intrinsics = to_intrinsics(message)
+            known = to_calibration(message, self._topic)
         except CCError as error:
             self._node.fault("bad_camera_info", f"a camera_info was left out: {error}")
             return
-        if intrinsics is None:
+        if known is None:
             self._node.remark("uncalibrated_camera_info", "camera_info holds no calibration: its matrix is all zero")
             return
         with self._lock:
-            self._info = intrinsics, (message.width, message.height)
+            self._info, self._distortion = (known[0], (message.width, message.height)), known[1]
 
     def _on_depth(self, message: ImageMessage) -> None:
         waiting = self._oldest_waiting()
@@ -225,7 +247,8 @@ class CameraContext:
         with self._lock:
             if self._order.check(stamp, time.monotonic_ns())[0] is Order.JUMPED_BACK:
                 self._poses = self._no_poses()  # a bag that loops: the rest of the lap before is not to come
-            self.world_frame = message.header.frame_id or "odom"
+            if not self._by_tf:
+                self.world_frame = message.header.frame_id or "odom"
             self._base_frame = message.child_frame_id
             self._poses.add(stamp * 1e-9, pose)
 

@@ -13,7 +13,16 @@ from sensor_msgs.msg import CompressedImage
 from std_msgs.msg import Header
 
 from cc_ros.errors import CCError, ImageError
-from cc_ros.keyframes import Candidate, KeyframeRequest, Keyframes, KeyframeSet, KeyframeSettings, MarkSettings
+from cc_ros.geometry.places import with_places
+from cc_ros.keyframes import (
+    SET_OF_MARK,
+    Candidate,
+    KeyframeRequest,
+    Keyframes,
+    KeyframeSet,
+    KeyframeSettings,
+    MarkSettings,
+)
 from cc_ros.msg import MarkedKeyframes, TrackedMasks
 from cc_ros.nodes.alive import announce
 from cc_ros.nodes.base_node import STEADY, BaseNode
@@ -22,6 +31,9 @@ from cc_ros.nodes.convert.images import MessagePicture, jpeg_message, picture_si
 from cc_ros.nodes.convert.keyframes import keyframes_message, to_look, to_request
 from cc_ros.nodes.convert.stamps import nanoseconds
 from cc_ros.nodes.convert.tracks import to_tracked
+from cc_ros.nodes.fusing import Fusing
+from cc_ros.nodes.ground_input import GroundInput
+from cc_ros.nodes.markers import MarkerOutput
 from cc_ros.nodes.runtime import main_of
 from cc_ros.settings import knob
 from cc_ros.srv import GetKeyframes
@@ -71,6 +83,12 @@ class KeyframesNode(BaseNode):
         self._published_at = -1
         self._camera = CameraContext(self, camera, self._oldest_waiting)
         self.undo.callback(self._camera.close)
+        self._ground = GroundInput(self)
+        self.undo.callback(self._ground.close)
+        self._places = Fusing(self)
+        self.undo.callback(self._places.close)
+        self._markers = MarkerOutput(self, self._places.places, self._fixed)
+        self.undo.callback(self._markers.close)
         self._input = ImageInput(self, camera.transport, self._on_image)
         self.undo.callback(self._input.close)
         self._masks = self.create_subscription(TrackedMasks, "cc/masks", self._on_masks, QoSProfile(depth=5))
@@ -88,6 +106,8 @@ class KeyframesNode(BaseNode):
     def new_episode(self) -> None:
         """Forget the frames; what is under way goes when the first masks of the tracker's new episode come."""
         self._keyframes.store.clear()
+        self._ground.clear()
+        self._places.clear()
 
     def doing(self) -> str:
         """Return how many frames and marks there will be."""
@@ -132,6 +152,9 @@ class KeyframesNode(BaseNode):
             if message.episode != self._episode:
                 self._episode, self._begin = message.episode, stamp
                 self._keyframes.store.clear()
+                self._ground.clear()
+                self._places.clear()
+                self._markers.clear()
             image = self._images.get(stamp)
             while self._images and next(iter(self._images)) != stamp and image is not None:
                 self._drop(next(iter(self._images)))  # older than what the tracker is at
@@ -145,15 +168,17 @@ class KeyframesNode(BaseNode):
             height, width = tracked.labels.shape
             _check_size(width, height, image)
             view = self._camera.at(stamp, width, height, message.header.frame_id)
+            seconds = (stamp - self._begin) * 1e-9
+            first_seen = {track.id: track.first_seen for track in tracked.tracks}
             candidate = Candidate(
-                message.index,
-                (stamp - self._begin) * 1e-9,
-                MessagePicture(image),
-                tracked.labels,
-                *view,
+                *(message.index, seconds, MessagePicture(image), tracked.labels),
+                *(view.depth, view.intrinsics, view.pose),
                 {track.id: track.confidence for track in tracked.tracks},
-                {track.id: track.first_seen for track in tracked.tracks},
+                first_seen,
+                view.distortion,
             )
+            self._places.add(seconds, tracked.labels, view, first_seen)
+            self._ground.see(seconds, view)
             self._keyframes.store.offer(candidate)
         except CCError as error:
             self.fault("bad_frames", f"a frame was not kept: {error}")
@@ -166,6 +191,7 @@ class KeyframesNode(BaseNode):
             return response
         look = to_look(request.style, self._keyframes.look)
         response.keyframes = self._message(to_request(request), look, tuple(request.blur_marks))
+        response.grounds = self._ground.messages(self._camera.world_frame)
         response.success = bool(response.keyframes.keyframes)
         if not response.success:
             response.message = "no frames yet: cc_tracker sends no masks; is the camera running?"
@@ -176,10 +202,18 @@ class KeyframesNode(BaseNode):
             header, episode, begin = self._header, self._episode, self._begin
             seen = self._keyframes.store.frames_seen
         world = self._camera.world_frame
-        marked = [replace(keyframe, world_frame=world) for keyframe in self._keyframes.marked(request, look, blur)]
-        given = KeyframeSet(tuple(marked), look, tuple(self.remarks.values()))
         style = request.style or self._keyframes.settings.kind
+        marked = [replace(keyframe, world_frame=world) for keyframe in self._keyframes.marked(request, look, blur)]
+        if style != SET_OF_MARK:  # its numbers are those of each picture
+            places = self._places.places({mark.id for keyframe in marked for mark in keyframe.marks})
+            marked = [with_places(keyframe, places) for keyframe in marked]
+        given = KeyframeSet(tuple(marked), look, tuple(self.remarks.values()))
         return keyframes_message(given, style, header, begin, episode=episode, frames_seen=seen)
+
+    def _fixed(self) -> Header:
+        """Return the frame that places are in, and the time of the newest frame."""
+        with self._lock:
+            return Header(frame_id=self._camera.world_frame, stamp=self._header.stamp)
 
     def _publish(self) -> None:
         if not (self._published.get_subscription_count() or self._newest_marked.get_subscription_count()):

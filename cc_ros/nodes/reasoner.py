@@ -6,7 +6,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from geometry_msgs.msg import PoseStamped
@@ -18,6 +18,7 @@ from cc_ros.errors import CCError
 from cc_ros.keyframes import KeyframeRequest, KeyframeSet
 from cc_ros.nodes.alive import Caller, Watch, announce
 from cc_ros.nodes.base_node import BaseNode
+from cc_ros.nodes.convert.grounds import to_ground
 from cc_ros.nodes.convert.keyframes import get_request, to_keyframes
 from cc_ros.nodes.convert.questions import answer_message, feedback_message, to_question
 from cc_ros.nodes.runtime import main_of
@@ -178,7 +179,7 @@ class _Source:
         response = future.result()
         if not response.success:
             raise CCError(response.message)
-        return to_keyframes(response.keyframes)
+        return replace(to_keyframes(response.keyframes), grounds=tuple(map(to_ground, response.grounds)))
 
 
 class _Waiting:

@@ -1,12 +1,10 @@
-"""One question with a model: what is sent, how the reply is read, and asking again once where it cannot be used."""
+"""One question with a model: what is sent, what it measures, how its reply is read, and asking again once."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
-import time
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cc_ros.reasoning.kinds import Form
@@ -19,6 +17,7 @@ from cc_ros.reasoning.replies.check import check
 from cc_ros.reasoning.replies.reply import Invented, NotAReply, Unusable
 from cc_ros.reasoning.replies.thoughts import spoken
 from cc_ros.reasoning.settings import ReasonerSettings
+from cc_ros.reasoning.talk import Talk, Task
 from cc_ros.reasoning.types import Answer, Status, Usage
 
 if TYPE_CHECKING:
@@ -28,22 +27,6 @@ if TYPE_CHECKING:
 
 _CUT_OFF = "the reply was cut off at max_answer_tokens"
 _ALL_THOUGHT = "the model's thoughts used up max_answer_tokens before it said anything; set it higher"
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """What is sent for a question, and the marks that the reply may name.
-
-    :param ids: marks that the pictures show.
-    :param system: the system prompt.
-    :param turns: the messages after it, the last one with the question.
-    :param size: of all this.
-    """
-
-    ids: Collection[int]
-    system: str
-    turns: Sequence[Message]
-    size: Usage
 
 
 class ReaskLoop:
@@ -77,23 +60,22 @@ class ReaskLoop:
 
         :raises ModelFault: there is none.
         """
-        from cc_ros.reasoning.llm.client import ChatRequest
-
         parts = replies.fields(context.spec.fields(context.question.choices), context.style, sorted(task.ids))
-        messages = self._writer.messages(task.system, self._with_format(task.turns, parts))
         shape = replies.response_format(self._structured, parts)
-        show = _Shown(progress)
+        messages = self._writer.messages(task.system, self._with_format(task.turns, parts))
+        talk = Talk(client, context, task, count, progress, shape, self._settings.temperature, messages)
         for last in (False, True):
-            request = ChatRequest(messages, shape, self._settings.temperature)
-            done = await client.complete(request, task.size.estimated_tokens, context.deadline, count, show)
+            done = await talk.reply()
             try:
-                return self._read(context, task.ids, done)
+                if done.calls:
+                    raise Unusable("it calls tools where an answer is due")
+                return _named(self._read(context, task.ids, done), talk.facts)
             except (Invented, Unusable) as problem:
                 if last:
                     raise self._hopeless(problem, done) from None
                 again = self._again(problem, task.ids)
             progress("asking_again", "")
-            messages = _asked_again(messages, done.text, again)
+            talk.messages = _asked_again(talk.messages, done.text, again)
         raise AssertionError("unreachable")
 
     def _read(self, context: Context, ids: Collection[int], done: Completion) -> Answer:
@@ -146,30 +128,14 @@ def _asked_again(messages: Sequence[Message], text: str, again: str) -> list[Mes
     if said:
         return [*messages, assistant(said), {"role": "user", "content": [text_part(again)]}]
     last = messages[-1]
+    if last["role"] != "user":  # what a tool brought
+        return [*messages, {"role": "user", "content": [text_part(again)]}]
     return [*messages[:-1], {**last, "content": [*last["content"], text_part(again)]}]
 
 
-class _Shown:
-    """Passes on how a reply grows, no more often than people can follow."""
-
-    INTERVAL = 0.05
-    SHARE = 20  # at most one part of so many of the time goes into it
-
-    def __init__(self, progress: Callable[[str, str], None]) -> None:
-        self._progress = progress
-        self._started = False
-        self._next = 0.0
-
-    def __call__(self, stage: str, so_far: Completion) -> None:
-        if stage != "text":
-            self._started, self._next = False, 0.0
-            self._progress("retrying" if stage == "retry" else stage, "")
-            return
-        now = time.monotonic()
-        if self._started and now < self._next:
-            return
-        stage = "answering" if self._started else "first_token"
-        self._started = True
-        self._progress(stage, replies.text_so_far(so_far.text))
-        took = time.monotonic() - now
-        self._next = now + max(self.INTERVAL, self.SHARE * took)  # a long text must not keep other questions waiting
+def _named(answer: Answer, facts: Sequence[str]) -> Answer:
+    """Return an answer that names what was measured for it."""
+    if not answer.ok or not facts:
+        return answer
+    reason = "; ".join(filter(None, (answer.reason, f"measured: {'; '.join(facts)}")))
+    return dataclasses.replace(answer, reason=reason)

@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager
 
 from cc_ros.errors import SettingsError
 from cc_ros.geometry import GeometryError, SceneMap
+from cc_ros.geometry.outcome import Unknown
 from cc_ros.geometry.queries import GoTo, TurnTo
 from cc_ros.keyframes import KeyframeSet, MarkedKeyframe
 from cc_ros.reasoning import validation
@@ -19,6 +20,7 @@ from cc_ros.reasoning.kinds import Form
 from cc_ros.reasoning.llm.endpoint import how_to_configure, resolve_endpoint
 from cc_ros.reasoning.llm.errors import answer_to
 from cc_ros.reasoning.measured import answers, questions, reading
+from cc_ros.reasoning.measured.places import mark_places
 from cc_ros.reasoning.prompts.templates import Prompts
 from cc_ros.reasoning.request_queue import RequestQueue
 from cc_ros.reasoning.settings import GoalSettings, ReasonerSettings
@@ -46,7 +48,7 @@ class Reasoner(AbstractContextManager["Reasoner"]):
         goals: GoalSettings = GoalSettings(),
     ) -> None:
         self._settings = settings
-        self._goal_distance = goals.goal_distance
+        self._goal_rules = goals.rules
         self._blur = _ids(settings.blur_marks)
         self._queue = RequestQueue(settings.max_parallel, settings.max_queue)
         self._closed = threading.Event()
@@ -166,7 +168,9 @@ class Reasoner(AbstractContextManager["Reasoner"]):
         return self._with_goal(answer, context, seen)
 
     def _with_goal(self, answer: Answer, context: Context, seen: KeyframeSet | None) -> Answer:
-        """Add where to go for the mark that was asked for; where somebody waits for that and it is not known, say why.
+        """Add where its marks are, and where to go for the one that was asked for.
+
+        Where somebody waits for a goal and there is none, it is said why; and who only wants to go has no answer then.
 
         :param seen: what the answer is about; None = nothing that has a place.
         """
@@ -176,14 +180,21 @@ class Reasoner(AbstractContextManager["Reasoner"]):
         try:
             if seen is not None:
                 scene = SceneMap.from_keyframes(seen.keyframes)
-                goal = answers.goal_of(answer, context.kind, context.asked, scene, self._goal_distance)
+                answer = dataclasses.replace(answer, places=mark_places(scene, answer.mark_ids))
+                found = answers.goal_of(answer, context.kind, context.asked, scene, seen.grounds, self._goal_rules)
+                if isinstance(found, Unknown):
+                    why = found.reason
+                else:
+                    goal = found
         except GeometryError as error:  # a camera matrix that cannot be used does not spoil the answer
             why = str(error)
+        if goal is None and isinstance(context.asked, GoTo) and context.measurable:
+            return Answer(Status.CANNOT_TELL, f"the robot cannot go there: {why}", kind=answer.kind)
         remarks: tuple[str, ...] = ()
-        if goal is not None and seen is not None:
+        if seen is not None and (goal is not None or answer.source == "geometry"):
             remarks = seen.remarks
-        elif context.question.send_goal:
-            remarks = (f"no goal was sent: {why}",)
+        if goal is None and context.question.send_goal:
+            remarks += (f"no goal was sent: {why}",)
         message = "; ".join(filter(None, (answer.message, *remarks)))
         return dataclasses.replace(answer, goal=goal, message=message)
 

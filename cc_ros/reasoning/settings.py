@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cc_ros.encodings import SENT_QUALITY
+from cc_ros.geometry.goals import GoalRules
 from cc_ros.keyframes.keyframes import MAX_FRAMES
 from cc_ros.reasoning.llm.presets import PRESETS
 from cc_ros.reasoning.types import Style
@@ -15,7 +16,16 @@ from cc_ros.settings import a_file, a_folder, knob
 class GoalSettings:
     """Where a robot is sent to."""
 
-    goal_distance: float = knob(0.8, "goals keep so far from the object, over ground, in m", ge=0.0, le=100.0)
+    goal_distance: float = knob(0.8, "goals keep so far from the object's edge, over ground, in m", ge=0.0, le=100.0)
+    robot_radius: float = knob(0.25, "goals, and the way there, keep so far from everything, in m", ge=0.01, le=5.0)
+    goal_sigma: float = knob(
+        0.4, "no goal for an object whose place is less certain than this standard deviation, in m", ge=0.01, le=10.0
+    )
+
+    @property
+    def rules(self) -> GoalRules:
+        """The same for the geometry."""
+        return GoalRules(self.goal_distance, self.robot_radius, self.goal_sigma)
 
 
 @dataclass(frozen=True)
@@ -39,6 +49,9 @@ class ReasonerSettings:
         "model",
         "who answers a question about marks that both could: the model, or geometry measured from the marks",
         choices=("model", "geometry"),
+    )
+    tools: bool = knob(
+        True, "let the model measure by calling tools; one whose server takes none gets what was measured in the prompt"
     )
     style: str = knob(Style.MARKS.value, "marking and prompting style", choices=tuple(s.value for s in Style))
     frames: int = knob(0, "keyframes a question; 0 = as the keyframe step is configured", ge=0, le=MAX_FRAMES)

@@ -34,11 +34,12 @@ class Style(str, Enum):
     RAW = "raw"
     SET_OF_MARK = "set_of_mark"
     MARKS_COT = "marks_cot"
+    MARKS_MEASURED = "marks_measured"
 
     @property
     def of_pictures(self) -> str:
         """The style of the keyframe step that its pictures are marked in."""
-        return self.MARKS.value if self is self.MARKS_COT else self.value
+        return self.MARKS.value if self in (self.MARKS_COT, self.MARKS_MEASURED) else self.value
 
 
 class Status(IntEnum):
@@ -147,6 +148,36 @@ class Goal:
     frame: str = ""
 
 
+Covariance = tuple[float, float, float, float, float, float, float, float, float]
+"""3x3, row by row"""
+
+
+@dataclass(frozen=True, slots=True)
+class MarkPlace:
+    """Where one mark is, as far as that was measured: ``cc_ros/msg/MarkPlace``. NaN and None are unknown.
+
+    :param id: of the mark.
+    :param bearing: radians to the left of where the camera looks now, negative to the right.
+    :param bearing_sigma: its standard deviation.
+    :param distance: metres from the camera's newest place.
+    :param distance_sigma: its standard deviation.
+    :param point: (x, y, z) in ``frame``, metres.
+    :param covariance: of the point, m^2; zeros without a point.
+    :param frame: that of the odometry; "" without a point.
+    :param missing: for people: which input is missing for what is unknown; "" where nothing is.
+    """
+
+    id: int
+    bearing: float = math.nan
+    bearing_sigma: float = math.nan
+    distance: float = math.nan
+    distance_sigma: float = math.nan
+    point: tuple[float, float, float] | None = None
+    covariance: Covariance = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+    frame: str = ""
+    missing: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Usage:
     """What a question took.
@@ -182,12 +213,13 @@ class Answer:
     :param text: the answer; for a choice its letter and text, "B. two".
     :param choice: index into the question's choices, -1 = none.
     :param mark_ids: the marks that the answer is about, all of them in the keyframes.
+    :param places: where each of them is, in the same order; () where pictures are not marked, or not alike.
     :param confidence: 0..1 as stated by the model or measured; 0 = not stated.
     :param source: "model", "geometry", "cache", or "" without an answer.
     :param reason: why, in a sentence or two.
     :param kind: the kind that the question was taken for.
     :param action: the next move, for navigation only.
-    :param goal: before the mark that was asked for, facing it.
+    :param goal: a free place before the mark that was asked for, facing it.
     :param usage: what it took.
     """
 
@@ -196,6 +228,7 @@ class Answer:
     text: str = ""
     choice: int = -1
     mark_ids: tuple[int, ...] = ()
+    places: tuple[MarkPlace, ...] = ()
     confidence: float = 0.0
     source: str = ""
     reason: str = ""

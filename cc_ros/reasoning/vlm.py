@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import threading
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future, wait
 from typing import TYPE_CHECKING, Any
 
 from cc_ros.errors import CCError
+from cc_ros.geometry import GeometryError, SceneMap
 from cc_ros.keyframes import KeyframeSet
 from cc_ros.reasoning.answer_cache import AnswerCache
 from cc_ros.reasoning.context import Context
@@ -17,12 +19,15 @@ from cc_ros.reasoning.llm.circuit_breaker import CircuitBreaker
 from cc_ros.reasoning.llm.endpoint import Endpoint
 from cc_ros.reasoning.llm.errors import ModelFault, answer_to
 from cc_ros.reasoning.llm.loop_thread import LoopThread
+from cc_ros.reasoning.measured.places import places_table
+from cc_ros.reasoning.measured.tools import definitions
 from cc_ros.reasoning.prompts.images import PictureStore
 from cc_ros.reasoning.prompts.messages import Episode, Writer
 from cc_ros.reasoning.prompts.templates import Prompts
-from cc_ros.reasoning.reask import ReaskLoop, Task
+from cc_ros.reasoning.reask import ReaskLoop
 from cc_ros.reasoning.settings import ReasonerSettings
-from cc_ros.reasoning.types import Answer, Status, Usage
+from cc_ros.reasoning.talk import Task
+from cc_ros.reasoning.types import Answer, Status, Style, Usage
 
 if TYPE_CHECKING:
     from cc_ros.reasoning.llm.retry import RetryingClient
@@ -48,6 +53,7 @@ class Model:
         self._writer = Writer(endpoint, settings.image_detail)
         self._loop = ReaskLoop(settings, endpoint.structured, self._writer, prompts, self.budget)
         self._cache = AnswerCache(settings.cache_seconds)
+        self._takes_tools = True  # until the server refuses them
         self._episode: Episode | None = None
         self._episodes = 0  # how often a new one was begun, to tell a turn that was asked before from one after
         self._navigating = threading.Lock()
@@ -62,9 +68,36 @@ class Model:
         :raises ModelFault: there is no answer.
         :raises ImageError: a keyframe's picture is damaged.
         """
-        question, kind, style = context.question, context.kind, context.style
+        style, scene = self._measuring(seen, context)
+        try:
+            return self._answer(seen, context, style, scene)
+        except ModelFault as fault:
+            if not fault.about_tools:
+                raise
+            self._takes_tools, refused = False, fault.usage
+        answer = self._answer(seen, context, Style.MARKS_MEASURED, scene)
+        used = dataclasses.replace(answer.usage, requests=answer.usage.requests + refused.requests)
+        return dataclasses.replace(answer, usage=used)
+
+    def _measuring(self, seen: KeyframeSet, context: Context) -> tuple[Style, SceneMap | None]:
+        """Return the style that applies, and the scene where there is something to measure in."""
+        style = context.style
+        if style in (Style.RAW, Style.SET_OF_MARK) or all(f.intrinsics is None for f in seen.keyframes):
+            return style, None
+        if style is not Style.MARKS_MEASURED and not self._settings.tools:
+            return style, None
+        try:
+            scene = SceneMap.from_keyframes(seen.keyframes)
+        except GeometryError:  # a camera matrix that cannot be used does not keep a model from looking
+            return style, None
+        return style if self._takes_tools else Style.MARKS_MEASURED, scene
+
+    def _answer(self, seen: KeyframeSet, context: Context, style: Style, scene: SceneMap | None) -> Answer:
+        question, kind = context.question, context.kind
         pictures = self._pictures.get_all(seen.keyframes)
-        key: Hashable = (question.text, kind, question.choices, style, seen.look, tuple(p.digest for p in pictures))
+        table = places_table(scene) if scene is not None and style is Style.MARKS_MEASURED else ""
+        looks = tuple(picture.digest for picture in pictures)
+        key: Hashable = (question.text, kind, question.choices, style, seen.look, looks, table)
         kept = self._cache.get(key)
         if kept is not None:
             answer, age = kept
@@ -72,9 +105,15 @@ class Model:
             return dataclasses.replace(answer, source="cache", message=remark, usage=Usage(model=answer.usage.model))
         system = self._prompts.system(style, seen.look)
         text = self._prompts.question(kind, question.text, question.choices)
+        if table:
+            text = f"{self._prompts.measured(table)}\n\n{text}"
+        tools = scene if style is not Style.MARKS_MEASURED else None
+        if tools is not None:
+            system = f"{system}\n{self._prompts.tools()}"
         ids = {mark.id for frame in seen.keyframes for mark in frame.marks}
         turns = [self._writer.user(pictures, text)]
-        task = Task(ids, system, turns, self._writer.size(pictures, system, text))
+        defined = json.dumps(definitions()) if tools is not None else ""
+        task = Task(ids, system, turns, self._writer.size(pictures, system, text, defined), tools)
         answer = self._run(task, context)
         if answer.ok:
             self._cache.put(key, answer)

@@ -41,6 +41,7 @@ class Source(AbstractContextManager["Source"]):
     :ivar size: (width, height) of the first frame in pixels; None before it was read.
     :ivar skipped: reason -> how often something was left out for it; grows while iterating.
     :ivar notes: how the recording was taken, in sentences for people; grows while iterating.
+    :ivar remarks: those notes that limit where things are said to be.
     :ivar stop: ends a live source when set by others, also while no frame comes.
     """
 
@@ -53,6 +54,7 @@ class Source(AbstractContextManager["Source"]):
         self.size: tuple[int, int] | None = None
         self.skipped: Counter[str] = Counter()
         self.notes: list[str] = []
+        self.remarks: list[str] = []
         self.stop = threading.Event()
         self._first: dict[str, str] = {}
 
@@ -66,10 +68,15 @@ class Source(AbstractContextManager["Source"]):
         if str(why):
             self._first.setdefault(reason, str(why))
 
-    def note(self, text: str) -> None:
-        """Tell something about how the recording is taken, once."""
+    def note(self, text: str, *, limits: bool = False) -> None:
+        """Tell something about how the recording is taken, once.
+
+        :param limits: whether answers about places are to say it as well.
+        """
         if text not in self.notes:
             self.notes.append(text)
+            if limits:
+                self.remarks.append(text)
 
     def losses(self) -> list[str]:
         """Return what was left out, a line a reason, with the first cause."""

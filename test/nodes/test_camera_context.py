@@ -6,6 +6,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,10 +16,15 @@ pytest.importorskip("rclpy")
 
 import numpy as np
 import rclpy
+from geometry_msgs.msg import TransformStamped
 from nav_msgs.msg import Odometry
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, Image
+from support.rig import until
+from tf2_msgs.msg import TFMessage
 
+from cc_ros.frame import Distortion
 from cc_ros.nodes.camera import CameraContext, CameraSettings
 from cc_ros.nodes.depths import SPARE, DepthBuffer
 
@@ -61,6 +67,32 @@ def depth_image(seconds: float, metres: float = 1.0, frame_id: str = "", width: 
 
 def calibration(fx: float = 100.0, fy: float = 100.0, width: int = 64, height: int = 48) -> CameraInfo:
     return CameraInfo(width=width, height=height, k=[fx, 0.0, 32.0, 0.0, fy, 24.0, 0.0, 0.0, 1.0])
+
+
+@contextmanager
+def spoken(node: Node, publisher: Any) -> Iterator[Callable[..., None]]:
+    """Yield what publishes messages, while the node's callbacks run."""
+    executor, stop = SingleThreadedExecutor(context=node.context), threading.Event()
+    executor.add_node(node)
+
+    def spin() -> None:
+        while not stop.is_set():
+            executor.spin_once(timeout_sec=0.05)
+
+    thread = threading.Thread(target=spin)
+    thread.start()
+
+    def say(*messages: Any) -> None:
+        until(publisher.get_subscription_count, 15)
+        for message in messages:
+            publisher.publish(message)
+
+    try:
+        yield say
+    finally:
+        stop.set()
+        thread.join(10)
+        executor.shutdown(5)
 
 
 Make = Callable[..., CameraContext]
@@ -184,7 +216,7 @@ def test_where_the_camera_sits_is_told_or_said_to_be_unknown(make: Make, told: T
     camera._on_odom(message)
     pose = camera.at(SECOND, 4, 4, "eye").pose
     assert pose is not None and pose[0, 3] == 1.0
-    assert "no fixed transform from 'base' to 'eye'" in told.texts["mounting_unknown"]
+    assert "no transform from 'base' to 'eye'" in told.texts["mounting_unknown"]
     camera._mounting.learn(SimpleNamespace(transforms=[transform("base", "neck", 0.5), transform("neck", "eye", 0.25)]))
     pose = camera.at(SECOND, 4, 4, "eye").pose
     assert pose is not None and pose[0, 3] == 1.75 and pose[0, 0] == 1.0
@@ -202,3 +234,78 @@ def test_an_image_without_odometry_near_it_is_counted_where_odometry_comes(make:
     camera._on_odom(odometry(1.0, x=1.0))
     assert camera.at(5 * SECOND, 4, 4).pose is None
     assert told.counted == {"images_without_pose": 1}
+
+
+def moving(parent: str, child: str, seconds: float, x: float) -> TransformStamped:
+    message = TransformStamped(child_frame_id=child)
+    message.header.frame_id = parent
+    message.header.stamp.sec, message.header.stamp.nanosec = divmod(round(seconds * SECOND), SECOND)
+    message.transform.translation.x, message.transform.rotation.w = x, 1.0
+    return message
+
+
+def links(*transforms: TransformStamped) -> TFMessage:
+    return TFMessage(transforms=list(transforms))
+
+
+def test_a_camera_that_moves_on_the_robot_is_followed_over_tf(make: Make, told: Told) -> None:
+    camera = make()
+    base = odometry(1.0, x=1.0)
+    base.child_frame_id = "base"
+    camera._on_odom(base)
+    assert told.count_subscribers("/tf") == 0, "nothing needs it yet"
+    camera._mounting.learn(links(moving("neck", "eye", 0.0, 0.25)))
+    assert camera.at(SECOND, 4, 4, "eye").pose is not None and "mounting_unknown" in told.texts
+    with spoken(told, told.create_publisher(TFMessage, "/tf", 10)) as say:
+        say(links(moving("base", "neck", 0.9, 0.4)), links(moving("base", "neck", 1.1, 0.6)))
+
+        def follows() -> bool:
+            pose = camera.at(SECOND, 4, 4, "eye").pose
+            return pose is not None and pose[0, 3] == pytest.approx(1.75)
+
+        until(follows)
+    base.header.stamp.sec = 9
+    camera._on_odom(base)
+    assert camera.at(9 * SECOND, 4, 4, "eye").pose is None, "no place of the neck is made up"
+    assert "comes too late" in told.texts["images_without_mounting"]
+
+
+def test_without_odometry_tf_tells_where_the_camera_is(make: Make, told: Told) -> None:
+    camera = make()
+    assert camera.at(SECOND, 4, 4, "eye").pose is None and not told.counted
+    camera._mounting.learn(links(moving("base", "eye", 0.0, 0.25)))
+    for seconds, x in ((0.95, 1.0), (1.05, 2.0)):
+        camera._mounting.move(links(moving("map", "odom", seconds, 10.0), moving("odom", "base", seconds, x)))
+    pose = camera.at(SECOND, 4, 4, "eye").pose
+    assert pose is not None and pose[0, 3] == pytest.approx(1.75) and camera.world_frame == "odom"
+    camera._on_odom(odometry(1.0, x=70.0))
+    pose = camera.at(SECOND, 4, 4, "eye").pose
+    assert pose is not None and pose[0, 3] == pytest.approx(1.75), "the frame of an episode does not change"
+    assert camera.at(5 * SECOND, 4, 4, "eye").pose is None and "near an image" in told.texts["images_without_pose"]
+    on_map = make(fixed_frame="map")
+    on_map._on_odom(odometry(1.0, x=70.0))
+    assert on_map.at(SECOND, 4, 4, "eye").pose is None and "join map" in told.texts["images_without_pose"]
+    on_map._mounting = camera._mounting
+    pose = on_map.at(SECOND, 4, 4, "eye").pose
+    assert pose is not None and pose[0, 3] == pytest.approx(11.75) and on_map.world_frame == "map"
+
+
+def test_a_recording_that_loops_forgets_where_links_were(make: Make) -> None:
+    camera = make()
+    camera._mounting.move(links(moving("odom", "eye", 100.0, 1.0)))
+    camera._mounting.move(links(moving("odom", "eye", 10.0, 2.0)))
+    pose = camera.at(10 * SECOND, 4, 4, "eye").pose
+    assert pose is not None and pose[0, 3] == 2.0
+    assert camera.at(100 * SECOND, 4, 4, "eye").pose is None
+
+
+def test_the_lens_is_that_of_the_pictures_topic(make: Make, told: Told) -> None:
+    camera = make()
+    message = calibration()
+    message.distortion_model, message.d = "equidistant", [0.1, 0.0, 0.0, 0.0]
+    camera._on_info(message)
+    assert camera.at(0, 64, 48).distortion == Distortion("equidistant", (0.1, 0.0, 0.0, 0.0))
+    message.distortion_model = "mirror"
+    camera._on_info(message)
+    assert "unknown distortion model 'mirror'" in told.texts["bad_camera_info"]
+    assert camera.at(0, 64, 48).distortion is not None, "the last good one counts"

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 pytest.importorskip("rclpy")
@@ -26,7 +27,9 @@ from support.model_server import Hang, ModelServer
 from support.rig import START, Onlooker, Program, environment, isolated, until
 
 from cc_ros.dds import PROFILES, prepare
+from cc_ros.ground import Ground
 from cc_ros.keyframes import KeyframeSet
+from cc_ros.nodes.convert.grounds import ground_message
 from cc_ros.nodes.convert.keyframes import keyframes_message
 from cc_ros.nodes.reasoner import ReasonerNode
 from cc_ros.nodes.runtime import executor_of, spin
@@ -92,6 +95,8 @@ def keyframes(rig: tuple[ReasonerNode, Onlooker]) -> Iterator[Onlooker]:
         frames = see([looking(0, 0, 10), looking(0, 0, -10)], ROOM, depth=True)
         given = KeyframeSet(tuple(replace(frame, world_frame="odom") for frame in frames), remarks=("it is a guess",))
         response.success, response.keyframes = True, keyframes_message(given, "marks", Header(frame_id="camera"), 0)
+        floor = Ground(np.zeros((200, 200), np.int8), 0.05, (-3.0, -5.0), floor=0.0)
+        response.grounds = [ground_message(floor, "odom")]
         return response
 
     node, _ = rig
@@ -258,7 +263,7 @@ def test_going_and_turning_to_a_mark_sends_a_goal(rig: tuple[ReasonerNode, Onloo
         assert goals[-1].header.frame_id == "odom" and goals[-1].header.stamp.sec > 0
         assert "it is a guess" in response.message
     go, _, turn = (goal.pose for goal in goals)
-    assert (go.position.x, go.position.y) == pytest.approx((1.2, 0.0), abs=0.05)  # 0.8 m before it
+    assert (go.position.x, go.position.y) == pytest.approx((1.1, 0.0), abs=0.15)  # 0.8 m before its edge
     assert (turn.position.x, turn.position.y) == pytest.approx((0.0, 0.0), abs=1e-6)
     yaw = 2 * math.atan2(turn.orientation.z, turn.orientation.w)
     assert yaw == pytest.approx(math.atan2(-1.4, 3.0), abs=0.02)

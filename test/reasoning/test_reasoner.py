@@ -27,6 +27,7 @@ from support.model_server import Cut, Endless, Hang, HttpStatus, ModelServer, Ra
 from support.rig import until
 
 from cc_ros.errors import SourceError
+from cc_ros.ground import Ground
 from cc_ros.keyframes import KeyframeRequest, KeyframeSet, MarkSettings
 from cc_ros.reasoning import Answer, Kind, Question, Reasoner, ReasonerSettings, Status, Style
 
@@ -149,7 +150,7 @@ def test_each_style_asks_for_its_pictures_and_tells_what_they_show(
 
     reasoner = make(frames=6, blur_marks="4, 9")
     assert ask(reasoner, frames=source, style=style.value, marks=3, last_seconds=2.0).ok
-    kind = {"marks_cot": "marks"}.get(style.value, style.value)
+    kind = {"marks_cot": "marks", "marks_measured": "marks"}.get(style.value, style.value)
     ((request, blur, timeout),) = wanted
     assert 4.0 < timeout <= 5.0
     assert request == KeyframeRequest(frames=6, marks=3, last_seconds=2.0, style=kind)
@@ -216,11 +217,14 @@ def test_a_question_about_a_mark_that_no_picture_shows_is_not_sent(server: Model
 def test_which_mark_brings_its_place_as_a_goal_and_nothing_else_does(server: ModelServer, make: MakeReasoner) -> None:
     server.script(reply("mark 2"), reply("mark 2 is the goal", action="FORWARD", value=3))
     reasoner = make()
-    chair = ask(reasoner, "Which mark is the chair by the window?", ROOM)
+    floor = Ground(np.zeros((200, 200), np.int8), 0.05, (-3.0, -5.0), floor=0.0)
+    chair = ask(
+        reasoner, "Which mark is the chair by the window?", lambda *_: KeyframeSet(tuple(ROOM), grounds=(floor,))
+    )
     assert chair.goal is not None
-    length = math.hypot(3, -1)  # 0.8 m before the chair, facing it
-    place = (3 - 0.8 * 3 / length, -1 + 0.8 / length, math.atan2(-1, 3))
-    assert (chair.goal.x, chair.goal.y, chair.goal.yaw) == pytest.approx(place, abs=0.01)
+    away = math.hypot(3 - chair.goal.x, -1 - chair.goal.y)  # 0.8 m before the chair's edge, facing it
+    assert 0.8 < away < 1.0 and chair.goal.x < 3
+    assert chair.goal.yaw == pytest.approx(math.atan2(-1 - chair.goal.y, 3 - chair.goal.x), abs=0.01)
     other = ask(reasoner, "What does the note on the wall say?", ROOM)
     assert other.ok and other.goal is None and other.action is None
 

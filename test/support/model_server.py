@@ -82,14 +82,48 @@ class Pieces:
 
     deltas: list[dict[str, Any]]
     finish: str | None = "stop"
+    pause: float = 0.0  # seconds between them
 
     def run(self, handler: Handler, body: dict[str, Any]) -> None:
         handler.start_chunks("text/event-stream")
         for delta in self.deltas:
             handler.event({"choices": [{"index": 0, "delta": delta, "finish_reason": None}]})
+            handler.wait(self.pause)
         handler.event({"choices": [{"index": 0, "delta": {}, "finish_reason": self.finish}]})
         handler.chunk(b"data: [DONE]\n\n")
         handler.end_chunks()
+
+
+@dataclass
+class Calls:
+    """Call tools: in one piece, or streamed in pieces of so many characters of the arguments."""
+
+    calls: list[tuple[str, Any]]  # name, arguments: JSON text or an object
+    piece: int = 7
+    whole: bool = False
+    text: str = ""  # said beside
+    numbered: bool = True  # whether pieces say which call they belong to
+    named: bool = True  # whether calls have an id
+    pause: float = 0.0  # seconds between pieces
+
+    def run(self, handler: Handler, body: dict[str, Any]) -> None:
+        made = []
+        for number, (name, arguments) in enumerate(self.calls):
+            text = arguments if isinstance(arguments, str) else json.dumps(arguments)
+            named = {"id": f"id-{number}-{len(body['messages'])}"} if self.named else {}
+            made.append({**named, "type": "function", "function": {"name": name, "arguments": text}})
+        if self.whole:
+            Whole(self.text or None, "tool_calls", {"tool_calls": made}).run(handler, body)
+            return
+        deltas: list[dict[str, Any]] = [{"role": "assistant", "content": self.text or None}]
+        for number, call in enumerate(made):
+            index = {"index": number} if self.numbered else {}
+            arguments = call["function"]["arguments"]
+            deltas.append({"tool_calls": [{**call, **index, "function": {**call["function"], "arguments": ""}}]})
+            for start in range(0, len(arguments), self.piece):
+                piece = {"function": {"arguments": arguments[start : start + self.piece]}}
+                deltas.append({"tool_calls": [{**index, **piece}]})
+        Pieces(deltas, "tool_calls", self.pause).run(handler, body)
 
 
 @dataclass
@@ -181,14 +215,14 @@ class Received:
         """All texts of the conversation in order."""
         found = []
         for message in self.body["messages"]:
-            content = message["content"]
+            content = message["content"] or ""
             found += [content] if isinstance(content, str) else [p["text"] for p in content if p["type"] == "text"]
         return found
 
     @property
     def images(self) -> list[bytes]:
         """All pictures in order, decoded from base64."""
-        parts = [p for m in self.body["messages"] if not isinstance(m["content"], str) for p in m["content"]]
+        parts = [p for m in self.body["messages"] if isinstance(m["content"], list) for p in m["content"]]
         urls = [part["image_url"]["url"] for part in parts if part["type"] == "image_url"]
         return [base64.b64decode(url.removeprefix("data:image/jpeg;base64,"), validate=True) for url in urls]
 

@@ -10,12 +10,14 @@ import numpy as np
 from std_msgs.msg import Header
 
 from cc_ros.errors import SettingsError
+from cc_ros.frame import Distortion
 from cc_ros.keyframes import KeyframeRequest, KeyframeSet, Mark, MarkedKeyframe, MarkSettings
 from cc_ros.msg import Keyframe as KeyframeMsg
 from cc_ros.msg import Mark as MarkMsg
 from cc_ros.msg import MarkedKeyframes, MarkStyle
 from cc_ros.nodes.convert.fields import read, written
 from cc_ros.nodes.convert.images import jpeg_message
+from cc_ros.nodes.convert.places import place_message, to_place
 from cc_ros.nodes.convert.poses import pose_message, to_pose
 from cc_ros.nodes.convert.stamps import nanoseconds, to_time
 from cc_ros.srv import GetKeyframes
@@ -103,10 +105,12 @@ def keyframe_message(keyframe: MarkedKeyframe, header: Header) -> KeyframeMsg:
         image=jpeg_message(header, keyframe.jpeg),
         width=keyframe.width,
         height=keyframe.height,
-        marks=[MarkMsg(id=m.id, x=float(m.x), y=float(m.y), area=m.area, depth=m.depth) for m in keyframe.marks],
+        marks=list(map(_mark_message, keyframe.marks)),
     )
     if keyframe.intrinsics is not None:
         message.k = keyframe.intrinsics.ravel()
+    if keyframe.distortion is not None:
+        message.distortion_model, message.d = keyframe.distortion.model, keyframe.distortion.coefficients
     if keyframe.pose is not None:
         message.has_pose, message.pose = True, pose_message(keyframe.pose)
         message.world_frame = keyframe.world_frame
@@ -122,8 +126,21 @@ def to_keyframe(message: KeyframeMsg) -> MarkedKeyframe:
         jpeg=bytes(message.image.data),
         width=message.width,
         height=message.height,
-        marks=tuple(Mark(m.id, m.x, m.y, m.area, m.depth) for m in message.marks),
+        marks=tuple(map(_to_mark, message.marks)),
         intrinsics=k if k.any() else None,
         pose=to_pose(message.pose) if message.has_pose else None,
         world_frame=message.world_frame,
+        distortion=Distortion(message.distortion_model, tuple(message.d)) if message.distortion_model else None,
     )
+
+
+def _mark_message(mark: Mark) -> MarkMsg:
+    message = MarkMsg(id=mark.id, x=float(mark.x), y=float(mark.y), area=mark.area, depth=mark.depth)
+    if mark.place is not None:
+        message.has_place, message.place = True, place_message(mark.place)
+    return message
+
+
+def _to_mark(message: MarkMsg) -> Mark:
+    place = to_place(message.place) if message.has_place else None
+    return Mark(message.id, message.x, message.y, message.area, message.depth, place)

@@ -6,7 +6,8 @@ import numpy as np
 from geometry_msgs.msg import Pose
 from sensor_msgs.msg import CameraInfo
 
-from cc_ros.geometry.camera import check_intrinsics
+from cc_ros.frame import Distortion
+from cc_ros.geometry.camera import calibration, check_intrinsics
 from cc_ros.geometry.poses import camera_pose
 
 
@@ -30,9 +31,15 @@ def pose_message(pose: np.ndarray) -> Pose:
     return message
 
 
-def to_intrinsics(message: CameraInfo) -> np.ndarray | None:
-    """Return the matrix of a camera, 3x3 in pixels of ``width`` x ``height``; None where it is not calibrated.
+def to_calibration(message: CameraInfo, topic: str = "") -> tuple[np.ndarray, Distortion | None] | None:
+    """Return a camera's matrix, 3x3 in pixels of ``width`` x ``height``, and the distortion of its lens.
 
-    :raises GeometryError: it is not finite, or a focal length is not positive.
+    None where it is not calibrated (REP 104: ``k`` is zero).
+
+    :param topic: of the pictures; those of rectified ones tell it by their name.
+    :raises GeometryError: a number is not finite, a focal length not positive, or the lens of an unknown kind.
     """
-    return check_intrinsics(np.reshape(message.k, (3, 3))) if any(message.k) else None
+    if not any(message.k):
+        return None
+    matrix, distortion = calibration(message.k, message.p, message.distortion_model, message.d, topic)
+    return check_intrinsics(matrix), distortion

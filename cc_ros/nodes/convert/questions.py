@@ -6,13 +6,14 @@ import math
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from geometry_msgs.msg import PoseStamped
+from geometry_msgs.msg import Point, PoseStamped
 from rclpy.serialization import serialize_message
 
 from cc_ros.action import SpatialQuery as SpatialQueryAction
+from cc_ros.msg import MarkPlace as MarkPlaceMsg
 from cc_ros.msg import Usage as UsageMsg
 from cc_ros.nodes.convert.fields import read, written
-from cc_ros.reasoning import Action, Answer, Goal, Move, Question, Status, Usage
+from cc_ros.reasoning import Action, Answer, Goal, MarkPlace, Move, Question, Status, Usage
 from cc_ros.reasoning.types import sendable
 
 M = TypeVar("M")
@@ -52,6 +53,7 @@ def to_answer(message: Any) -> Answer:
         status=Status(message.status),
         action=Action(Move(message.action), message.action_value) if message.action else None,
         goal=to_goal(message.goal) if message.has_goal else None,
+        places=tuple(map(_to_place, message.places)),
         usage=read(Usage, message.usage),
     )
 
@@ -76,6 +78,19 @@ def to_goal(message: PoseStamped) -> Goal:
     return Goal(place.x, place.y, 2 * math.atan2(turn.z, turn.w), message.header.frame_id)
 
 
+def _place_message(place: MarkPlace) -> MarkPlaceMsg:
+    values = written(place)
+    point = values.pop("point")
+    if point is not None:
+        values |= {"has_point": True, "point": Point(x=point[0], y=point[1], z=point[2])}
+    return MarkPlaceMsg(**values)
+
+
+def _to_place(message: MarkPlaceMsg) -> MarkPlace:
+    point = (message.point.x, message.point.y, message.point.z) if message.has_point else None
+    return read(MarkPlace, message, point=point)
+
+
 def _spread(name: str, value: Any) -> dict[str, Any]:
     """Return the fields of a message that a field of an answer becomes; None leaves them as they are."""
     if value is None and name in ("action", "goal"):
@@ -84,6 +99,8 @@ def _spread(name: str, value: Any) -> dict[str, Any]:
         return {name: value.move.value, f"{name}_value": float(value.value)}
     if isinstance(value, Goal):
         return {f"has_{name}": True, name: goal_message(value)}
+    if name == "places":
+        return {name: [_place_message(place) for place in value]}
     if isinstance(value, Usage):
         used = {n: min(v, MOST) if isinstance(v, int) else v for n, v in written(value).items()}
         return {name: UsageMsg(**used)}

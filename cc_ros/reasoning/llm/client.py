@@ -6,7 +6,7 @@ import email.utils
 import json
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,6 +20,7 @@ from cc_ros.reasoning.llm.errors import ModelFault
 from cc_ros.reasoning.llm.model_list import list_models, model_to_ask
 from cc_ros.reasoning.llm.proxies import proxy_of, shown
 from cc_ros.reasoning.llm.server_errors import MAX_WORDS, advice, words_of
+from cc_ros.reasoning.llm.tool_calls import ToolCalls, refuses_tools
 from cc_ros.reasoning.llm.transport import headers_left_out, open_client, said_done
 from cc_ros.reasoning.replies.reply import complete
 from cc_ros.reasoning.types import Status
@@ -38,11 +39,15 @@ class ChatRequest:
     :param messages: as the chat completions API has them.
     :param response_format: the API's field, None = leave it out.
     :param temperature: negative = leave it to the server.
+    :param tools: that the model may call, as the API has them.
+    :param calling: whether it may call them still; else it must answer.
     """
 
     messages: list[dict[str, Any]]
     response_format: dict[str, Any] | None
     temperature: float
+    tools: Sequence[dict[str, Any]] = ()
+    calling: bool = True
 
 
 @dataclass(slots=True)
@@ -58,6 +63,7 @@ class Completion:
     :param answer_tokens: likewise.
     :param size: characters so far.
     :param limit: characters at most.
+    :param calls: of tools.
     """
 
     parts: list[str] = field(default_factory=list)
@@ -69,6 +75,7 @@ class Completion:
     answer_tokens: int = 0
     size: int = 0
     limit: int = 0
+    calls: ToolCalls = field(default_factory=ToolCalls)
 
     @property
     def text(self) -> str:
@@ -79,7 +86,14 @@ class Completion:
     def add(self, text: str) -> None:
         """Append a piece of text."""
         self.parts.append(text)
-        self.size += len(text)
+        self.grow(len(text))
+
+    def grow(self, characters: int) -> None:
+        """Count what came.
+
+        :raises ModelFault: it is too much.
+        """
+        self.size += characters
         if self.size > self.limit:
             raise ModelFault(Status.BAD_REPLY, "the answer goes on past its limit", sick=True, may_have_cost=True)
 
@@ -119,7 +133,7 @@ class ChatClient:
         except ModelFault:
             raise
         except openai.APIStatusError as error:
-            fault = self._status_fault(error)
+            fault = self._status_fault(error, bool(request.tools))
             if error.status_code == 404:
                 self._model = self._endpoint.model  # the server may have another one by now
             raise fault from None
@@ -155,6 +169,10 @@ class ChatClient:
             body["temperature"] = request.temperature
         if request.response_format is not None:
             body["response_format"] = request.response_format
+        if request.tools:
+            body["tools"] = list(request.tools)
+            if not request.calling:
+                body["tool_choice"] = "none"
         if preset.counts_in_stream:
             body["stream_options"] = {"include_usage": True}
         return body
@@ -186,16 +204,19 @@ class ChatClient:
                 await checkpoint()  # events that came in one packet would keep deadlines and other questions waiting
                 if done.finish:
                     patience.deadline = min(patience.deadline, anyio.current_time() + GRACE_SECONDS)
-        if not done.finish and not (said_done(stream.response) and complete(done.text)):
+        whole = bool(done.calls) or complete(done.text)
+        if not done.finish and not (said_done(stream.response) and whole):
             raise self._unreachable("the stream ended in the middle of the reply", may_have_cost=True)
 
-    def _status_fault(self, error: openai.APIStatusError) -> ModelFault:
+    def _status_fault(self, error: openai.APIStatusError, with_tools: bool) -> ModelFault:
         code = error.status_code
         if 300 <= code < 400:
             return ModelFault(
                 Status.REJECTED, f"{self._endpoint.host} redirects elsewhere; set base_url to the final address"
             )
         words = self._short(words_of(error.body) or error.response.reason_phrase or error.message)
+        if with_tools and refuses_tools(code, words):
+            return ModelFault(Status.REJECTED, f"{self._endpoint.host} takes no tools: {words}", about_tools=True)
         return self._fault(code, f"answered {code}: {words}", words, wait=_retry_after(error.response.headers))
 
     def _error_within(self, error: object) -> ModelFault:
@@ -281,6 +302,9 @@ def _take_message(message: Any, done: Completion) -> bool:
     for name in ("reasoning", "reasoning_content", "thinking", "reasoning_text"):
         done.thoughts += len(str(get(name) or ""))
     done.refusal += str(get("refusal") or "")
+    calls = get("tool_calls")
+    if isinstance(calls, list):
+        done.grow(done.calls.add(calls))
     text = _text_of(get("content"), done)
     if text:
         done.add(text)

@@ -15,6 +15,7 @@ class ModelFault(ModelError):
     :param wait: seconds that the server asks to be left alone (Retry-After), 0 = it does not say.
     :param sick: whether the fault speaks against the server (counts for the circuit breaker).
     :param may_have_cost: whether the server may have worked, and charged, for the request.
+    :param about_tools: whether it is that the server takes no tools.
     """
 
     def __init__(
@@ -26,6 +27,7 @@ class ModelFault(ModelError):
         wait: float = 0.0,
         sick: bool = False,
         may_have_cost: bool = False,
+        about_tools: bool = False,
     ) -> None:
         super().__init__(message)
         self.status = status
@@ -33,6 +35,7 @@ class ModelFault(ModelError):
         self.wait = wait
         self.sick = sick
         self.may_have_cost = may_have_cost
+        self.about_tools = about_tools
         self.usage = Usage()  # filled in by who knows the whole question
 
 

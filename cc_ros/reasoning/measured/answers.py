@@ -11,12 +11,13 @@ import math
 import re
 from collections.abc import Sequence
 
-from cc_ros.geometry import GeometryError
-from cc_ros.geometry.approach import approach
+from cc_ros.geometry.bodies import bodies
 from cc_ros.geometry.evaluate import evaluate, listed, missing_place
+from cc_ros.geometry.goals import GoalRules, Stand, stand_before, turned_to
 from cc_ros.geometry.outcome import Cause, Unknown
 from cc_ros.geometry.queries import GoTo, Query, TurnTo, Where
 from cc_ros.geometry.scene import SceneMap
+from cc_ros.ground import Ground
 from cc_ros.reasoning.kinds import KINDS, Form
 from cc_ros.reasoning.measured import questions
 from cc_ros.reasoning.types import Answer, Goal, Kind, Question, Status
@@ -62,12 +63,13 @@ def _answer(asked: Query, scene: SceneMap) -> Answer:
     )
 
 
-def goal_of(answer: Answer, kind: Kind, asked: Query | None, scene: SceneMap, distance: float) -> Goal | None:
+def goal_of(
+    answer: Answer, kind: Kind, asked: Query | None, scene: SceneMap, grounds: Sequence[Ground], rules: GoalRules
+) -> Goal | Unknown | None:
     """Return where to go for the mark that a question wants to know, go or turn to; None where it is about none.
 
     :param asked: what the question asks about marks.
-    :param distance: metres to keep from the object.
-    :raises GeometryError: the place of the mark is not known.
+    :param grounds: what is known of the ground.
     """
     if isinstance(asked, Where | GoTo | TurnTo):
         id = asked.mark
@@ -76,20 +78,32 @@ def goal_of(answer: Answer, kind: Kind, asked: Query | None, scene: SceneMap, di
     else:
         return None
     if id not in scene.places:
-        raise GeometryError(f"no picture shows mark {id}")
-    turn = isinstance(asked, TurnTo)
-    point = scene.places[id].point
-    if point is not None:
-        target = point.xyz.tolist()
-    else:
-        azimuth = scene.azimuth(id, scene.here[:3, 3]) if turn and scene.here is not None else None
-        if azimuth is None or scene.here is None:
-            raise GeometryError(f"the place of mark {id} is not known ({missing_place(scene, id).reason})")
-        x, y, z = scene.here[:3, 3].tolist()
-        target = [x + math.cos(azimuth.angle), y + math.sin(azimuth.angle), z]
+        return Unknown(f"no picture shows mark {id}", Cause.UNKNOWN_MARK)
+    found = _turn(scene, id) if isinstance(asked, TurnTo) else _stand(scene, id, grounds, rules)
+    if isinstance(found, Unknown):
+        return found
     frame = next(frame for frame in reversed(scene.keyframes) if frame.pose is not None)  # else nothing has a place
-    assert frame.pose is not None
-    return Goal(*approach(target, frame.pose, math.inf if turn else distance), frame.world_frame)
+    return Goal(found.x, found.y, found.yaw, frame.world_frame)
+
+
+def _stand(scene: SceneMap, id: int, grounds: Sequence[Ground], rules: GoalRules) -> Stand | Unknown:
+    things = bodies(scene)
+    if id not in things or scene.here is None:
+        missing = missing_place(scene, id)
+        return Unknown(f"the place of mark {id} is not known ({missing.reason})", missing.cause)
+    return stand_before(things[id], things.values(), scene.here[:2, 3], grounds, rules)
+
+
+def _turn(scene: SceneMap, id: int) -> Stand | Unknown:
+    pose, point = scene.here, scene.places[id].point
+    if pose is None:
+        return missing_place(scene, id)
+    if point is not None:
+        return turned_to(point.xyz[:2], pose)
+    azimuth = scene.azimuth(id, pose[:3, 3])
+    if azimuth is None:
+        return Unknown(f"the direction of mark {id} is not known ({missing_place(scene, id).reason})", Cause.NO_POSE)
+    return turned_to(pose[:2, 3] + [math.cos(azimuth.angle), math.sin(azimuth.angle)], pose)
 
 
 def _choose(answer: Answer, choices: Sequence[str]) -> Answer | None:

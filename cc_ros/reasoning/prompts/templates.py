@@ -45,6 +45,14 @@ class Prompts:
         longest = f"{max_forward:g} metres"
         return self._fill(KINDS[kind].prompt, question=text, choices="\n".join(lettered(choices)), max_forward=longest)
 
+    def tools(self) -> str:
+        """Return what the system prompt says of the tools that measure."""
+        return self._fill("tools")
+
+    def measured(self, table: str) -> str:
+        """Return what was measured of the marks, for models that have no tools."""
+        return self._fill("measured", table=table)
+
     def navigate_turn(self, turn: int) -> str:
         """Return the text beside the picture of one turn, from 1."""
         return self._fill("navigate_turn", turn=str(turn))

@@ -10,13 +10,18 @@ import numpy as np
 from cc_ros.errors import CCError
 from cc_ros.geometry.poses import PoseTrack, rotation_from_quaternion
 
+FIXED = ("odom", "map")  # frames that do not move, by REP 105; the first is the smooth one
 _MOVING = 2000  # poses kept of a link that moves
 
 
 class RobotFrames:
-    """A tree of transforms by frame name; links that move are looked up by time."""
+    """A tree of transforms by frame name; links that move are looked up by time.
 
-    def __init__(self) -> None:
+    :param tolerance: largest distance in time to a known pose of a link that moves, seconds.
+    """
+
+    def __init__(self, tolerance: float = 0.2) -> None:
+        self._tolerance = tolerance
         self._parents: dict[str, tuple[str, np.ndarray | PoseTrack]] = {}
         #: stamp of the newest transform that may change, seconds.
         self.newest = -np.inf
@@ -83,7 +88,7 @@ class RobotFrames:
         """Return the poses of a moving link; None where a fixed one is known."""
         known = self._parents.get(child)
         if known is None or known[0] != parent:
-            known = self._parents[child] = parent, PoseTrack(_MOVING)
+            known = self._parents[child] = parent, PoseTrack(_MOVING, self._tolerance)
         return known[1] if isinstance(known[1], PoseTrack) else None
 
     def _chain(self, frame: str) -> list[str]:

@@ -13,13 +13,14 @@ from rosbags.interfaces import Connection
 
 from cc_ros.encodings import decode_compressed, decode_compressed_depth, decode_depth, decode_image
 from cc_ros.errors import CCError, ImageError, SourceError
-from cc_ros.frame import Frame
+from cc_ros.frame import Distortion, Frame
+from cc_ros.geometry.camera import GeometryError, calibration
 from cc_ros.geometry.poses import OPTICAL_IN_BODY, PoseTrack, camera_pose
 from cc_ros.sources.bag.file import BagFile
-from cc_ros.sources.bag.robot_frames import RobotFrames
+from cc_ros.sources.bag.robot_frames import FIXED, RobotFrames
 from cc_ros.sources.bag.streams import COMPRESSED, TF, read_streams
 from cc_ros.sources.bag.topics import choose_topics
-from cc_ros.sources.base import Source, SourceSettings
+from cc_ros.sources.base import NONE, Source, SourceSettings
 from cc_ros.sources.registered import NotRegisteredError, fit_depth, fit_intrinsics
 from cc_ros.stamps import Order, StampOrder
 
@@ -73,6 +74,9 @@ class BagSource(Source):
             self.note(sentence)
         self._tolerance = settings.depth_tolerance
         self._mounting = settings.base_to_camera()
+        self._moving = {c.topic for c in self._bag.connections if c.msgtype == TF and not _static(c)}
+        self._fixed_frame = settings.fixed_frame
+        self._by_tf = bool(settings.fixed_frame) or (not self._topics.odom and settings.odom_topic != NONE)
         self._orders: dict[str, StampOrder] = {}
         self._spans: dict[str, tuple[float, float]] = {}
         self._matched_topics: set[str] = set()
@@ -97,8 +101,7 @@ class BagSource(Source):
                 image,
                 message.instant,
                 self._depth_at(message, width, height),
-                self._intrinsics(message, width, height),
-                self._pose_at(message),
+                *self._view(message, width, height),
             )
         if self.size is None:
             raise SourceError(f"{self._topics.image} of {self._bag.path} has no image that can be read: {problem}")
@@ -112,9 +115,7 @@ class BagSource(Source):
         """Yield the images once what belongs to them has been read, or does not come."""
         topics = self._topics
         wanted = {t for t in (topics.image, topics.camera_info, topics.depth, topics.odom) if t}
-        moving = (
-            {c.topic for c in self._bag.connections if c.msgtype == TF and not _static(c)} if topics.odom else set()
-        )
+        moving = self._moving if topics.odom or self._by_tf else set()
         waiting: deque[_Message] = deque()
         connections = [c for c in self._bag.connections if c.topic in wanted | moving]
         for connection, nanoseconds, raw in self._bag.messages(connections):
@@ -166,7 +167,8 @@ class BagSource(Source):
     def _complete(self, image: _Message) -> bool:
         """Whether nothing nearer to this image can follow."""
         depth = not self._topics.depth or (bool(self._depths) and self._depths[-1].stamp >= image.stamp)
-        pose = not self._topics.odom or self._last_pose >= image.stamp
+        awaited = bool(self._moving) if self._by_tf else bool(self._topics.odom)
+        pose = not awaited or (self._frames.newest if self._by_tf else self._last_pose) >= image.stamp
         return depth and pose and (not self._topics.camera_info or self._camera_info is not None)
 
     def _forget(self) -> None:
@@ -217,9 +219,24 @@ class BagSource(Source):
         self.note(
             f"mounting: no tf joins {self._base_frame!r} and the camera {frame!r}: it is taken to sit there and to "
             "look along x; places and goals are off by what it really is (record /tf_static and /tf, or give "
-            "--camera-x ... --camera-yaw)"
+            "--camera-x ... --camera-yaw)",
+            limits=True,
         )
         return base @ OPTICAL_IN_BODY
+
+    def _pose_by_tf(self, image: _Message) -> np.ndarray | None:
+        """Return the pose of the camera in a fixed frame where tf alone tells it."""
+        frame = image.content.header.frame_id
+        for name in (self._fixed_frame,) if self._fixed_frame else FIXED:
+            if self._frames.joined(name, frame):
+                pose = self._frames.between(name, frame, image.stamp)
+                self.note(f"poses: of {frame!r} in {name!r}, as tf says")
+                if pose is None:
+                    self.leave_out("no pose near the image", f"/tf from {name!r} to {frame!r}")
+                return pose
+        if self._fixed_frame:
+            self.leave_out("no pose near the image", f"no tf joins {self._fixed_frame!r} and {frame!r}")
+        return None
 
     def _depth_at(self, image: _Message, width: int, height: int) -> np.ndarray | None:
         if not self._topics.depth:
@@ -244,16 +261,22 @@ class BagSource(Source):
         while self._depths and self._depths[0].stamp < stamp - self._tolerance:
             self._depths.popleft()
 
-    def _intrinsics(self, image: _Message, width: int, height: int) -> np.ndarray | None:
-        info = self._camera_info
+    def _view(
+        self, image: _Message, width: int, height: int
+    ) -> tuple[np.ndarray | None, np.ndarray | None, Distortion | None]:
+        """Return intrinsics, pose and distortion of an image."""
+        info, pose = self._camera_info, self._pose_by_tf(image) if self._by_tf else self._pose_at(image)
         if info is None:
-            return None
+            return None, pose, None
         of, to = info.header.frame_id, image.content.header.frame_id
         try:
-            return fit_intrinsics(info.k, (info.width, info.height), (width, height), of, to)
+            k, distortion = calibration(info.k, info.p, info.distortion_model, info.d, self._topics.image)
+            return fit_intrinsics(k, (info.width, info.height), (width, height), of, to), pose, distortion
         except NotRegisteredError as error:
             self.leave_out(error.kind, error)
-        return None
+        except GeometryError as error:
+            self.leave_out("camera_info that cannot be used", error)
+        return None, pose, None
 
     def _explain_misses(self) -> None:
         """Say where no message of a topic was near any image: mostly two clocks."""

@@ -13,6 +13,7 @@ pytest.importorskip("rclpy")
 from cc_ros.msg import Keyframe, MarkStyle
 from cc_ros.msg import Mark as MarkMsg
 from cc_ros.msg import MarkedKeyframes as MarkedKeyframesMsg
+from cc_ros.msg import Place as PlaceMsg
 from cc_ros.srv import GetKeyframes
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,6 +21,7 @@ from std_msgs.msg import Header
 from support.any_values import any_of, poses
 
 from cc_ros.errors import SettingsError
+from cc_ros.frame import Distortion
 from cc_ros.keyframes import KeyframeRequest, KeyframeSet, Mark, MarkedKeyframe, MarkSettings
 from cc_ros.nodes.convert.keyframes import (
     get_request,
@@ -31,13 +33,21 @@ from cc_ros.nodes.convert.keyframes import (
     to_look,
     to_request,
 )
+from cc_ros.nodes.convert.places import place_message, to_place
 from cc_ros.nodes.convert.stamps import to_time
+from cc_ros.place import Place
 
 COLOURS = st.sampled_from(["red", "#12ab00", "by_id"])
 LOOKS = any_of(MarkSettings, diameter=st.integers(1, 1000), fill=COLOURS, text=COLOURS)
 INTRINSICS = np.array([[500.0, 0, 320], [0, 510, 240], [0, 0, 1]])
+CORNER = st.tuples(*[st.floats(-1e3, 1e3)] * 3).map(np.array)
+SPREAD = st.tuples(*[st.floats(0.01, 9.0)] * 3).map(lambda axes: np.diag(axes) + 0.001)
+PLACES = any_of(Place, point=CORNER, covariance=SPREAD, low=CORNER, high=CORNER)
+LENSES = any_of(Distortion, model=st.sampled_from(["plumb_bob", "equidistant"]))
 KEYFRAMES = any_of(
     MarkedKeyframe,
+    marks=st.lists(any_of(Mark, place=st.none() | PLACES), max_size=3).map(tuple),
+    distortion=st.none() | LENSES,
     stamp=st.integers(0, 10**6).map(lambda ms: ms * 1e-3),
     intrinsics=st.sampled_from([None, INTRINSICS]),
     pose=st.none() | poses(),
@@ -57,20 +67,51 @@ def same(came: MarkedKeyframe, sent: MarkedKeyframe) -> None:
         a, b = getattr(came, name), getattr(sent, name)
         if name == "world_frame":
             assert a == (b if sent.pose is not None else "")  # a world is told with a pose
+        elif name == "marks":
+            assert [dataclasses.replace(mark, place=None) for mark in a] == [
+                dataclasses.replace(mark, place=None) for mark in b
+            ]
+            for one, other in zip(a, b, strict=True):
+                same_place(one.place, other.place)
         elif isinstance(b, np.ndarray):
             assert a == pytest.approx(b, abs=1e-6), name
         else:
             assert a == (pytest.approx(b, abs=1e-6) if name == "stamp" else b), name
 
 
+def same_place(came: Place | None, sent: Place | None) -> None:
+    if sent is None:
+        assert came is None
+        return
+    for name in names(Place):
+        assert np.array_equal(getattr(came, name), getattr(sent, name)), name
+
+
+def test_a_place_that_is_none_is_not_taken() -> None:
+    good = Place(np.zeros(3), np.eye(3), np.zeros(3), np.ones(3), True, 3)
+    assert to_place(place_message(good)) is not None
+    bad = [
+        dataclasses.replace(good, covariance=-np.eye(3)),
+        dataclasses.replace(good, covariance=np.zeros((3, 3))),
+        dataclasses.replace(good, point=np.array([0, np.nan, 0])),
+        dataclasses.replace(good, high=np.array([0, np.inf, 0])),
+    ]
+    assert [to_place(place_message(one)) for one in bad] == [None] * 4
+
+
 def test_each_message_has_the_fields_of_its_dataclass() -> None:
-    assert message_names(MarkMsg) == names(Mark)
-    named_otherwise = {"stamp": "header", "jpeg": "image", "intrinsics": "k"}
-    assert message_names(Keyframe) == {named_otherwise.get(n, n) for n in names(MarkedKeyframe)} | {"has_pose"}
+    assert message_names(MarkMsg) == names(Mark) | {"has_place"}
+    assert message_names(PlaceMsg) == names(Place)
+    named_otherwise = {"stamp": "header", "jpeg": "image", "intrinsics": "k", "distortion": "distortion_model"}
+    assert message_names(Keyframe) == {named_otherwise.get(n, n) for n in names(MarkedKeyframe)} | {"has_pose", "d"}
     assert message_names(MarkStyle) == names(MarkSettings) | {"kind"}
     assert message_names(GetKeyframes.Request) == names(KeyframeRequest) | {"blur_marks"}
     beside = {"header", "episode", "frames_seen"}
-    assert message_names(MarkedKeyframesMsg) == {{"look": "style"}.get(n, n) for n in names(KeyframeSet)} | beside
+    assert (
+        message_names(MarkedKeyframesMsg)
+        == {{"look": "style"}.get(n, n) for n in names(KeyframeSet)} - {"grounds"} | beside
+    )
+    assert message_names(GetKeyframes.Response) == {"success", "message", "keyframes", "grounds"}
 
 
 @given(KEYFRAMES)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 import math
 
+import numpy as np
 import pytest
 from support.marked_scene import keyframe, looking, see
 
 from cc_ros.geometry import SceneMap
-from cc_ros.geometry.approach import approach
+from cc_ros.ground import Ground
+from cc_ros.keyframes import KeyframeSet
 from cc_ros.reasoning import Answer, Goal, Question, Reasoner, ReasonerSettings, Status
 from cc_ros.reasoning.kinds import kind_of
 from cc_ros.reasoning.measured.answers import answer_from_marks
@@ -126,11 +128,15 @@ def test_a_robot_without_a_key_answers_what_it_measured_and_says_how_to_get_a_mo
         assert "no model" in str(reasoner.status()["degraded"])
 
 
-def test_which_mark_brings_its_place_as_a_goal() -> None:
+def test_which_mark_brings_a_place_before_it_as_a_goal() -> None:
     with Reasoner(ReasonerSettings(), environ={}) as reasoner:
-        goal = reasoner.ask(Question("Which mark is nearest?"), FRAMES).goal
-        assert place(goal) == pytest.approx(before(ROOM[2]), abs=0.01)
-        assert reasoner.ask(Question("is 1 left of 3?"), FRAMES).goal is None
+        check_goal(reasoner.ask(Question("Which mark is nearest?"), on_free_floor).goal, ROOM[2])
+        assert reasoner.ask(Question("is 1 left of 3?"), on_free_floor).goal is None
+
+
+def on_free_floor(*_: object) -> KeyframeSet:
+    floor = Ground(np.zeros((200, 200), np.int8), 0.05, (-3.0, -5.0), floor=0.0)
+    return KeyframeSet(tuple(FRAMES), grounds=(floor,))
 
 
 def place(goal: Goal | None) -> tuple[float, float, float]:
@@ -138,22 +144,48 @@ def place(goal: Goal | None) -> tuple[float, float, float]:
     return goal.x, goal.y, goal.yaw
 
 
-def before(thing: tuple[float, float, float], distance: float = 0.8) -> tuple[float, float, float]:
-    newest = FRAMES[-1].pose
-    assert newest is not None
-    return approach(thing, newest, distance)
+def check_goal(goal: Goal | None, thing: tuple[float, float, float]) -> None:
+    """It lies 0.8 m before the edge of a thing, on the robot's side of it, and faces it."""
+    x, y, yaw = place(goal)
+    away = math.hypot(thing[0] - x, thing[1] - y)
+    assert 0.8 < away < 1.0 and math.hypot(x, y) < math.hypot(*thing[:2])
+    assert yaw == pytest.approx(math.atan2(thing[1] - y, thing[0] - x))
 
 
 @pytest.mark.parametrize("text", ["Go to mark 3", "drive to 3", "turn to mark 3", "where is mark 3?"])
 @pytest.mark.parametrize("settings", [{}, {"base_url": "http://127.0.0.1:9/v1", "retries": 0, "prefer": "geometry"}])
 def test_a_mark_to_go_or_turn_to_is_a_goal_without_a_model(text: str, settings: dict[str, object]) -> None:
     with Reasoner(ReasonerSettings(**settings), environ={}) as reasoner:  # type: ignore[arg-type]
-        answer = reasoner.ask(Question(text), FRAMES)
+        answer = reasoner.ask(Question(text), on_free_floor)
         assert (answer.status, answer.mark_ids, answer.source) == (Status.OK, (3,), "geometry"), answer.message
-        there = before(ROOM[3], math.inf if text.startswith("turn") else 0.8)
-        assert place(answer.goal) == pytest.approx(there, abs=0.01)
-        missing = reasoner.ask(Question(text.replace("3", "9")), FRAMES)
+        if text.startswith("turn"):
+            assert place(answer.goal) == pytest.approx((0, 0, math.atan2(-1.4, 3.0)), abs=0.01)
+        else:
+            check_goal(answer.goal, ROOM[3])
+        missing = reasoner.ask(Question(text.replace("3", "9")), on_free_floor)
         assert missing.status is Status.UNKNOWN_MARK and missing.goal is None
+
+
+def test_nobody_goes_where_nothing_shows_the_floor() -> None:
+    with Reasoner(ReasonerSettings(), environ={}) as reasoner:
+        go = reasoner.ask(Question("go to mark 2"), FRAMES)
+        assert go.status is Status.CANNOT_TELL and go.goal is None
+        assert "whether the floor before mark 2 is free" in go.message
+        where = reasoner.ask(Question("where is mark 2?", send_goal=True), FRAMES)
+        assert where.ok and where.goal is None and "no goal was sent: nothing shows" in where.message
+
+
+def test_an_answer_tells_where_its_marks_are_or_which_input_is_missing() -> None:
+    with Reasoner(ReasonerSettings(), environ={}) as reasoner:
+        first, third = reasoner.ask(Question("is 1 left of 3?"), FRAMES).places
+        assert (first.id, third.id, first.missing, third.missing) == (1, 3, "", "")
+        assert first.point == pytest.approx(ROOM[1], abs=0.01)
+        assert first.distance == pytest.approx(math.dist(ROOM[1], (0, 0, 1)), abs=0.01) and first.distance_sigma > 0
+        assert first.bearing == pytest.approx(math.atan2(1.0, 2.8) + math.radians(10), abs=0.01)
+        assert np.linalg.eigvalsh(np.reshape(first.covariance, (3, 3))).min() > 0
+        (unmeasured,) = reasoner.ask(Question("where is mark 5?"), WALL).places
+        assert unmeasured.point is None and math.isnan(unmeasured.distance) and math.isnan(unmeasured.bearing)
+        assert "there is no depth, and no odometry" in unmeasured.missing
 
 
 def test_what_is_missing_for_a_goal_is_said() -> None:
@@ -205,3 +237,15 @@ def test_a_distance_less_certain_than_itself_is_not_told() -> None:
     answer = ask("how far is mark 1 from mark 2?", frames)
     assert answer.status is Status.CANNOT_TELL and "give or take" in answer.message
     assert ask("how far is mark 2?", frames).text == "2.0 m"
+
+
+def test_what_limits_places_is_said_in_measured_answers() -> None:
+    around = see([looking(0.0, 0.5 if i % 2 else -0.5, 0) for i in range(3)], ROOM, depth=True)
+    doubt = "the camera is taken to sit at the robot's base"
+
+    def source(request: object, blur: object, timeout: float) -> KeyframeSet:
+        return KeyframeSet(tuple(around), remarks=(doubt,))
+
+    with Reasoner(ReasonerSettings(), environ={}) as reasoner:
+        answer = reasoner.ask(Question("how far is mark 2?"), source)
+    assert answer.ok and doubt in answer.message

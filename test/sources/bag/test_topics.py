@@ -240,3 +240,40 @@ def test_the_odometry_whose_body_carries_the_camera_is_taken(tmp_path: Path) -> 
     ]
     frames, _ = read(write(tmp_path / "two", rows))
     np.testing.assert_allclose(frames[0].pose[:3, 3], [2, 0, 1], atol=1e-9)
+
+
+@pytest.mark.parametrize(("fixed", "world", "x"), [("", "odom", 1.5), ("map", "map", 11.5)])
+def test_without_odometry_tf_tells_where_the_camera_is(tmp_path: Path, fixed: str, world: str, x: float) -> None:
+    """A chain of fixed and moving links; the robot drives by 1 m/s."""
+    rows: list[bags.Row] = [("/tf_static", 0, transforms(("base_link", "camera_optical", (0.5, 0.0, 0.0), OPTICAL)))]
+    for i in range(21):
+        t = i / 10
+        links = transforms(("map", "odom", (10.0, 0.0, 0.0), STRAIGHT), ("odom", "base_link", (t, 0.0, 0.0), STRAIGHT))
+        for link in links.transforms:
+            link.header.stamp = header(t).stamp
+        rows.append(("/tf", t + 0.3, links))  # it arrives later than the images
+    rows += [("/image", t, image(t)) for t in (0.05, 1.0, 1.95)]
+    frames, source = read(write(tmp_path / "tf", rows), fixed_frame=fixed)
+    np.testing.assert_allclose([f.pose[:3, 3] for f in frames], [[x + t, 0, 0] for t in (-0.95, 0, 0.95)], atol=1e-6)
+    np.testing.assert_allclose(frames[0].pose[:3, 2], [1, 0, 0], atol=1e-9)
+    assert f"poses: of 'camera_optical' in '{world}', as tf says" in said(source)
+
+
+def test_a_fixed_frame_that_tf_does_not_know_gives_no_poses(tmp_path: Path) -> None:
+    rows = [("/image", 0, image(0)), ("/odom", 0, odometry(0, 5.0))]
+    frames, source = read(write(tmp_path / "none", rows), fixed_frame="map")
+    assert frames[0].pose is None
+    assert source.skipped == {"no pose near the image": 1} and "no tf joins 'map'" in source.losses()[0]
+
+
+def test_lenses_of_raw_pictures_bend_and_those_of_rectified_ones_do_not(tmp_path: Path) -> None:
+    info = replace(
+        camera_info(0), d=np.array([0.1, 0.01, 0, 0, 0]), p=np.array([45.0, 0, 16, 0, 0, 45, 12, 0, 0, 0, 1, 0])
+    )
+    for name, focal in (("image_raw", 50), ("image_rect", 45)):
+        rows = [(f"/cam/{name}", 0, image(0)), ("/cam/camera_info", 0, info)]
+        (frame,), _ = read(write(tmp_path / name, rows))
+        assert (frame.distortion is None) == (name == "image_rect") and frame.intrinsics[0, 0] == focal
+    rows = [("/cam/image", 0, image(0)), ("/cam/camera_info", 0, replace(info, distortion_model="mirror"))]
+    (frame,), source = read(write(tmp_path / "mirror", rows))
+    assert frame.intrinsics is None and "unknown distortion model 'mirror'" in source.losses()[0]
