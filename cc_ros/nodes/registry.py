@@ -44,6 +44,7 @@ NODES = (
     NodeEntry("tracker", "TrackerNode"),
     NodeEntry("keyframes", "KeyframesNode"),
     NodeEntry("reasoner", "ReasonerNode"),
+    NodeEntry("navigator", "NavigatorNode"),
 )
 
 
