@@ -47,7 +47,7 @@ def turned(after: float, before: float) -> float:
 
 
 def approach(speed: float, wanted: float, gain: float, loss: float) -> float:
-    """Return the speed next to come: nearer to ``wanted``, by at most ``gain`` away from zero or ``loss`` towards it."""
+    """Return a speed nearer to ``wanted``: by at most ``gain`` away from zero, or ``loss`` towards it."""
     if speed * wanted < 0:
         wanted = 0.0
     most = loss if abs(wanted) < abs(speed) else gain

@@ -26,6 +26,6 @@ class ObstacleSettings:
     robot_radius: float = knob(0.25, "of the circle about base_link that the robot stays in, in m", ge=0.01, le=5.0)
     robot_height: float = knob(1.2, "what is higher above the floor is not in its way, in m", ge=0.05, le=5.0)
     clearance: float = knob(0.15, "kept from what is in the way, in m", ge=0.0, le=5.0)
-    floor_tolerance: float = knob(0.05, "what is lower above the floor is floor, in m; more with distance", ge=0.0, le=1)
+    floor_tolerance: float = knob(0.05, "what is lower is floor, in m; more with distance", ge=0.0, le=1.0)
     depth_share: float = knob(0.5, "of the view of its way, what depth must know before it drives", ge=0.0, le=1.0)
     allow_blind: bool = knob(False, "drive forward also where depth, calibration or mounting is not known")

@@ -56,7 +56,7 @@ class EpisodeSettings:
     timeout: float = knob(600.0, "for all of an instruction, in s", ge=1.0, le=86400.0)
     turn_timeout: float = knob(60.0, "for the model to say the next move, in s", ge=0.1, le=3600.0)
     patience: float = knob(5.0, "for inputs that stopped to come back while the robot stands, in s", ge=0.1, le=600.0)
-    max_step: float = knob(3.0, "longest move forward; longer ones are cut, and the model is told, in m", ge=0.1, le=100)
+    max_step: float = knob(3.0, "longest move ahead; longer ones are cut, and the model is told; m", ge=0.1, le=100)
     max_distance: float = knob(100.0, "longest way, in m", ge=0.1, le=100000.0)
     log_dir: str = knob("", "folder for logs of what was followed: JSON lines and pictures; empty = none")
 
