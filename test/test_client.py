@@ -39,7 +39,7 @@ from cc_ros.nodes.reasoner import ReasonerNode
 from cc_ros.nodes.registry import NODES
 from cc_ros.reasoning import Status
 
-OTHERS = [node.name for node in NODES if node.name != "cc_reasoner"]
+OTHERS = [node.name for node in NODES if node.remembers and node.name != "cc_reasoner"]
 ROOM = {1: (2.8, 1.0, 0.5), 2: (2.0, 0.0, 0.7), 3: (3.0, -1.4, 1.0)}
 ASK = "from cc_ros.client import SpatialMemory\nwith SpatialMemory('lab') as memory: memory.ask('Will this take long?')"
 

@@ -1,9 +1,9 @@
-"""Why a move ended."""
+"""Why a move ended, and how an instruction was followed."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
+from enum import Enum, IntEnum
 
 
 class Cause(Enum):
@@ -42,3 +42,55 @@ class Halt:
 
     cause: Cause
     text: str = ""
+
+
+class FollowStatus(IntEnum):
+    """How following an instruction ended; the numbers are the constants of ``cc_ros/action/FollowInstruction``."""
+
+    OK = 0
+    """The model said STOP."""
+    BAD_REQUEST = 1
+    CANCELLED = 2
+    STOPPED = 3
+    """By a message on the stop topic."""
+    TIMEOUT = 4
+    TOO_FAR = 5
+    """The most moves or the longest way was reached."""
+    NO_ANSWER = 6
+    """The model has no next move, or cc_reasoner is not there."""
+    NO_INPUT = 7
+    """Odometry, images or keyframes do not come."""
+    REFUSED = 8
+    """It would have to drive blindly."""
+    BLOCKED = 9
+    """Something is in the way, move after move."""
+    ASTRAY = 10
+    """The robot does not move as it is told."""
+    CLOSED = 11
+    """cc_navigator is not active, or ends."""
+    FAILED = 12
+    """A defect."""
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """How an instruction was followed.
+
+    :param message: for people: what went wrong and what to do.
+    :param steps: moves that were driven.
+    :param distance: metres driven.
+    :param seconds: that it took.
+    :param log: folder with the log on the robot, "" without one.
+    """
+
+    status: FollowStatus
+    message: str = ""
+    steps: int = 0
+    distance: float = 0.0
+    seconds: float = 0.0
+    log: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Whether the model holds the instruction for carried out."""
+        return self.status is FollowStatus.OK

@@ -17,7 +17,7 @@ from cc_ros.action import FollowInstruction, SpatialQuery
 from cc_ros.errors import CCError
 from cc_ros.keyframes import KeyframeRequest
 from cc_ros.keyframes.types import MarkedKeyframe
-from cc_ros.motion.halt import Cause, Halt
+from cc_ros.motion.halt import Cause, FollowStatus, Halt
 from cc_ros.nodes.base_node import BaseNode
 from cc_ros.nodes.convert.images import jpeg_message
 from cc_ros.nodes.convert.questions import to_answer
@@ -33,18 +33,17 @@ TELL_PERIOD = 0.2  # seconds between two feedbacks while it drives
 FUTILE_MOVES = 3  # in a row without way, after which it gives up
 SOME_WAY = 0.05  # metres or radians that count as way
 SAME_STAMP = 1e-4  # seconds: what floats since 1970 cannot tell apart
-Result = FollowInstruction.Result
 ENDS = {
-    Cause.STALE: Result.NO_INPUT,
-    Cause.BLIND: Result.REFUSED,
-    Cause.ASTRAY: Result.ASTRAY,
-    Cause.CANCELLED: Result.CANCELLED,
-    Cause.STOPPED: Result.STOPPED,
-    Cause.TIMEOUT: Result.TIMEOUT,
-    Cause.TOO_FAR: Result.TOO_FAR,
-    Cause.NO_ANSWER: Result.NO_ANSWER,
-    Cause.CLOSED: Result.CLOSED,
-    Cause.FAILED: Result.FAILED,
+    Cause.STALE: FollowStatus.NO_INPUT,
+    Cause.BLIND: FollowStatus.REFUSED,
+    Cause.ASTRAY: FollowStatus.ASTRAY,
+    Cause.CANCELLED: FollowStatus.CANCELLED,
+    Cause.STOPPED: FollowStatus.STOPPED,
+    Cause.TIMEOUT: FollowStatus.TIMEOUT,
+    Cause.TOO_FAR: FollowStatus.TOO_FAR,
+    Cause.NO_ANSWER: FollowStatus.NO_ANSWER,
+    Cause.CLOSED: FollowStatus.CLOSED,
+    Cause.FAILED: FollowStatus.FAILED,
 }
 
 
@@ -64,10 +63,10 @@ class EpisodeSettings:
 class Ended(Exception):
     """The episode is over.
 
-    :param status: a constant of the result.
+    :param status: how.
     """
 
-    def __init__(self, status: int, message: str) -> None:
+    def __init__(self, status: FollowStatus, message: str) -> None:
         super().__init__(message)
         self.status = status
 
@@ -118,27 +117,27 @@ class Episode:
         """Follow the instruction and return the result; the robot stands by then."""
         try:
             self._follow()
-            status, message = int(Result.OK), "the model says that the instruction has been carried out"
+            status, message = FollowStatus.OK, "the model says that the instruction has been carried out"
         except Ended as end:
             status, message = end.status, str(end)
         except CCError as error:
-            status, message = int(Result.NO_INPUT), str(error)
-        result = Result(
-            status=status,
+            status, message = FollowStatus.NO_INPUT, str(error)
+        result = FollowInstruction.Result(
+            status=int(status),
             message=sendable(message),
             steps=self._steps,
             distance=self._way,
             seconds=time.monotonic() - self._begun,
             log=str(self._log.folder or ""),
         )
-        self._note("end", status=status, message=message, steps=self._steps, distance=round(self._way, 3))
+        self._note("end", status=status.name, message=message, steps=self._steps, distance=round(self._way, 3))
         return result
 
     def _follow(self) -> None:
         goal, settings = self._goal, self._settings
         wrong = self._wrong()
         if wrong:
-            raise Ended(Result.BAD_REQUEST, wrong)
+            raise Ended(FollowStatus.BAD_REQUEST, wrong)
         try:
             self._log = EpisodeLog(settings.log_dir, self._name)
         except OSError as error:
@@ -156,8 +155,8 @@ class Episode:
             self._steps = number
             futile = 0 if driven.progress > SOME_WAY else futile + 1
             if futile >= FUTILE_MOVES:
-                raise Ended(Result.BLOCKED, f"{futile} moves in a row were of no use; the last one: {note}")
-        raise Ended(Result.TOO_FAR, f"{most} moves were driven and the model did not say STOP; raise max_steps")
+                raise Ended(FollowStatus.BLOCKED, f"{futile} moves in a row were of no use; the last one: {note}")
+        raise Ended(FollowStatus.TOO_FAR, f"{most} moves were driven and the model did not say STOP; raise max_steps")
 
     def _wrong(self) -> str:
         """Return what is wrong with the goal, "" where nothing is."""
@@ -204,7 +203,7 @@ class Episode:
                     return self._shown(number, seen[-1])
                 trouble = trouble if not seen else "no keyframe is newer than the last move: does cc_tracker work?"
             if time.monotonic() > until:
-                raise Ended(Result.NO_INPUT, trouble or "no keyframes came")
+                raise Ended(FollowStatus.NO_INPUT, trouble or "no keyframes came")
             time.sleep(LOOK_PERIOD)
 
     def _shown(self, number: int, picture: MarkedKeyframe) -> MarkedKeyframe:
@@ -235,14 +234,14 @@ class Episode:
                 lambda text: self._tell("asking", words=text),
             )
         except CCError as error:
-            raise Ended(Result.NO_ANSWER, f"cc_reasoner: {error}") from error
+            raise Ended(FollowStatus.NO_ANSWER, f"cc_reasoner: {error}") from error
         self._go_on()
         if result is None:
-            raise Ended(Result.NO_ANSWER, f"cc_reasoner hangs: it did not answer within {left:.1f} s")
+            raise Ended(FollowStatus.NO_ANSWER, f"cc_reasoner hangs: it did not answer within {left:.1f} s")
         answer = to_answer(result)
         self._note("answer", step=number, text=answer.text, reason=answer.reason, message=answer.message)
         if not answer.ok or answer.action is None:
-            raise Ended(Result.NO_ANSWER, answer.message or "the model names no move")
+            raise Ended(FollowStatus.NO_ANSWER, answer.message or "the model names no move")
         words = answer.reason or answer.text
         self._tell("driving", move=answer.action.move.value, value=float(answer.action.value), words=words)
         return answer
@@ -266,7 +265,7 @@ class Episode:
         self._way += driven.travelled
         done, halt = _in_unit(driven.progress, step), driven.halt
         note = ""
-        if halt.cause is not Cause.DONE or abs(step.amount) < action.value and not step.turning:
+        if halt.cause is not Cause.DONE or (abs(step.amount) < action.value and not step.turning):
             unit = "degrees" if step.turning else "metres"
             why = halt.text or f"longer moves than {self._settings.max_step:g} metres are cut"
             note = f"The last move ended after {max(done, 0.0):.2f} {unit}: {why}."

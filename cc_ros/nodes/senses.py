@@ -123,9 +123,7 @@ class Senses:
             room = 0.0 if self._pose is None else self._obstacles.room(self._pose)
         if self._depth.silence(now) == math.inf:
             why = blind or "there is no depth"
-            text = (
-                f"it is not known what is ahead: {why}; the parameter obstacles.allow_blind lets it drive"
-            )
+            text = f"it is not known what is ahead: {why}; the parameter obstacles.allow_blind lets it drive"
             return 0.0, Halt(Cause.BLIND, text)
         if self._depth.stale(now):
             return 0.0, Halt(Cause.STALE, "depth stopped coming" + (f": {blind}" if blind else ""))

@@ -122,7 +122,9 @@ FINITE = st.floats(-3.0, 3.0)
 POSES = st.builds(Planar, FINITE, FINITE, FINITE)
 NEAR = st.builds(lambda x, y, yaw: Planar(START.x + x, START.y + y, START.yaw + yaw), *[st.floats(-0.1, 0.1)] * 3)
 HALTS = st.sampled_from([None] * 30 + [Halt(cause) for cause in Cause])
-TICKS = st.lists(st.tuples(st.floats(-0.05, 0.5), NEAR | POSES, st.floats(-1.0, 9.0) | st.just(FREE), HALTS), max_size=60)
+TICKS = st.lists(
+    st.tuples(st.floats(-0.05, 0.5), NEAR | POSES, st.floats(-1.0, 9.0) | st.just(FREE), HALTS), max_size=60
+)
 SETTINGS = st.builds(
     MotionSettings,
     max_speed=st.floats(0.02, 2.0),
@@ -136,7 +138,11 @@ SETTINGS = st.builds(
 
 @given(SETTINGS, st.floats(0.05, 5.0), st.booleans(), st.booleans(), TICKS)
 def test_limits_are_never_exceeded_and_zero_is_the_last_word(
-    settings: MotionSettings, amount: float, turning: bool, back: bool, ticks: list[tuple[float, Planar, float, Halt | None]]
+    settings: MotionSettings,
+    amount: float,
+    turning: bool,
+    back: bool,
+    ticks: list[tuple[float, Planar, float, Halt | None]],
 ) -> None:
     control = MoveControl(settings, -amount if turning and back else amount, turning, START, 0.0)
     now, before, over = 0.0, STAND, False
@@ -147,7 +153,11 @@ def test_limits_are_never_exceeded_and_zero_is_the_last_word(
         assert 0 <= command.forward <= settings.max_speed and abs(command.turn) <= settings.max_turn_rate
         assert not (turning and command.forward)
         for new, old, gain, loss in zip(
-            command, before, (settings.acceleration, settings.turn_acceleration), (settings.braking, settings.turn_braking), strict=True
+            command,
+            before,
+            (settings.acceleration, settings.turn_acceleration),
+            (settings.braking, settings.turn_braking),
+            strict=True,
         ):
             most = gain if abs(new) > abs(old) else max(gain, loss)
             assert abs(new - old) <= most * counted + 1e-12

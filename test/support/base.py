@@ -8,6 +8,7 @@ import time
 from typing import Any
 
 import numpy as np
+from cc_ros.srv import GetKeyframes
 from geometry_msgs.msg import Twist, TwistStamped
 from nav_msgs.msg import Odometry
 from rclpy.qos import QoSProfile, ReliabilityPolicy
@@ -17,13 +18,12 @@ from std_msgs.msg import Header
 from cc_ros.geometry.mounting import MountingSettings
 from cc_ros.keyframes import KeyframeSet, MarkedKeyframe
 from cc_ros.nodes.convert.keyframes import keyframes_message
-from cc_ros.srv import GetKeyframes
 from support.marked_scene import picture
 from support.rig import Onlooker, image_of
 
 TICK = 0.02  # seconds of the base's own clock
 WATCHDOG = 15  # ticks without a command after which a base stands by itself
-EVERY = {"odom": 1, "images": 2}  # ticks between two messages
+EVERY = {"odom": 2, "images": 4}  # ticks between two messages
 WIDTH, HEIGHT, FOCAL = 80, 60, 60.0
 MOUNTED = MountingSettings(camera_x=0.1, camera_z=0.5, camera_pitch=0.3)
 ACCURATE = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
@@ -94,7 +94,10 @@ class Base(Onlooker):
     def _odometry(self) -> Odometry:
         message = Odometry(header=self._header("odom"), child_frame_id="base_link")
         message.pose.pose.position.x, message.pose.pose.position.y = self.x, self.y
-        message.pose.pose.orientation.z, message.pose.pose.orientation.w = math.sin(self.yaw / 2), math.cos(self.yaw / 2)
+        message.pose.pose.orientation.z, message.pose.pose.orientation.w = (
+            math.sin(self.yaw / 2),
+            math.cos(self.yaw / 2),
+        )
         return message
 
     def _header(self, frame: str) -> Header:
