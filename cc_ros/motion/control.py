@@ -12,8 +12,7 @@ LATENCY = 0.1  # seconds from a command to the odometry that shows it
 LONGEST_TICK = 0.1  # seconds that one tick may count for: one that comes late must not make a leap
 CLOSE = {False: 0.02, True: 0.02}  # metres, radians (of a turn) from the end that are near enough
 CREEP = {False: 0.04, True: 0.08}  # m/s, rad/s: slower than that, friction holds wheels
-STUCK_TIME = 2.0  # seconds without the progress below
-PROGRESS = {False: 0.01, True: 0.02}
+PROGRESS = {False: 0.01, True: 0.02}  # metres, radians: less is none
 BESIDE = 0.3  # metres off the line of a move, or off the place of a turn
 OFF_HEADING = 0.6  # radians
 BACKWARDS = 0.15  # metres or radians against the move
@@ -137,8 +136,8 @@ class MoveControl:
             return Halt(Cause.DONE)
         if not self._turning and room <= CLOSE[False]:
             return Halt(Cause.OBSTACLE, "something is in the way")
-        if now - self._best_at > STUCK_TIME:
-            return Halt(Cause.STUCK, f"the robot has not moved for {STUCK_TIME:g} s")
+        if now - self._best_at > self._settings.stuck_time:
+            return Halt(Cause.STUCK, f"the robot has not moved for {self._settings.stuck_time:g} s")
         return None
 
     def _braked(self, lapse: float, gently: bool) -> Command:

@@ -58,6 +58,9 @@ class Driver(Protocol):
         :param told: given the progress, in metres or radians.
         """
 
+    def missing(self) -> str:
+        """Return for people what it would drive in vain without, "" where all is there."""
+
     def stop(self) -> None:
         """Let the robot stand at once, from any thread; it is not moved again before ``ready``."""
 
@@ -80,6 +83,13 @@ class VelocityDriver:
         self._lock = threading.Lock()
         self._allowed = False
         self._wake = threading.Event()
+
+    def missing(self) -> str:
+        """Return that nobody would hear it, "" where somebody does."""
+        if self._publisher.get_subscription_count():
+            return ""
+        kind = self._kind.__name__
+        return f"nobody listens on {self._publisher.topic_name} for a {kind}: is the base running? else set command"
 
     def ready(self) -> None:
         """Let the robot be moved."""

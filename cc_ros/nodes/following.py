@@ -190,9 +190,9 @@ class Episode:
         wish = KeyframeRequest(frames=1, marks=self._goal.marks, style=_style(self._goal.style))
         while True:
             self._go_on()
-            halt = parts.senses.silent()
-            if halt is not None:
-                trouble = halt.text
+            halt, missing = parts.senses.silent(), parts.driver.missing()
+            if halt is not None or missing:
+                trouble = missing or (halt.text if halt else "")
                 after = max(after, parts.senses.images.stamp * 1e-9)
             else:
                 try:

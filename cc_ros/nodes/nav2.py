@@ -48,6 +48,12 @@ class Nav2Driver:
         }
         self._told_to_stand = threading.Event()
 
+    def missing(self) -> str:
+        """Return that Nav2's behaviours are not there, "" where they are."""
+        if all(client.server_is_ready() for client in self._clients.values()):
+            return ""
+        return "Nav2's behavior_server does not offer drive_on_heading and spin: is it active?"
+
     def ready(self) -> None:
         """Let the robot be moved."""
         self._told_to_stand.clear()

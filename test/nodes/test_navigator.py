@@ -48,6 +48,7 @@ BRISK = {
     "motion.turn_acceleration": 6.0,
     "odom_timeout": 5.0,
     "image_timeout": 5.0,
+    "motion.stuck_time": 10.0,
 }
 STANDARD = {name: knob.default for name, knob in parameters(NODES[-1]) if name in BRISK}
 
@@ -333,7 +334,7 @@ FAULTS = SILENT | {
 @pytest.mark.parametrize("fault", FAULTS)
 def test_it_stands_within_half_a_second_when(rig: Rig, fault: str) -> None:
     # Where something else is the fault, inputs that come late on a busy machine are none.
-    patient = {} if fault in SILENT else {"odom_timeout": 5.0, "image_timeout": 5.0}
+    patient = {} if fault in SILENT else {"odom_timeout": 5.0, "image_timeout": 5.0, "motion.stuck_time": 10.0}
     rig.use(**{**STANDARD, **patient, "patience": 0.3})
     following = rig.follow(*[move("FORWARD", 3)] * 3)
     following.struck_at = rig.driving()
@@ -363,6 +364,7 @@ def test_time_that_is_up_stops_it(rig: Rig) -> None:
 
 def test_wheels_that_are_jammed_are_told_to_the_model(rig: Rig) -> None:
     rig.base.jammed = True
+    rig.use(motion__stuck_time=1.0)
     assert rig.follow(move("FORWARD", 1), move("STOP")).end().status == Result.OK
     assert any("has not moved" in text for text in rig.server.received[-1].texts)
 
@@ -392,9 +394,8 @@ def test_a_model_without_a_usable_move_moves_nothing(rig: Rig, says: Any, told: 
 def second() -> Iterator[tuple[Program, Base, ModelServer]]:
     """The nodes in a process of their own, as users run them, and a robot in the same namespace."""
     with isolated(), ModelServer() as server:
-        given = [
-            f"cc_navigator:{name}:={value}" for name, value in (MOUNTING | BRISK | {"motion.max_speed": 0.5}).items()
-        ]
+        wanted = MOUNTING | BRISK | {"motion.max_speed": 0.5}
+        given = [f"cc_navigator:{name}:={value}" for name, value in wanted.items()]
         options = ["--nodes", "reasoner", "navigator", "--namespace", "second", "--base-url", server.base_url]
         with cc_ros("up", *options, *(word for one in given for word in ("--param", one))) as program:
             prepare()
@@ -420,7 +421,15 @@ def test_ctrl_c_stops_the_robot_and_so_does_the_end_of_the_nodes(second: tuple[P
     assert 0 < base.x < 3
     base.place()
     with SpatialMemory("second") as memory:
-        thread = threading.Thread(target=lambda: pytest.raises(CCError, memory.follow, "Go on."))
+        ends: list[CCError] = []
+
+        def follow() -> None:
+            try:
+                memory.follow("Go on.")
+            except CCError as error:
+                ends.append(error)
+
+        thread = threading.Thread(target=follow)
         thread.start()
         until(lambda: base.speed[0] > 0.15, START)
         tick = base.tick
@@ -430,3 +439,4 @@ def test_ctrl_c_stops_the_robot_and_so_does_the_end_of_the_nodes(second: tuple[P
         assert nodes.end() == 0 and "Traceback" not in nodes.text
         assert base.commands[-1] == (0.0, 0.0)
         thread.join(20)
+        assert "went away" in str(ends[0])

@@ -30,7 +30,7 @@ ACCURATE = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 
 
 class Base(Onlooker):
-    """The robot, whose clock counts ticks: on a busy machine it goes slower, and so does the robot.
+    """The robot. Its clock counts ticks, which take longer on a busy machine.
 
     :param walls: (x, height) of walls across the way.
     """
@@ -74,14 +74,16 @@ class Base(Onlooker):
         self.told_at = self.tick
 
     def _run(self) -> None:
+        before = time.monotonic()
         while not self._over.wait(TICK):
             self.tick += 1
+            lapse, before = min(time.monotonic() - before, 0.1), time.monotonic()
             forward, turn = self.speed
             if forward or turn:
                 self.moved_at = self.tick
-            self.yaw += turn * TICK
-            self.x += forward * TICK * math.cos(self.yaw)
-            self.y += forward * TICK * math.sin(self.yaw)
+            self.yaw += turn * lapse
+            self.x += forward * lapse * math.cos(self.yaw)
+            self.y += forward * lapse * math.sin(self.yaw)
             self._stamp = time.time_ns()
             if self.tick % EVERY["odom"] == 0 and "odom" not in self.silent:
                 self._publishers["odom"].publish(self._odometry())
