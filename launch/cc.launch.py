@@ -20,8 +20,12 @@ INPUTS = {
     "camera_info": "calibration, sensor_msgs/CameraInfo",
     "depth": "depth registered to the image, sensor_msgs/Image",
     "odom": "odometry of base_link, nav_msgs/Odometry",
+    "cc/stop": "any message stops what cc_navigator drives, std_msgs/Empty or Bool",
 }
-OUTPUTS = {"cc/goal": "places to go to, geometry_msgs/PoseStamped; goal_pose for Nav2"}
+OUTPUTS = {
+    "cc/goal": "places to go to, geometry_msgs/PoseStamped; goal_pose for Nav2",
+    "cmd_vel": "velocities while an instruction is followed, geometry_msgs/Twist or TwistStamped",
+}
 
 
 def nodes(context):

@@ -258,6 +258,8 @@ class Episode:
                 told_at = time.monotonic()
                 self._tell("driving", done=_in_unit(progress, step))
 
+        if not step.turning:
+            self._wait_for_depth()
         try:
             driven = self._parts.driver.drive(step, self._halted, told)
         finally:
@@ -275,6 +277,16 @@ class Episode:
             self._steps = number
             raise Ended(ENDS[halt.cause], halt.text)
         return driven, note
+
+    def _wait_for_depth(self) -> None:
+        """Give depth the time to come; the driver finds out where it does not."""
+        until = time.monotonic() + self._settings.patience
+        while time.monotonic() < until:
+            self._go_on()
+            _, halt = self._parts.senses.ahead()
+            if halt is None or halt.cause not in (Cause.BLIND, Cause.STALE):
+                return
+            time.sleep(LOOK_PERIOD)
 
     # -- telling
 

@@ -223,7 +223,7 @@ def test_a_model_that_insists_on_a_wall_is_given_up(rig: Rig) -> None:
 
 def test_without_depth_it_does_not_drive_forward_unless_it_is_allowed_to(rig: Rig) -> None:
     rig.base.silent = {"depth"}
-    rig.use()
+    rig.use(patience=1.0)
     result = rig.follow(move("TURN_LEFT", 20), move("FORWARD", 1)).end()
     assert result.status == Result.REFUSED and "allow_blind" in result.message
     assert rig.base.x == 0.0 and rig.base.yaw > 0.2
@@ -233,7 +233,7 @@ def test_without_depth_it_does_not_drive_forward_unless_it_is_allowed_to(rig: Ri
 
 
 def test_a_mounting_that_nobody_told_is_not_guessed(rig: Rig) -> None:
-    rig.use(**dict.fromkeys(MOUNTING, 0.0))
+    rig.use(**dict.fromkeys(MOUNTING, 0.0), patience=1.0)
     result = rig.follow(move("FORWARD", 1)).end()
     rig.use(**MOUNTING)
     assert result.status == Result.REFUSED and "camera.camera_x" in result.message
