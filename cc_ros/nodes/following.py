@@ -29,6 +29,7 @@ from cc_ros.runs.episode_log import EpisodeLog
 from cc_ros.settings import knob
 
 LOOK_PERIOD = 0.05  # seconds between two looks while it waits
+KEYFRAME_TIME = 5.0  # seconds for cc_keyframes to answer
 TELL_PERIOD = 0.2  # seconds between two feedbacks while it drives
 FUTILE_MOVES = 3  # in a row without way, after which it gives up
 SOME_WAY = 0.05  # metres or radians that count as way
@@ -196,7 +197,7 @@ class Episode:
                 after = max(after, parts.senses.images.stamp * 1e-9)
             else:
                 try:
-                    seen = parts.keyframes(wish, (), settings.patience).keyframes
+                    seen = parts.keyframes(wish, (), KEYFRAME_TIME).keyframes
                 except CCError as error:
                     seen, trouble = (), str(error)
                 if seen and seen[-1].stamp > after + SAME_STAMP:

@@ -87,6 +87,8 @@ class Senses:
         self._images.listen()
         with self._lock:
             self._watching = begin
+            self._depth = Stream(self._depth.limit)  # what came before says nothing of these obstacles
+            self._blind = ""
             self._obstacles = Obstacles(self._settings)
 
     def pose(self) -> Planar:

@@ -163,6 +163,7 @@ def test_it_drives_the_steps_of_the_model_and_tells_of_each(rig: Rig, tmp_path: 
     )
     result = following.end()
     assert (result.status, result.steps) == (Result.OK, 3), result.message
+    assert [told.words for told in following.told if told.phase == "driven"] == ["", "", ""]
     assert following.goal_status == GoalStatus.STATUS_SUCCEEDED
     assert (base.x, base.y) == pytest.approx((0.8, 0.4), abs=0.12)
     assert base.yaw == pytest.approx(math.pi / 2, abs=0.1)
@@ -335,7 +336,7 @@ FAULTS = SILENT | {
 def test_it_stands_within_half_a_second_when(rig: Rig, fault: str) -> None:
     # Where something else is the fault, inputs that come late on a busy machine are none.
     patient = {} if fault in SILENT else {"odom_timeout": 5.0, "image_timeout": 5.0, "motion.stuck_time": 10.0}
-    rig.use(**{**STANDARD, **patient, "patience": 0.3})
+    rig.use(**{**STANDARD, **patient, "patience": 1.0})
     following = rig.follow(*[move("FORWARD", 3)] * 3)
     following.struck_at = rig.driving()
     strike, status = FAULTS[fault]
@@ -381,7 +382,7 @@ def test_wheels_that_are_jammed_are_told_to_the_model(rig: Rig) -> None:
     ids=["hangs", "dies", "fails", "refuses", "goes too far"],
 )
 def test_a_model_without_a_usable_move_moves_nothing(rig: Rig, says: Any, told: str) -> None:
-    rig.use(turn_timeout=1.0)
+    rig.use(turn_timeout=2.5 if told == "TIMEOUT" else 60.0)
     following = rig.follow(move("TURN_LEFT", 10), says, says)
     result = following.end()
     rig.use(turn_timeout=60.0)
