@@ -31,6 +31,7 @@ from support.rig import START, Program, cc_ros, isolated, until
 from cc_ros.client import SpatialMemory
 from cc_ros.dds import prepare
 from cc_ros.errors import CCError
+from cc_ros.motion.halt import FollowStatus
 from cc_ros.nodes.navigator import ACTION, NavigatorNode
 from cc_ros.nodes.reasoner import ReasonerNode
 from cc_ros.nodes.registry import NODES, parameters
@@ -152,6 +153,11 @@ def rig(nodes: Rig) -> Rig:
     nodes.base.place()
     nodes.use(**BRISK, log_dir="", obstacles__allow_blind=False, max_step=3.0, patience=5.0)
     return nodes
+
+
+def test_the_statuses_are_those_of_the_action() -> None:
+    constants = {name: getattr(Result, name) for name in dir(Result) if name.isupper() and name != "SLOT_TYPES"}
+    assert constants == {status.name: int(status) for status in FollowStatus}
 
 
 def test_it_drives_the_steps_of_the_model_and_tells_of_each(rig: Rig, tmp_path: Path) -> None:
