@@ -94,7 +94,9 @@ class Nav2Driver:
         else:
             if result is not None and result.error_code:
                 text = getattr(result, "error_msg", "") or f"error code {result.error_code}"
-                found.append(Halt(Cause.OBSTACLE, f"Nav2 ended it: {text}"))
+                blocked = result.error_code == result.COLLISION_AHEAD
+                cause = Cause.OBSTACLE if blocked else Cause.STUCK
+                found.append(Halt(cause, "something is in the way" if blocked else f"Nav2 ended it: {text}"))
         progress = way.at(self._senses.pose())
         return Driven(found[0] if found else Halt(Cause.DONE), progress, 0.0 if step.turning else abs(progress))
 
