@@ -9,6 +9,7 @@ import json
 import math
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,6 +67,7 @@ class Rig:
     base: Base
     server: ModelServer
     client: Any
+    following: Any = None
 
     def use(self, **parameters: Any) -> None:
         """Activate the node anew with these parameters."""
@@ -80,11 +82,16 @@ class Rig:
         """Begin to follow an instruction; the model says this turn by turn."""
         self.server.script_only(*says)
         self.server.always(move("STOP"))
-        return Following(self, FollowInstruction.Goal(instruction="Go to the door.", **goal))
+        self.following = Following(self, FollowInstruction.Goal(instruction="Go to the door.", **goal))
+        return self.following
 
     def driving(self) -> int:
         """Wait until the robot drives at some speed, and return the tick."""
-        until(lambda: abs(self.base.speed[0]) > 0.15, 10, "it does not drive")
+        deadline = time.monotonic() + 10
+        while abs(self.base.speed[0]) < 0.15:
+            told = [(told.phase, told.done, told.words) for told in self.following.told]
+            assert time.monotonic() < deadline, (told, self.base.commands[-9:], self.base.tick - self.base.told_at)
+            time.sleep(0.005)
         return self.base.tick
 
     def stands_since(self, tick: int) -> None:
