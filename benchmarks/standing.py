@@ -91,7 +91,7 @@ def measure(fault: Callable[[Round], object]) -> float:
         with cc_ros("up", *options, *(word for one in given for word in ("--param", one))) as nodes:
             context = Context()
             rclpy.init(args=[], context=context)
-            base = Base(context)
+            base = Base(context, in_steps=False)
             nodes.wait_for("[cc_navigator]: active")
             with SpatialMemory() as memory:
                 seconds = Round(nodes, base, memory).measure(fault)

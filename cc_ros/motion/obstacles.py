@@ -79,7 +79,8 @@ class Obstacles:
         s = self._settings
         away = np.hypot(points[:, 0], points[:, 1])
         height = points[:, 2]
-        standing = (height > s.floor_tolerance + SLOPE * away) & (height < s.robot_height) & (away < FAR)
+        standing = (height > s.floor_tolerance + SLOPE * away) & (height < s.robot_height)
+        standing &= (away > s.robot_radius) & (away < FAR)  # within the circle it sees itself
         cosine, sine = math.cos(pose.yaw), math.sin(pose.yaw)
         turn = np.array([[cosine, sine], [-sine, cosine]])
         places = points[standing, :2] @ turn + (pose.x, pose.y)

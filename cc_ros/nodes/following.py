@@ -24,7 +24,7 @@ from cc_ros.nodes.convert.questions import to_answer
 from cc_ros.nodes.convert.stamps import to_time
 from cc_ros.nodes.driving import Driven, Driver, Halted, Step
 from cc_ros.nodes.senses import Senses
-from cc_ros.reasoning.types import Action, Answer, Kind, Move, sendable
+from cc_ros.reasoning.types import Action, Answer, Kind, Move, Status, Style, sendable
 from cc_ros.runs.episode_log import EpisodeLog
 from cc_ros.settings import knob
 
@@ -242,7 +242,8 @@ class Episode:
         answer = to_answer(result)
         self._note("answer", step=number, text=answer.text, reason=answer.reason, message=answer.message)
         if not answer.ok or answer.action is None:
-            raise Ended(FollowStatus.NO_ANSWER, answer.message or "the model names no move")
+            status = FollowStatus.BAD_REQUEST if answer.status is Status.BAD_REQUEST else FollowStatus.NO_ANSWER
+            raise Ended(status, answer.message or "the model names no move")
         words = answer.reason or answer.text
         self._tell("driving", move=answer.action.move.value, value=float(answer.action.value), words=words)
         return answer
@@ -323,6 +324,4 @@ def _in_unit(progress: float, step: Step) -> float:
 
 def _style(style: str) -> str:
     """Return the style of the pictures that go with a style of asking."""
-    from cc_ros.reasoning.types import Style
-
     return Style(style).of_pictures if style in list(Style) else ""

@@ -115,6 +115,11 @@ def test_single_pixels_are_noise_and_unknown_ones_make_the_way_unknown() -> None
     assert obstacles.known == 0.0
 
 
+def test_it_is_not_in_its_own_way() -> None:
+    bumper: Box = (0.15, 0.22, -0.2, 0.2, 0.5)
+    assert seen(([bumper, *ROOM], HERE)).room(HERE) == math.inf
+
+
 def test_a_camera_that_looks_elsewhere_knows_nothing_of_the_way() -> None:
     back = MountingSettings(camera_z=0.8, camera_yaw=math.pi).base_to_camera()
     assert back is not None

@@ -21,28 +21,33 @@ from cc_ros.nodes.convert.keyframes import keyframes_message
 from support.marked_scene import picture
 from support.rig import Onlooker, image_of
 
-TICK = 0.02  # seconds of the base's own clock
+TICK = 0.02  # seconds between two looks at the clock
 WATCHDOG = 15  # ticks without a command after which a base stands by itself
 EVERY = {"odom": 2, "images": 4}  # ticks between two messages
+COMMAND = 0.05  # seconds that a command is for, in steps
 WIDTH, HEIGHT, FOCAL = 80, 60, 60.0
 MOUNTED = MountingSettings(camera_x=0.1, camera_z=0.5, camera_pitch=0.3)
 ACCURATE = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 
 
 class Base(Onlooker):
-    """The robot. Its clock counts ticks, which take longer on a busy machine.
+    """The robot.
 
-    :param walls: (x, height) of walls across the way.
+    :param stamped: whether it listens for TwistStamped.
+    :param in_steps: it moves by each command for :data:`COMMAND`, and not by the clock: so how busy the machine is makes no
+        difference to where it goes.
+    :ivar walls: (x, height) of walls across the way.
     """
 
-    def __init__(self, context: Any, stamped: bool = False) -> None:
+    def __init__(self, context: Any, stamped: bool = False, in_steps: bool = True) -> None:
         super().__init__(context, "base")
+        self._in_steps = in_steps
+        self._moving = threading.Lock()
         self.walls: list[tuple[float, float]] = [(20.0, 3.0)]
         self.silent: set[str] = set()  # of odom, images, depth: what does not come
         self.jammed = False  # the wheels do not turn
         self.x = self.y = self.yaw = 0.0
         self.tick = 0
-        self.moved_at = 0  # the tick in which it last moved
         self.commands: list[tuple[float, float]] = []
         self.told_at = 0  # the tick of the last command
         self._command = (0.0, 0.0)
@@ -58,7 +63,8 @@ class Base(Onlooker):
 
     def place(self, x: float = 0.0, yaw: float = 0.0) -> None:
         """Put it somewhere, and forget what it was told."""
-        self.x, self.y, self.yaw = x, 0.0, yaw
+        with self._moving:
+            self.x, self.y, self.yaw = x, 0.0, yaw
         self.walls, self.silent, self.jammed = [(20.0, 3.0)], set(), False
         self.commands.clear()
 
@@ -70,28 +76,45 @@ class Base(Onlooker):
     def _on_command(self, message: Any) -> None:
         twist = message.twist if isinstance(message, TwistStamped) else message
         self._command = twist.linear.x, twist.angular.z
-        self.commands.append(self._command)
         self.told_at = self.tick
+        if self._in_steps:
+            self._move(COMMAND)
+        self.commands.append(self._command)
+
+    def _move(self, seconds: float) -> None:
+        forward, turn = self.speed
+        with self._moving:
+            self.yaw += turn * seconds
+            self.x += forward * seconds * math.cos(self.yaw)
+            self.y += forward * seconds * math.sin(self.yaw)
+            self._publish("odom")
 
     def _run(self) -> None:
         before = time.monotonic()
         while not self._over.wait(TICK):
             self.tick += 1
-            lapse, before = min(time.monotonic() - before, 0.1), time.monotonic()
-            forward, turn = self.speed
-            if forward or turn:
-                self.moved_at = self.tick
-            self.yaw += turn * lapse
-            self.x += forward * lapse * math.cos(self.yaw)
-            self.y += forward * lapse * math.sin(self.yaw)
+            lapse, before = time.monotonic() - before, time.monotonic()
+            if not self._in_steps:
+                self._move(lapse)
+            with self._moving:  # all of one instant
+                if self.tick % EVERY["odom"] == 0:
+                    self._publish("odom")
+                if self.tick % EVERY["images"] == 0:
+                    self._publish("images")
+                    self._publish("depth")
+
+    def _publish(self, what: str) -> None:
+        if what in self.silent:
+            return
+        if what != "depth":  # which is of the same instant as its image
             self._stamp = time.time_ns()
-            if self.tick % EVERY["odom"] == 0 and "odom" not in self.silent:
-                self._publishers["odom"].publish(self._odometry())
-            if self.tick % EVERY["images"] == 0 and "images" not in self.silent:
-                self._publishers["image"].publish(image_of(np.full((30, 40, 3), 90, np.uint8), self._stamp))
-            if self.tick % EVERY["images"] == 0 and "depth" not in self.silent:
-                self._publishers["camera_info"].publish(self._calibration())
-                self._publishers["depth"].publish(image_of(self._depth(), self._stamp, encoding="32FC1"))
+        if what == "odom":
+            self._publishers["odom"].publish(self._odometry())
+        elif what == "images":
+            self._publishers["image"].publish(image_of(np.full((30, 40, 3), 90, np.uint8), self._stamp))
+        else:
+            self._publishers["camera_info"].publish(self._calibration())
+            self._publishers["depth"].publish(image_of(self._depth(), self._stamp, encoding="32FC1"))
 
     def _odometry(self) -> Odometry:
         message = Odometry(header=self._header("odom"), child_frame_id="base_link")
