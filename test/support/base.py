@@ -34,8 +34,8 @@ class Base(Onlooker):
     """The robot.
 
     :param stamped: whether it listens for TwistStamped.
-    :param in_steps: it moves by each command for :data:`COMMAND`, and not by the clock: so how busy the machine is makes no
-        difference to where it goes.
+    :param in_steps: it moves by each command for :data:`COMMAND`, and not by the clock: how busy the machine is makes
+        no difference to where it goes.
     :ivar walls: (x, height) of walls across the way.
     """
 
