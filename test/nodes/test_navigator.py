@@ -47,7 +47,7 @@ BRISK = {
     "motion.max_speed": 1.0,
     "motion.acceleration": 2.0,
     "motion.braking": 6.0,
-    "motion.max_turn_rate": 2.0,
+    "motion.max_turn_rate": 1.2,
     "motion.turn_acceleration": 6.0,
     "odom_timeout": 5.0,
     "image_timeout": 5.0,
@@ -162,7 +162,7 @@ def rig(nodes: Rig) -> Rig:
     """The robot at its place, brisk, and with nobody driving it."""
     until(nodes.node._idle.is_set, 10)
     nodes.base.place()
-    nodes.use(**BRISK, log_dir="", obstacles__allow_blind=False, max_step=3.0, patience=5.0)
+    nodes.use(**BRISK, log_dir="", obstacles__allow_blind=False, max_step=3.0, patience=20.0)
     return nodes
 
 
@@ -182,8 +182,8 @@ def test_it_drives_the_steps_of_the_model_and_tells_of_each(rig: Rig, tmp_path: 
     assert (result.status, result.steps) == (Result.OK, 3), result.message
     assert [told.words for told in following.told if told.phase == "driven"] == ["", "", ""]
     assert following.goal_status == GoalStatus.STATUS_SUCCEEDED
-    assert (base.x, base.y) == pytest.approx((0.8, 0.4), abs=0.12)
-    assert base.yaw == pytest.approx(math.pi / 2, abs=0.1)
+    assert (base.x, base.y) == pytest.approx((0.8, 0.4), abs=0.15)
+    assert base.yaw == pytest.approx(math.pi / 2, abs=0.15)
     assert result.distance == pytest.approx(1.2, abs=0.15)
     assert base.commands[-1] == (0.0, 0.0)
     assert max(forward for forward, _ in base.commands) <= 1.0
@@ -421,11 +421,11 @@ def second() -> Iterator[tuple[Program, Base, ModelServer]]:
         given = [f"cc_navigator:{name}:={value}" for name, value in wanted.items()]
         options = ["--nodes", "reasoner", "navigator", "--namespace", "second", "--base-url", server.base_url]
         with cc_ros("up", *options, *(word for one in given for word in ("--param", one))) as program:
+            program.wait_for("[second.cc_navigator]: active")
             prepare()
             context = rclpy.Context()
             rclpy.init(args=["--ros-args", "-r", "__ns:=/second"], context=context)
             base = Base(context)
-            program.wait_for("[second.cc_navigator]: active")
             yield program, base, server
             base.close()
             rclpy.shutdown(context=context)
