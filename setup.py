@@ -158,6 +158,7 @@ setup(
             "cc_tracker = cc_ros.nodes.tracker:main",
             "cc_keyframes = cc_ros.nodes.keyframes:main",
             "cc_reasoner = cc_ros.nodes.reasoner:main",
+            "cc_navigator = cc_ros.nodes.navigator:main",
         ]
     },
     cmdclass={"build_interfaces": BuildInterfaces},

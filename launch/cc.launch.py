@@ -21,8 +21,12 @@ INPUTS = {
     "depth": "depth registered to the image, sensor_msgs/Image",
     "odom": "odometry of base_link, nav_msgs/Odometry",
     "map": "map or costmap in the frame of the odometry, nav_msgs/OccupancyGrid; goals keep clear of it",
+    "cc/stop": "any message stops what cc_navigator drives, std_msgs/Empty or Bool",
 }
-OUTPUTS = {"cc/goal": "places to go to, geometry_msgs/PoseStamped; goal_pose for Nav2"}
+OUTPUTS = {
+    "cc/goal": "places to go to, geometry_msgs/PoseStamped; goal_pose for Nav2",
+    "cmd_vel": "velocities while an instruction is followed, geometry_msgs/Twist or TwistStamped",
+}
 
 
 def nodes(context):

@@ -39,7 +39,7 @@ from cc_ros.nodes.reasoner import ReasonerNode
 from cc_ros.nodes.registry import NODES
 from cc_ros.reasoning import Status
 
-OTHERS = [node.name for node in NODES if node.name != "cc_reasoner"]
+OTHERS = [node.name for node in NODES if node.remembers and node.name != "cc_reasoner"]
 ROOM = {1: (2.8, 1.0, 0.5), 2: (2.0, 0.0, 0.7), 3: (3.0, -1.4, 1.0)}
 ASK = "from cc_ros.client import SpatialMemory\nwith SpatialMemory('lab') as memory: memory.ask('Will this take long?')"
 
@@ -346,7 +346,7 @@ def test_the_security_policy_allows_what_the_client_uses(memory: SpatialMemory, 
         ("services", "reply"): graph.get_service_names_and_types_by_node,
         ("services", "request"): graph.get_client_names_and_types_by_node,
     }
-    for name in ("cc_ask", "cc_client"):
+    for name in ("cc_ask", "cc_follow", "cc_client"):
         profile = policies.find(f".//profile[@node='{name}']")
         assert profile is not None
         for (kind, how), used in calls.items():

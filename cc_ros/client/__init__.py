@@ -21,5 +21,6 @@ That a question has no answer is no error: ``answer.status`` and ``answer.messag
 
 from cc_ros.client.memory import Place, SpatialMemory
 from cc_ros.errors import NodeError, NotRunningError
+from cc_ros.motion.halt import Followed, FollowStatus
 
-__all__ = ["NodeError", "NotRunningError", "Place", "SpatialMemory"]
+__all__ = ["FollowStatus", "Followed", "NodeError", "NotRunningError", "Place", "SpatialMemory"]

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
+from action_msgs.msg import GoalStatus
 from rclpy.action.client import ActionClient
 from rclpy.node import Node
 from std_srvs.srv import Trigger
 
-from cc_ros.action import SpatialQuery
+from cc_ros.action import FollowInstruction, SpatialQuery
 from cc_ros.client.connection import Connection
-from cc_ros.client.question import CANCEL_TIME, PendingQuestion
+from cc_ros.client.pending_goal import CANCEL_TIME, PendingGoal
 from cc_ros.errors import NodeError, SettingsError
 from cc_ros.geometry import SceneMap
 from cc_ros.geometry.evaluate import Found, evaluate
@@ -22,6 +23,7 @@ from cc_ros.geometry.outcome import Measured, Unknown
 from cc_ros.geometry.queries import Query
 from cc_ros.geometry.relations import direction, distance_from_robot
 from cc_ros.keyframes.types import MarkedKeyframe
+from cc_ros.motion.halt import Followed, FollowStatus
 from cc_ros.msg import MarkedKeyframes, MarkStyle
 from cc_ros.nodes.alive import Watch
 from cc_ros.nodes.convert.keyframes import to_keyframes
@@ -75,9 +77,11 @@ class SpatialMemory(AbstractContextManager["SpatialMemory"]):
         self.node: Node = self._connection.node
         """The client's own node, for subscriptions beside the client; their callbacks run in its thread."""
         self._action: Any = ActionClient(self.node, SpatialQuery, "cc/ask_with_feedback")
+        self._follow: Any = ActionClient(self.node, FollowInstruction, "cc/follow_instruction")
         self._get: Any = self.node.create_client(GetKeyframes, "cc/get_keyframes")
         self._reset: Any = self.node.create_client(Trigger, "cc/reset")
         self._reasoner = Watch(self.node, "cc/ask")
+        self._navigator = Watch(self.node, "cc/follow_instruction")
         self._keyframes = Watch(self.node, "cc/get_keyframes")
         self._connection.start()
 
@@ -112,6 +116,64 @@ class SpatialMemory(AbstractContextManager["SpatialMemory"]):
         :raises SettingsError: as ``ask`` does.
         """
         goal = _filled(SpatialQuery.Goal, question=question, **options)
+
+        def told(feedback: Any) -> None:
+            if on_progress is not None:
+                on_progress(*(("cancelling", "") if feedback is None else (feedback.stage, feedback.text)))
+
+        server = "cc_reasoner", "cc/ask_with_feedback", self._action, self._reasoner
+        answer = self._result(server, goal, told, cancel)
+        if answer is None:
+            return SpatialQuery.Result(status=int(Status.CANCELLED), message="the question was cancelled")
+        result = answer.result
+        if result.status == result.OK and answer.status != GoalStatus.STATUS_SUCCEEDED:
+            result.status = result.SERVER_ERROR
+            result.message = result.message or "cc_reasoner gave the question up and did not say why; see its log"
+        return result
+
+    def follow(
+        self,
+        instruction: str,
+        *,
+        on_feedback: Callable[[Any], None] | None = None,
+        cancel: Flag | None = None,
+        **options: Any,
+    ) -> Followed:
+        """Have the robot follow an instruction and wait until it stands again; Ctrl-C stops it before it is raised.
+
+        >>> memory.follow("Go past the sofa and stop at the door.", max_steps=10)  # doctest: +SKIP
+
+        :param instruction: in plain words, for the model.
+        :param on_feedback: given in this thread each ``cc_ros.action.FollowInstruction.Feedback``, and None once it is
+            being cancelled.
+        :param cancel: such as a threading.Event; once it is set, the robot stands and the status is CANCELLED.
+        :param options: the other fields of a goal of ``cc_ros/action/FollowInstruction``: max_steps, timeout, style,
+            frames, marks. Without them, as cc_navigator is set up.
+        :return: how it ended; with another status than OK the reason is in ``message``.
+        :raises NotRunningError: cc_navigator is not there, follows another instruction, went away, or hangs.
+        :raises SettingsError: a value that no goal can hold.
+        """
+        goal = _filled(FollowInstruction.Goal, instruction=instruction, **options)
+        server = "cc_navigator", "cc/follow_instruction", self._follow, self._navigator
+        answer = self._result(server, goal, on_feedback, cancel)
+        if answer is None:
+            return Followed(FollowStatus.CANCELLED, "cancelled; cc_navigator did not confirm it, or never began")
+        result, status = answer.result, FollowStatus(answer.result.status)
+        if status is FollowStatus.OK and answer.status != GoalStatus.STATUS_SUCCEEDED:
+            return Followed(FollowStatus.FAILED, "cc_navigator gave it up and did not say why; see its log")
+        return Followed(status, result.message, result.steps, result.distance, result.seconds, result.log)
+
+    def _result(
+        self,
+        server: tuple[str, str, Any, Watch],
+        goal: Any,
+        told: Callable[[Any], None] | None,
+        cancel: Flag | None,
+    ) -> Any:
+        """Send a goal and return its result with its status; None where it was cancelled and nothing came.
+
+        :param server: node, action, client of the action, and what notices that the node was killed.
+        """
         with self._change:
             self._under_way += 1
             self._asked = number = self._asked + 1
@@ -119,20 +181,18 @@ class SpatialMemory(AbstractContextManager["SpatialMemory"]):
         def cancelled() -> bool:
             return number <= self._cancelled or (cancel is not None and cancel.is_set())
 
+        node, name, client, alive = server
         try:
-            if not self._connection.found(
-                "cc_reasoner", "cc/ask_with_feedback", self._action.server_is_ready, cancelled
-            ):
-                return SpatialQuery.Result(status=int(Status.CANCELLED), message="the question was cancelled")
-            pending = PendingQuestion(self._connection, self._action, self._reasoner, goal, on_progress, cancelled)
-            return pending.result()
+            if not self._connection.found(node, name, client.server_is_ready, cancelled):
+                return None
+            return PendingGoal(self._connection, node, client, alive, goal, told, cancelled).result()
         finally:
             with self._change:
                 self._under_way -= 1
                 self._change.notify_all()
 
     def cancel(self) -> None:
-        """Cancel every question under way, from whatever thread; each ends with the status CANCELLED."""
+        """Cancel all that is being asked or followed, from whatever thread; each ends with the status CANCELLED."""
         self._cancelled = self._asked
 
     def keyframes(
@@ -219,17 +279,18 @@ class SpatialMemory(AbstractContextManager["SpatialMemory"]):
         :raises NotRunningError: not all nodes are there, or none responds in time.
         :raises NodeError: a node could not.
         """
+        names = [node.name for node in NODES if node.remembers]
 
         def all_there() -> bool:
-            return self._reset.service_is_ready() and self.node.count_services(self._reset.srv_name) >= len(NODES)
+            return self._reset.service_is_ready() and self.node.count_services(self._reset.srv_name) >= len(names)
 
-        self._connection.found("one of " + ", ".join(node.name for node in NODES), "cc/reset", all_there)
+        self._connection.found("one of " + ", ".join(names), "cc/reset", all_there)
         response = self._connection.call(self._reset, Trigger.Request(), timeout)
         if not response.success:
             raise NodeError(response.message)
 
     def close(self) -> None:
-        """Cancel what is being asked and leave the graph."""
+        """Cancel what is being asked or followed, and leave the graph."""
         self.cancel()
         with self._change:
             self._change.wait_for(lambda: not self._under_way, CANCEL_TIME)

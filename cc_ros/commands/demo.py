@@ -38,7 +38,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 BAG = Path(__file__).resolve().parents[1] / "data" / "room102_pan"
-NAMES = tuple(node.name for node in NODES)
+ASKED = [node for node in NODES if node.remembers]  # nothing is driven here
+NAMES = tuple(node.name for node in ASKED)
 BAG_REMAPS = ("image:=/camera/image_raw", "camera_info:=/camera/camera_info", "odom:=/odom")
 HEARTBEAT = 300.0  # seconds: the nodes speak every second, so after this silence they hang
 START = 30.0  # seconds that the services of nodes which are active may take to be found
@@ -83,6 +84,7 @@ def _nodes(options: argparse.Namespace, remaps: list[str]) -> Iterator[subproces
     """Run ``cc-ros up`` beside us, its words going to nodes.log."""
     # A demo shows every frame: none of those that may be under way is skipped.
     command = [sys.executable, "-m", "cc_ros.cli", "up", "--param", f"cc_tracker:queue:={2 * AHEAD}"]
+    command += ["--nodes", *(node.module for node in ASKED)]
     for remap in remaps:
         command += ["--remap", remap]
     for flag, value in (("--base-url", options.base_url), ("--model", options.model)):

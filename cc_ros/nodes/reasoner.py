@@ -6,7 +6,6 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
 from geometry_msgs.msg import PoseStamped
@@ -14,20 +13,16 @@ from rclpy.action.server import ActionServer, CancelResponse, GoalResponse, Serv
 from rclpy.callback_groups import ReentrantCallbackGroup
 
 from cc_ros.action import SpatialQuery as SpatialQueryAction
-from cc_ros.errors import CCError
-from cc_ros.keyframes import KeyframeRequest, KeyframeSet
 from cc_ros.nodes.alive import Caller, Watch, announce
 from cc_ros.nodes.base_node import BaseNode
-from cc_ros.nodes.convert.grounds import to_ground
-from cc_ros.nodes.convert.keyframes import get_request, to_keyframes
 from cc_ros.nodes.convert.questions import answer_message, feedback_message, to_question
+from cc_ros.nodes.keyframe_service import KeyframeService
 from cc_ros.nodes.runtime import main_of
 from cc_ros.reasoning import Answer, GoalSettings, Reasoner, ReasonerSettings, Status
 from cc_ros.reasoning.llm.errors import answer_to
 from cc_ros.srv import GetKeyframes, SpatialQuery
 
 FEEDBACK_PERIOD = 0.05  # seconds between two texts on their way
-POLL_SECONDS = 0.05  # between two checks whether a question was given up
 SPARE_THREADS = 6  # to refuse questions at once while all others are being answered
 
 
@@ -135,51 +130,12 @@ class ReasonerNode(BaseNode):
         if not self._places.acquire(blocking=False):
             return Answer(Status.QUEUE_FULL, "too many questions at once; ask again later")
         try:
-            source = _Source(self._keyframes, self._keyframes_alive, lambda: not self.active or waiting.is_set())
+            source = KeyframeService(
+                self._keyframes, self._keyframes_alive, lambda: not self.active or waiting.is_set()
+            )
             return self._reasoner.ask(to_question(request), source, waiting, waiting)
         finally:
             self._places.release()
-
-
-@dataclass
-class _Source:
-    """Gets the keyframes of one question from ``cc/get_keyframes``.
-
-    :param alive: notices that cc_keyframes was killed.
-    :param given_up: tells that nobody waits for the answer any more.
-    """
-
-    client: Any
-    alive: Watch
-    given_up: Callable[[], bool]
-
-    def __call__(self, request: KeyframeRequest, blur: tuple[int, ...], timeout: float) -> KeyframeSet:
-        """Return what was asked for.
-
-        :param blur: ids of objects to be made unrecognisable.
-        :param timeout: seconds.
-        :raises CCError: no such service, no answer in time, or no keyframes.
-        """
-        if self.alive.gone() or not self.client.service_is_ready():
-            raise CCError(f"{self.client.srv_name} is not there: is cc_keyframes running?")
-        arrived = threading.Event()
-        future = self.client.call_async(get_request(request, blur))
-        future.add_done_callback(lambda _: arrived.set())
-        deadline = time.monotonic() + timeout
-        while not arrived.wait(POLL_SECONDS):
-            if self.given_up():
-                self.client.remove_pending_request(future)
-                return KeyframeSet(())  # the reasoner finds out why
-            if self.alive.gone() or not self.client.service_is_ready():
-                self.client.remove_pending_request(future)
-                raise CCError(f"nobody answers on {self.client.srv_name}: cc_keyframes went away; start it again")
-            if time.monotonic() > deadline:
-                self.client.remove_pending_request(future)
-                raise CCError(f"{self.client.srv_name} did not answer within {timeout:.1f} s")
-        response = future.result()
-        if not response.success:
-            raise CCError(response.message)
-        return replace(to_keyframes(response.keyframes), grounds=tuple(map(to_ground, response.grounds)))
 
 
 class _Waiting:

@@ -24,10 +24,12 @@ class NodeEntry:
 
     :param module: in ``cc_ros.nodes``; it holds the class and runs the node as a program.
     :param cls: name of the class.
+    :param remembers: whether it holds something of the episode, so that questions cannot do without it.
     """
 
     module: str
     cls: str
+    remembers: bool = True
 
     @property
     def name(self) -> str:
@@ -44,6 +46,7 @@ NODES = (
     NodeEntry("tracker", "TrackerNode"),
     NodeEntry("keyframes", "KeyframesNode"),
     NodeEntry("reasoner", "ReasonerNode"),
+    NodeEntry("navigator", "NavigatorNode", remembers=False),
 )
 
 

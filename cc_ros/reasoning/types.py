@@ -95,6 +95,8 @@ class Question(KeyframeRequest):
     :param choices: the texts to choose from, without letters.
     :param timeout: seconds until an answer must be there.
     :param send_goal: whether somebody waits for the answer's goal: then it is said why there is none.
+    :param conversation: navigation: its name; another than in the turn before begins a new one.
+    :param note: navigation: what the model is told beside the picture, such as how the last move ended.
     :param style: value of :class:`Style`.
     """
 
@@ -103,6 +105,8 @@ class Question(KeyframeRequest):
     choices: tuple[str, ...] = ()
     timeout: float = 0.0
     send_goal: bool = False
+    conversation: str = ""
+    note: str = ""
 
 
 KeyframeSource = Callable[[KeyframeRequest, tuple[int, ...], float], KeyframeSet]

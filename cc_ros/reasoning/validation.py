@@ -21,6 +21,7 @@ def problem(question: Question, style: str) -> str:
     checks = (
         (not question.text.strip(), "the question is empty"),
         (len(question.text) > MAX_QUESTION, f"the question is longer than {MAX_QUESTION} characters"),
+        (len(question.note) > MAX_QUESTION, f"the note is longer than {MAX_QUESTION} characters"),
         (
             question.kind not in ("", *Kind),
             f"there is no kind {question.kind[:40]!r}; it is empty or one of {_listed(Kind)}",

@@ -122,7 +122,8 @@ class Model:
     def navigate(self, seen: KeyframeSet, context: Context) -> Answer:
         """Answer with the next move; the newest keyframe is what the robot sees now.
 
-        Another instruction than in the turn before starts a new episode. A turn that fails leaves no trace.
+        Another instruction or conversation than in the turn before starts a new episode. A turn that fails leaves no
+        trace.
 
         :raises ModelFault: there is no answer, or another turn is being asked.
         :raises ImageError: the keyframe's picture is damaged.
@@ -132,14 +133,14 @@ class Model:
         try:
             episodes, episode = self._episodes, self._episode
             question, kind, style = context.question, context.kind, context.style
-            if episode is None or episode.instruction != question.text:
-                episode = Episode(question.text)
+            if episode is None or (episode.instruction, episode.name) != (question.text, question.conversation):
+                episode = Episode(question.text, question.conversation)
             newest = seen.keyframes[-1]
             picture = self._pictures.get_all([newest])[0]
             ids = episode.marks | {mark.id for mark in newest.marks}
             system = self._prompts.system(style, seen.look)
             opening = self._prompts.question(kind, question.text, max_forward=self._settings.max_forward)
-            text = self._prompts.navigate_turn(episode.next_turn)
+            text = self._prompts.navigate_turn(episode.next_turn, question.note)
             budget = self._settings.history_tokens - self._writer.tokens([], system)
             turns, pictures, texts = episode.write(self._writer, opening, picture, text, budget)
             task = Task(ids, system, turns, self._writer.size(pictures, system, *texts))

@@ -22,6 +22,7 @@ from support.model_server import Hang, ModelServer, Say, reply
 from support.rig import START, Onlooker, Program, cc_ros, environment, isolated, until
 
 from cc_ros.dds import prepare
+from cc_ros.nodes.registry import NODES
 
 
 @dataclass
@@ -212,7 +213,7 @@ def test_diagnostics_and_overlay(rig: Rig) -> None:
     until(lambda: overlay, 10)
     assert (overlay[0].encoding, overlay[0].width) == ("bgr8", 640)
     assert np.frombuffer(overlay[0].data, np.uint8).reshape(480, 640, 3).std() > 1
-    until(lambda: {s.name for m in diagnostics for s in m.status} == {"cc_tracker", "cc_keyframes", "cc_reasoner"}, 10)
+    until(lambda: {s.name for m in diagnostics for s in m.status} == {node.name for node in NODES}, 10)
     figures = {v.key: v.value for m in diagnostics for s in m.status for v in s.values if s.name == "cc_tracker"}
     assert int(figures["images"]) >= int(figures["masks"]) > 90
     assert float(figures["ms_median"]) > 0

@@ -104,6 +104,16 @@ def test_another_instruction_or_a_reset_starts_a_new_episode(server: ModelServer
     assert [len(request.images) for request in server.received] == [1, 2, 1, 1]
 
 
+def test_another_conversation_starts_a_new_episode_and_a_note_is_told(server: ModelServer, reasoner: Reasoner) -> None:
+    server.always(move("FORWARD", 1))
+    for conversation, note in (("a", ""), ("a", "The last move ended after 0.2 metres."), ("b", "")):
+        question = Question(INSTRUCTION, kind="navigate", conversation=conversation, note=note)
+        assert reasoner.ask(question, [keyframe(0, {1: (100, 100)})]).ok
+    assert [len(request.images) for request in server.received] == [1, 2, 1]
+    assert "Turn 2. The last move ended after 0.2 metres. This is" in " ".join(server.received[1].texts)
+    assert "Turn 1. This is" in " ".join(server.received[2].texts)
+
+
 def test_marks_of_another_episode_are_invented(server: ModelServer, reasoner: Reasoner) -> None:
     server.script(move("FORWARD", 1, marks=[1]), move("FORWARD", 1, marks=[1]), move("FORWARD", 1, marks=[1]))
     assert turn(reasoner, 0).ok

@@ -81,10 +81,12 @@ class Episode:
     the oldest turns.
 
     :param instruction: what the robot is to do.
+    :param name: tells it from another of the same instruction.
     """
 
-    def __init__(self, instruction: str) -> None:
+    def __init__(self, instruction: str, name: str = "") -> None:
         self.instruction = instruction
+        self.name = name
         self.marks: set[int] = set()
         self.next_turn = 1
         self._turns: list[Turn] = []

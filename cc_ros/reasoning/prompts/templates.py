@@ -53,9 +53,12 @@ class Prompts:
         """Return what was measured of the marks, for models that have no tools."""
         return self._fill("measured", table=table)
 
-    def navigate_turn(self, turn: int) -> str:
-        """Return the text beside the picture of one turn, from 1."""
-        return self._fill("navigate_turn", turn=str(turn))
+    def navigate_turn(self, turn: int, note: str = "") -> str:
+        """Return the text beside the picture of one turn, from 1.
+
+        :param note: what else there is to tell, such as how the last move ended.
+        """
+        return self._fill("navigate_turn", turn=str(turn), note=f" {note}" if note else "")
 
     def reply_json(self, fields: str) -> str:
         """Return the request for JSON, for servers that have no structured output."""

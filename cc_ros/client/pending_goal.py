@@ -1,4 +1,4 @@
-"""A question on its way to cc_reasoner: sent, followed, called off."""
+"""A goal on its way to a node, such as a question to cc_reasoner: sent, followed, called off."""
 
 from __future__ import annotations
 
@@ -10,34 +10,32 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from action_msgs.msg import GoalStatus
-
-from cc_ros.action import SpatialQuery
 from cc_ros.client.connection import HOW_TO_START, LOOK_PERIOD, Connection
 from cc_ros.errors import NotRunningError
 from cc_ros.nodes.alive import Watch
-from cc_ros.reasoning.types import Progress, Status
 
-CANCEL_TIME = 5.0  # seconds that the reasoner has to end a question
-GRACE = 5.0  # seconds that an answer may be late before the reasoner counts as hanging
+CANCEL_TIME = 5.0  # seconds that a node has to end a goal
+GRACE = 5.0  # seconds that a result may be late before the node counts as hanging
 
 
 @dataclass
-class PendingQuestion:
-    """One question on its way, as a goal of the action.
+class PendingGoal:
+    """One goal of an action on its way.
 
-    :param action: the client of ``cc/ask_with_feedback``.
-    :param reasoner: notices that cc_reasoner was killed.
-    :param goal: the question.
-    :param on_progress: told in the thread that waits how it gets on.
-    :param cancelled: tells that nobody wants the answer any more.
+    :param server: name of the node that serves the action, for people.
+    :param action: the client of the action.
+    :param alive: notices that the node was killed.
+    :param goal: its ``timeout`` is that of the goal; 0 = as the node is set up.
+    :param told: given each feedback in the thread that waits, and None once the goal is being cancelled.
+    :param cancelled: tells that nobody wants the result any more.
     """
 
     connection: Connection
+    server: str
     action: Any
-    reasoner: Watch
+    alive: Watch
     goal: Any
-    on_progress: Progress | None
+    told: Callable[[Any], None] | None
     cancelled: Callable[[], bool]
 
     def __post_init__(self) -> None:
@@ -46,24 +44,22 @@ class PendingQuestion:
         self._result: Any = None
 
     def result(self) -> Any:
-        """Send the question and return its result.
+        """Send the goal and return the result with its status; None where it was cancelled and that is not confirmed.
 
-        :raises NotRunningError: cc_reasoner does not take it, goes away, or hangs.
+        :raises NotRunningError: the node does not take it, goes away, or hangs.
         """
         try:
-            if not self._answered():
+            if not self._ended():
                 self._call_off()
-        except BaseException:  # Ctrl-C among them, and what on_progress raises: nobody waits for an answer any more
+        except BaseException:  # Ctrl-C among them, and what told raises: nobody waits for the result any more
             self._call_off()
             raise
         if self._result is None or not self._result.done():
-            return SpatialQuery.Result(
-                status=int(Status.CANCELLED), message="cancelled; cc_reasoner did not confirm it"
-            )
-        return _checked(self._result.result())
+            return None
+        return self._result.result()
 
-    def _answered(self) -> bool:
-        """Return whether there is an answer; False where the question is cancelled."""
+    def _ended(self) -> bool:
+        """Return whether there is a result; False where the goal is cancelled."""
         connection = self.connection
         handle = self._taken(time.monotonic() + connection.wait)
         if handle is None:
@@ -73,15 +69,17 @@ class PendingQuestion:
         if not self._done(self._result, timeout + GRACE if timeout else math.inf):
             if self.cancelled():
                 return False
-            raise NotRunningError(f"cc_reasoner hangs: it did not answer within {timeout:g} s, nor say that it cannot")
+            raise NotRunningError(
+                f"{self.server} hangs: it did not answer within {timeout:g} s, nor say that it cannot"
+            )
         return True
 
     def _taken(self, deadline: float) -> Any:
-        """Return the handle of the accepted question; None where it is cancelled.
+        """Return the handle of the accepted goal; None where it is cancelled.
 
-        A reasoner that is only just starting is in the graph, and refuses, for some seconds.
+        A node that is only just starting is in the graph, and refuses, for some seconds.
 
-        :raises NotRunningError: cc_reasoner does not take it in time.
+        :raises NotRunningError: the node does not take it in time.
         """
         connection = self.connection
         while True:
@@ -89,19 +87,19 @@ class PendingQuestion:
             if not self._done(self._sent, deadline - time.monotonic()):
                 if self.cancelled():
                     return None
-                raise NotRunningError(f"cc_reasoner did not take the question within {connection.wait:g} s")
+                raise NotRunningError(f"{self.server} did not respond within {connection.wait:g} s")
             if self._sent.result().accepted:
                 return self._sent.result()
             if self.cancelled():
                 return None
             if time.monotonic() > deadline:
-                raise NotRunningError("cc_reasoner does not take questions: is it active?")
+                raise NotRunningError(f"{self.server} refuses: is it active, or busy?")
             connection.closed.wait(LOOK_PERIOD)
 
     def _done(self, future: Any, seconds: float) -> bool:
         """Wait for a future, so long or until it is cancelled, and pass on what is told; return whether it is done.
 
-        :raises NotRunningError: cc_reasoner went away.
+        :raises NotRunningError: the node went away.
         """
         connection, deadline = self.connection, time.monotonic() + seconds
         future.add_done_callback(lambda _: self._news.put(None))
@@ -110,27 +108,27 @@ class PendingQuestion:
                 message = self._news.get(timeout=LOOK_PERIOD)
             except queue.Empty:
                 message = None
-            if message is not None and self.on_progress is not None:
-                self.on_progress(message.feedback.stage, message.feedback.text)
+            if message is not None and self.told is not None:
+                self.told(message.feedback)
             if future.done():
                 continue
             connection.check_open()
             if self._gone():
-                raise NotRunningError(f"cc_reasoner went away before it answered: {HOW_TO_START}")
+                raise NotRunningError(f"{self.server} went away before it answered: {HOW_TO_START}")
             if self.cancelled() or time.monotonic() > deadline:
                 return False
         return True
 
     def _gone(self) -> bool:
-        return self.reasoner.gone() or not self.action.server_is_ready()
+        return self.alive.gone() or not self.action.server_is_ready()
 
     def _call_off(self) -> None:
         """Cancel the goal, also one that is only just being taken, and wait for its end."""
         connection, deadline = self.connection, time.monotonic() + CANCEL_TIME
         if self._sent is None or connection.closed.is_set() or self._gone():
             return
-        if self.cancelled() and self.on_progress is not None:
-            self.on_progress("cancelling", "")
+        if self.cancelled() and self.told is not None:
+            self.told(None)
         if not _wait(self._sent, deadline) or not self._sent.result().accepted:
             return
         handle = self._sent.result()
@@ -143,12 +141,3 @@ def _wait(future: Any, deadline: float) -> bool:
     done = threading.Event()
     future.add_done_callback(lambda _: done.set())
     return done.wait(max(0.0, deadline - time.monotonic()))
-
-
-def _checked(answer: Any) -> Any:
-    """Return the result of a goal; one that did not succeed is no answer, whatever an empty result reads."""
-    result = answer.result
-    if result.status == result.OK and answer.status != GoalStatus.STATUS_SUCCEEDED:
-        result.status = result.SERVER_ERROR
-        result.message = result.message or "cc_reasoner gave the question up and did not say why; see its log"
-    return result

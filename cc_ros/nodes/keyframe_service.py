@@ -1,0 +1,59 @@
+"""Keyframes from ``cc_keyframes``, for the nodes that need them."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from cc_ros.errors import CCError
+from cc_ros.keyframes import KeyframeRequest, KeyframeSet
+from cc_ros.nodes.alive import Watch
+from cc_ros.nodes.convert.grounds import to_ground
+from cc_ros.nodes.convert.keyframes import get_request, to_keyframes
+
+POLL_SECONDS = 0.05  # between two checks whether it was given up
+
+
+@dataclass
+class KeyframeService:
+    """Gets keyframes from ``cc/get_keyframes``: the source of one question's.
+
+    :param client: of that service.
+    :param alive: notices that cc_keyframes was killed.
+    :param given_up: tells that nobody waits for the answer any more.
+    """
+
+    client: Any
+    alive: Watch
+    given_up: Callable[[], bool]
+
+    def __call__(self, request: KeyframeRequest, blur: tuple[int, ...], timeout: float) -> KeyframeSet:
+        """Return what was asked for.
+
+        :param blur: ids of objects to be made unrecognisable.
+        :param timeout: seconds.
+        :raises CCError: no such service, no answer in time, or no keyframes.
+        """
+        if self.alive.gone() or not self.client.service_is_ready():
+            raise CCError(f"{self.client.srv_name} is not there: is cc_keyframes running?")
+        arrived = threading.Event()
+        future = self.client.call_async(get_request(request, blur))
+        future.add_done_callback(lambda _: arrived.set())
+        deadline = time.monotonic() + timeout
+        while not arrived.wait(POLL_SECONDS):
+            if self.given_up():
+                self.client.remove_pending_request(future)
+                return KeyframeSet(())  # the reasoner finds out why
+            if self.alive.gone() or not self.client.service_is_ready():
+                self.client.remove_pending_request(future)
+                raise CCError(f"nobody answers on {self.client.srv_name}: cc_keyframes went away; start it again")
+            if time.monotonic() > deadline:
+                self.client.remove_pending_request(future)
+                raise CCError(f"{self.client.srv_name} did not answer within {timeout:.1f} s")
+        response = future.result()
+        if not response.success:
+            raise CCError(response.message)
+        return replace(to_keyframes(response.keyframes), grounds=tuple(map(to_ground, response.grounds)))
