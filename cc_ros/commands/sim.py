@@ -19,7 +19,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cc_ros.commands.options import add_settings, settings_of
 from cc_ros.commands.ros import need_ros
@@ -28,13 +28,11 @@ from cc_ros.errors import CCError, SettingsError
 from cc_ros.sim.settings import SimSettings
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from cc_ros.sim.camera import Camera
     from cc_ros.sim.node import SimNode
-    from cc_ros.sim.world import Pose, World
+    from cc_ros.sim.world import World
 
-START = 90.0  # seconds that the nodes may take to start on a busy machine
+START = 180.0  # seconds that the nodes may take to start on a busy machine
 REPORT_PERIOD = 10.0  # seconds between two lines that say how fast it goes
 
 
@@ -50,6 +48,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     navigation.add_argument("--episodes-file", type=Path, metavar="JSON", help="episodes of R2R_VLNCE, instead of ours")
     navigation.add_argument("--scenes", type=Path, metavar="DIR", help="where Habitat's scenes lie")
     navigation.add_argument("--out", type=Path, default=Path("demo-nav"), metavar="DIR", help="default demo-nav")
+    navigation.add_argument("--backend", default="flow", help="tracking, as for `cc-ros up`; default flow")
     navigation.add_argument("--real-model", action="store_true", help="ask the model that the environment configures")
     navigation.add_argument("--base-url", metavar="URL", help="ask the model at this endpoint")
     navigation.add_argument("--model", metavar="NAME", help="its name")
@@ -97,9 +96,12 @@ def _simulate(options: argparse.Namespace, settings: SimSettings) -> int:
 
 
 @contextmanager
-def simulated(make: Callable[[], World], settings: SimSettings, stop: threading.Event, seed: int,
-              on_picture: Callable[[np.ndarray, Pose], None] | None = None) -> Iterator[SimNode]:  # fmt: skip
+def simulated(
+    make: Callable[[], World], settings: SimSettings, stop: threading.Event, seed: int, **options: Any
+) -> Iterator[SimNode]:
     """Run the simulated robot in threads of this process; yield its node once pictures come.
+
+    :param options: of :class:`~cc_ros.sim.node.SimNode`.
 
     :raises CCError: it cannot be simulated or rendered here.
     """
@@ -110,7 +112,7 @@ def simulated(make: Callable[[], World], settings: SimSettings, stop: threading.
     from cc_ros.sim.node import SimNode
 
     init(["--ros-args"])
-    node = SimNode(make, settings, seed, on_picture)
+    node = SimNode(make, settings, seed, **options)
     executor = SingleThreadedExecutor()
     executor.add_node(node)
     over = threading.Event()

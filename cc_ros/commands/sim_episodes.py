@@ -15,6 +15,7 @@ import numpy as np
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 from tqdm import tqdm
 
 from cc_ros.client import SpatialMemory
@@ -102,7 +103,9 @@ class _Run:
         self._newest: np.ndarray | None = None
         self._scene = first.scene
         make = world_maker(first, options.scenes)
-        self._sim = stack.enter_context(simulated(make, settings, stop, options.seed, self._on_picture))
+        self._sim = stack.enter_context(simulated(
+            make, settings, stop, options.seed, on_picture=self._on_picture, wait_for_tracker=True
+        ))
         world: World = self._sim.call(lambda simulation: simulation.world)
         scripted = not (options.real_model or options.base_url or options.model)
         self._model = stack.enter_context(ScriptedModel(self._shown, world.under)) if scripted else None
@@ -160,7 +163,7 @@ class _Run:
 
     def _arguments(self, world: World) -> list[str]:
         rules = PARAMETERS + (READABLE if self._model else ())
-        arguments = ["--use-sim-time", *mounting(world.camera)]
+        arguments = ["--backend", self._options.backend, "--use-sim-time", *mounting(world.camera)]
         arguments += [word for rule in rules for word in ("--param", rule)]
         base_url = self._model.base_url if self._model else self._options.base_url
         for flag, value in (("--base-url", base_url), ("--model", self._options.model)):
@@ -198,7 +201,9 @@ class _Run:
 @contextmanager
 def _spun(name: str) -> Iterator[Node]:
     """Yield a node that a thread of its own spins."""
-    node = rclpy.create_node(name, start_parameter_services=False)
+    node = rclpy.create_node(
+        name, start_parameter_services=False, parameter_overrides=[Parameter("use_sim_time", value=True)]
+    )
     executor = SingleThreadedExecutor()
     executor.add_node(node)
     over = threading.Event()

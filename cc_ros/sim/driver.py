@@ -28,9 +28,10 @@ from cc_ros.sim.world import Pose
 
 SPEED = 0.4  # m/s
 TURN = 0.7  # rad/s
-STALE = 0.3  # seconds without odometry or depth after which the robot stands
-PATIENCE = 10.0  # seconds that it stands there before it gives up
-REPLAN = 1.0  # seconds between two plans
+STALE = 0.3  # seconds of ROS time without odometry or depth after which the robot stands
+PATIENCE = 10.0  # seconds of ROS time that it stands there before it gives up
+SILENCE = 60.0  # seconds of the wall clock without odometry after which it gives up, whatever the ROS time
+REPLAN = 1.0  # seconds of ROS time between two plans
 AHEAD = 0.45  # metres along the way that it steers for
 NEAR = 1.0  # metres from a goal that nobody can stand on to where it may stop instead
 CLOSE = 0.1  # metres at which a place is reached
@@ -52,7 +53,9 @@ class Driver:
         self._camera, self._radius, self._stop = camera, radius, stop
         self._news = threading.Condition()
         self._poses: deque[tuple[int, Pose]] = deque(maxlen=200)
-        self._heard = {"odometry": -math.inf, "depth": -math.inf}
+        self._now = lambda: node.get_clock().now().nanoseconds * 1e-9
+        self._heard = {"odometry": -math.inf, "depth": -math.inf}  # ROS time
+        self._alive = time.monotonic()
         self._depth: Image | None = None
         self.map = FloorMap(camera, radius)
         self._speeds = node.create_publisher(Twist, "cmd_vel", 1)
@@ -104,8 +107,8 @@ class Driver:
 
         def steer(pose: Pose) -> tuple[float, float] | None:
             nonlocal way, planned
-            if time.monotonic() - planned > REPLAN:
-                way, planned = self._plan(pose, goal), time.monotonic()
+            if self._now() - planned > REPLAN:
+                way, planned = self._plan(pose, goal), self._now()
             return _follow(pose, way)
 
         self._drive(steer)
@@ -141,9 +144,9 @@ class Driver:
                     raise DriveError("stopped")
                 if pose is None:
                     self._send(0.0, 0.0)
-                    standing_since = standing_since or time.monotonic()
-                    if time.monotonic() - standing_since > PATIENCE:
-                        raise DriveError(f"{self._missing()} stopped")
+                    standing_since = standing_since or self._now()
+                    if self._now() - standing_since > PATIENCE or time.monotonic() - self._alive > SILENCE:
+                        raise DriveError(f"{self._missing() or 'the clock'} stopped")
                     continue
                 standing_since = None
                 speeds = steer(pose)
@@ -156,22 +159,23 @@ class Driver:
     def _next_pose(self) -> Pose | None:
         """Return the next pose; None where odometry or depth is too old to drive by."""
         with self._news:
-            before = self._heard["odometry"]
-            self._news.wait_for(lambda: self._heard["odometry"] > before or self._stop.is_set(), STALE / 2)
-            depth, self._depth = self._depth, None
-            poses = list(self._poses)
+            before = self._alive
+            self._news.wait_for(lambda: self._alive > before or self._stop.is_set(), STALE / 2)
+            poses, depth = list(self._poses), self._depth
+            if depth is not None and poses and poses[-1][0] >= nanoseconds(depth.header.stamp):
+                self._depth = None
+            else:  # its pose is still to come
+                depth = None
         if depth is not None:
             self._learn(depth, poses)
         return poses[-1][1] if poses and not self._missing() else None
 
     def _missing(self) -> str:
-        now = time.monotonic()
+        now = self._now()
         return " and ".join(name for name, heard in self._heard.items() if now - heard > STALE)
 
     def _learn(self, depth: Image, poses: list[tuple[int, Pose]]) -> None:
         stamp = nanoseconds(depth.header.stamp)
-        if not poses:
-            return
         at, pose = min(poses, key=lambda one: abs(one[0] - stamp))
         if abs(at - stamp) < 60e6:
             self.map.add(to_depth(depth), pose)
@@ -186,13 +190,13 @@ class Driver:
         pose = Pose(float(matrix[0, 3]), float(matrix[1, 3]), math.atan2(matrix[1, 0], matrix[0, 0]))
         with self._news:
             self._poses.append((nanoseconds(message.header.stamp), pose))
-            self._heard["odometry"] = time.monotonic()
+            self._heard["odometry"], self._alive = self._now(), time.monotonic()
             self._news.notify_all()
 
     def _on_depth(self, message: Any) -> None:
         with self._news:
             self._depth = message
-            self._heard["depth"] = time.monotonic()
+            self._heard["depth"] = self._now()
 
 
 def _follow(pose: Pose, way: np.ndarray) -> tuple[float, float] | None:

@@ -18,6 +18,7 @@ HITS = 3  # points in a cell from which on it is taken
 MARGIN = 0.08  # metres kept beside the robot's radius
 COMFORT = 0.6  # metres from things from which on a way is as good as any
 STRANGE = 3.0  # what a metre over floor that nobody has seen costs
+OUT = 20.0  # what a metre costs where the robot does not fit by the map, though it stands there
 FRONTIER = 6  # cells that a border of the unknown has at least
 
 
@@ -32,6 +33,7 @@ class FloorMap:
         self._grid = Grid.of_size((-REACH, -REACH), (REACH, REACH), RESOLUTION)
         self._hits = np.zeros(self._grid.blocked.shape, np.int32)
         self._seen = np.zeros(self._grid.blocked.shape, bool)
+        self._fits = np.zeros(self._grid.blocked.shape, bool)
         ys, xs = np.mgrid[EVERY // 2 : camera.height : EVERY, EVERY // 2 : camera.width : EVERY]
         pixels = np.stack([xs.ravel(), ys.ravel(), np.ones(xs.size)], axis=1)
         place = camera.in_base()
@@ -69,16 +71,18 @@ class FloorMap:
         clearance = self._grid.clearance()
         fits = clearance > self._radius + MARGIN
         (row, column), close = self._grid.cells(np.array([pose[:2]]))[0], np.zeros(fits.shape, np.uint8)
-        cv2.circle(close, (int(column), int(row)), int(0.3 / RESOLUTION), 1, cv2.FILLED)
-        fits |= close.astype(bool) & (clearance > 0)  # where it stands it fits, whatever the map says
+        cv2.circle(close, (int(column), int(row)), int(0.25 / RESOLUTION), 1, cv2.FILLED)
+        out = close.astype(bool) & (clearance > 0) & ~fits  # where it stands it may leave, whatever the map says
         weights = 1 + 4 * np.maximum(0, COMFORT - clearance) / COMFORT
         weights[~self._seen & ~self._grid.blocked] *= STRANGE
         weights[~fits] = np.inf
+        weights[out] = OUT
+        self._fits = fits
         return self._grid.ways([pose[:2]], weights)
 
     def nearest(self, ways: Ways, goal: Point, within: float) -> Point | None:
         """Return the reachable place nearest to a goal, None where there is none within so many metres."""
-        cells = np.argwhere(np.isfinite(ways.cost))
+        cells = np.argwhere(np.isfinite(ways.cost) & self._fits)
         if not len(cells):
             return None
         points = self._grid.points(cells)
@@ -90,7 +94,7 @@ class FloorMap:
         """Return the best place at the border of what is known: near, and with much behind it; None where all is known."""
         unknown = ~self._seen & ~self._grid.blocked
         beside = cv2.dilate(unknown.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
-        border = (self._seen & beside & np.isfinite(ways.cost) & (ways.cost > 0.8)).astype(np.uint8)
+        border = (self._seen & beside & self._fits & np.isfinite(ways.cost) & (ways.cost > 0.8)).astype(np.uint8)
         count, labels, stats, _ = cv2.connectedComponentsWithStats(border, connectivity=8)
         best, least = None, np.inf
         for label in range(1, count):

@@ -97,6 +97,13 @@ class Ways:
         cells = self.grid.cells(np.array([start]))
         return float(self.cost[tuple(cells[0])]) if self.grid.inside(cells)[0] else math.inf
 
+    def cost_near(self, start: Point, within: float = 0.4) -> float:
+        """Return what the way from a point costs, which may lie a little aside of where one fits; inf = there is none."""
+        cells = np.argwhere(np.isfinite(self.cost))
+        gaps = np.hypot(*(self.grid.points(cells) - start).T)
+        near = gaps <= within
+        return float((gaps + self.cost[tuple(cells.T)])[near].min()) if near.any() else math.inf
+
     def path(self, start: Point) -> np.ndarray:
         """Return the way from a point, Nx2 (x, y) from start to goal; empty where there is none."""
         if not math.isfinite(self.cost_from(start)):

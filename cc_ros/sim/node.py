@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, TypeVar
@@ -20,7 +21,9 @@ from std_msgs.msg import Header
 
 from cc_ros.nodes.convert.images import image_message
 from cc_ros.nodes.convert.poses import pose_message
-from cc_ros.nodes.convert.stamps import to_time
+from cc_ros.msg import Tracks
+from cc_ros.nodes.convert.stamps import nanoseconds, to_time
+from cc_ros.nodes.camera import SENSOR_QOS
 from cc_ros.nodes.mounting import STATIC_QOS
 from cc_ros.sim.settings import SimSettings
 from cc_ros.sim.simulation import Simulation
@@ -28,6 +31,8 @@ from cc_ros.sim.world import Pose, World
 
 ODOM_RATE = 45.0  # odometry messages a second, about
 LATE = 0.25  # seconds behind the wall clock after which simulated time goes slower instead of catching up
+AHEAD = 2  # pictures that the tracker may be behind where the simulator waits for it
+LOST = 2.0  # seconds after which a picture counts as lost on its way
 ODOM, BASE, CAMERA = "odom", "base_link", "camera_optical"
 T = TypeVar("T")
 
@@ -37,6 +42,7 @@ class SimNode(Node):
 
     :param make: makes the world; called in the thread of :meth:`run`.
     :param on_picture: told in that thread each picture, HxWx3 uint8 BGR, and where the robot truly was.
+    :param wait_for_tracker: let no time pass while the tracker is behind, so that a slow machine makes it slow, not wrong.
     """
 
     def __init__(
@@ -45,6 +51,7 @@ class SimNode(Node):
         settings: SimSettings = SimSettings(),
         seed: int = 0,
         on_picture: Callable[[np.ndarray, Pose], None] | None = None,
+        wait_for_tracker: bool = False,
         **options: Any,
     ) -> None:
         super().__init__("cc_sim", **options)
@@ -55,6 +62,8 @@ class SimNode(Node):
         self._simulation: Simulation | None = None
         self._calls: queue.SimpleQueue[tuple[Callable[[Simulation], Any], Future[Any]]] = queue.SimpleQueue()
         self._commands: queue.SimpleQueue[tuple[float, float]] = queue.SimpleQueue()
+        self._under_way: deque[tuple[int, float]] = deque()  # stamps of pictures that are being tracked, and since when
+        self._tracked = threading.Condition()
         self.ready = threading.Event()
         """Set once pictures come."""
         self.pictures = 0
@@ -69,6 +78,9 @@ class SimNode(Node):
         self._clock = self.create_publisher(Clock, "/clock", qos)
         self._tf: Any = None
         self.create_subscription(Twist, "cmd_vel", self._on_command, 1)
+        self._waits = wait_for_tracker
+        if wait_for_tracker:
+            self.create_subscription(Tracks, "cc/tracks", self._on_tracks, SENSOR_QOS)
 
     def call(self, work: Callable[[Simulation], T], seconds: float = 60.0) -> T:
         """Do something with the simulation between two of its steps; from any thread but that of :meth:`run`.
@@ -97,6 +109,7 @@ class SimNode(Node):
             seconds = 1 / (self._settings.hz * steps)
             due = time.monotonic()
             while not stop.is_set():
+                self._wait_for_tracker(stop)
                 self._picture(simulation)
                 for _ in range(steps):
                     self._take_commands(simulation)
@@ -114,6 +127,22 @@ class SimNode(Node):
         elif left < -LATE:
             due -= left
         return due
+
+    def _wait_for_tracker(self, stop: threading.Event) -> None:
+        """Wait until few enough pictures are under way; one that was lost is waited for no longer than ``LOST``."""
+        with self._tracked:
+            while len(self._under_way) >= AHEAD and not stop.is_set():
+                left = self._under_way[0][1] + LOST - time.monotonic()
+                if left <= 0:
+                    self._under_way.popleft()
+                self._tracked.wait(max(0.0, min(left, 0.1)))
+
+    def _on_tracks(self, message: Tracks) -> None:
+        stamp = nanoseconds(message.header.stamp)
+        with self._tracked:
+            while self._under_way and self._under_way[0][0] <= stamp:
+                self._under_way.popleft()
+            self._tracked.notify_all()
 
     def _take_commands(self, simulation: Simulation) -> None:
         while not self._commands.empty():
@@ -134,6 +163,9 @@ class SimNode(Node):
         if self._on_picture is not None:
             self._on_picture(view.picture, simulation.world.pose())
         if self.images_on:
+            if self._waits:
+                with self._tracked:
+                    self._under_way.append((round(simulation.now * 1e9), time.monotonic()))
             self._info.publish(self._calibration(simulation, header))
             self._image.publish(image_message(header, view.picture, "bgr8"))
             if self._depth.get_subscription_count():

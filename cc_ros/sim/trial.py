@@ -135,8 +135,8 @@ class Trials:
             trial.outcome = Outcome(
                 shortest=ways.cost_from(start[:2]),
                 travelled=travelled,
-                left=ways.cost_from(end[:2]),
-                nearest=min(ways.cost_from(pose[:2]) for pose in trial.trail[::10]),
+                left=ways.cost_near(end[:2]),
+                nearest=min(ways.cost_near(pose[:2]) for pose in trial.trail[::20]),
                 radius=trial.episode.radius,
                 collisions=simulation.collisions,
                 stopped=stopped,
