@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from typing import Any
 
 import cv2
@@ -23,7 +24,7 @@ from cc_ros.commands.beside import nodes_beside
 from cc_ros.commands.sim import START, mounting, simulated
 from cc_ros.errors import CCError, NodeError, SettingsError
 from cc_ros.sim.building import Building, build
-from cc_ros.sim.driver import Driver
+from cc_ros.sim.driver import STALE, Driver
 from cc_ros.sim.episodes import Episode, building_of, make_episodes, read_episodes, write_episodes
 from cc_ros.sim.marks import FILL
 from cc_ros.sim.report import write_results
@@ -73,18 +74,16 @@ def _episodes(options: argparse.Namespace) -> list[Episode]:
         if not episodes:
             raise SettingsError(f"{options.episodes_file} holds no episodes")
         return episodes
-    episodes, distances, seed = [], [], options.seed
+    episodes: list[Episode] = []
+    seed = options.seed
     while len(episodes) < options.episodes:
-        building = build(seed, options.rooms)
-        for episode in make_episodes(building, min(A_BUILDING, options.episodes - len(episodes)), seed):
-            episodes.append(episode)
-            ways = building.floor().ways(episode.goals, np.where(building.floor().clearance() > 0.22, 1.0, np.inf))
-            distances.append(ways.cost_from(episode.start[:2]))
+        wanted = min(A_BUILDING, options.episodes - len(episodes))
+        episodes += make_episodes(build(seed, options.rooms), wanted, seed)
         seed += 1
+    episodes = [replace(episode, id=str(number)) for number, episode in enumerate(episodes, 1)]
     options.out.mkdir(parents=True, exist_ok=True)
-    numbered = [Episode(**{**vars(episode), "id": str(k)}) for k, episode in enumerate(episodes, 1)]
-    write_episodes(options.out / "episodes.json.gz", numbered, distances)
-    return numbered
+    write_episodes(options.out / "episodes.json.gz", episodes)
+    return episodes
 
 
 class _Run:
@@ -97,6 +96,9 @@ class _Run:
         self, options: argparse.Namespace, settings: SimSettings, stop: threading.Event, stack: ExitStack, first: Episode
     ) -> None:
         self._options, self._settings, self._stop = options, settings, stop
+        scripted = not (options.real_model or options.base_url or options.model)
+        if scripted and building_of(first.scene) is None:
+            raise SettingsError("the scripted model knows our own rooms alone; give --real-model or --base-url")
         self._done: list[Trial] = []
         self._buildings: dict[str, Building] = {}
         self._shown = Shown()
@@ -107,12 +109,12 @@ class _Run:
             make, settings, stop, options.seed, on_picture=self._on_picture, wait_for_tracker=True
         ))
         world: World = self._sim.call(lambda simulation: simulation.world)
-        scripted = not (options.real_model or options.base_url or options.model)
         self._model = stack.enter_context(ScriptedModel(self._shown, world.under)) if scripted else None
         self._nodes = stack.enter_context(nodes_beside(options.out / "nodes.log", self._arguments(world)))
         self._memory = stack.enter_context(SpatialMemory(name="cc_sim_client", wait=START))
         self._wait_for_keyframes()
-        driver = Driver(stack.enter_context(_spun("cc_sim_driver")), world.camera, world.radius, stop)
+        spun = stack.enter_context(_spun("cc_sim_driver"))
+        driver = Driver(spun, world.camera, world.radius, stop, max(STALE, 3 / settings.hz))
         self._trials = Trials(self._sim, self._memory, driver, self._jpeg)
         self._sim.measure_pace()
 

@@ -28,7 +28,7 @@ from cc_ros.sim.world import Pose
 
 SPEED = 0.4  # m/s
 TURN = 0.7  # rad/s
-STALE = 0.3  # seconds of ROS time without odometry or depth after which the robot stands
+STALE = 0.2  # seconds of ROS time without odometry or depth after which the robot stands
 PATIENCE = 10.0  # seconds of ROS time that it stands there before it gives up
 SILENCE = 60.0  # seconds of the wall clock without odometry after which it gives up, whatever the ROS time
 REPLAN = 1.0  # seconds of ROS time between two plans
@@ -47,9 +47,13 @@ class Driver:
 
     :param node: yours; it has to be spun by another thread.
     :param stop: set to end driving.
+    :param stale: seconds of ROS time without odometry or depth after which the robot stands.
     """
 
-    def __init__(self, node: Node, camera: Camera, radius: float, stop: threading.Event) -> None:
+    def __init__(
+        self, node: Node, camera: Camera, radius: float, stop: threading.Event, stale: float = STALE
+    ) -> None:
+        self._stale = stale
         self._camera, self._radius, self._stop = camera, radius, stop
         self._news = threading.Condition()
         self._poses: deque[tuple[int, Pose]] = deque(maxlen=200)
@@ -142,11 +146,14 @@ class Driver:
                 pose = self._next_pose()
                 if self._stop.is_set():
                     raise DriveError("stopped")
-                if pose is None:
+                missing = self._missing()
+                if missing or time.monotonic() - self._alive > SILENCE:
                     self._send(0.0, 0.0)
                     standing_since = standing_since or self._now()
                     if self._now() - standing_since > PATIENCE or time.monotonic() - self._alive > SILENCE:
-                        raise DriveError(f"{self._missing() or 'the clock'} stopped")
+                        raise DriveError(f"{missing or 'the clock'} stopped")
+                    continue
+                if pose is None:  # nothing new: the base stops by itself where nothing new comes
                     continue
                 standing_since = None
                 speeds = steer(pose)
@@ -157,10 +164,10 @@ class Driver:
             self._send(0.0, 0.0)
 
     def _next_pose(self) -> Pose | None:
-        """Return the next pose; None where odometry or depth is too old to drive by."""
+        """Return the next pose, None where none has come for a while; take in the depth that has come meanwhile."""
         with self._news:
             before = self._alive
-            self._news.wait_for(lambda: self._alive > before or self._stop.is_set(), STALE / 2)
+            self._news.wait_for(lambda: self._alive > before or self._stop.is_set(), self._stale / 2)
             poses, depth = list(self._poses), self._depth
             if depth is not None and poses and poses[-1][0] >= nanoseconds(depth.header.stamp):
                 self._depth = None
@@ -168,11 +175,11 @@ class Driver:
                 depth = None
         if depth is not None:
             self._learn(depth, poses)
-        return poses[-1][1] if poses and not self._missing() else None
+        return poses[-1][1] if self._alive > before else None
 
     def _missing(self) -> str:
         now = self._now()
-        return " and ".join(name for name, heard in self._heard.items() if now - heard > STALE)
+        return " and ".join(name for name, heard in self._heard.items() if now - heard > self._stale)
 
     def _learn(self, depth: Image, poses: list[tuple[int, Pose]]) -> None:
         stamp = nanoseconds(depth.header.stamp)

@@ -36,6 +36,7 @@ class Episode:
     :param goals: (x, y) of places, any of which is meant; metres.
     :param radius: within which a goal counts as reached, metres.
     :param path: (x, y) of the reference path.
+    :param distance: of the shortest way from the start to a goal, metres; NaN where the file does not say.
     :param height: of the floor in the scene, metres.
     """
 
@@ -46,6 +47,7 @@ class Episode:
     radius: float
     instruction: str
     path: tuple[Point, ...]
+    distance: float = math.nan
     height: float = 0.0
 
 
@@ -67,12 +69,12 @@ def make_episodes(building: Building, count: int, seed: int = 0) -> list[Episode
     """
     rng = np.random.default_rng((building.seed, seed))
     floor = building.floor()
-    clear = floor.clearance() > _CLEAR
-    weights = np.where(clear, 1.0, np.inf)
+    weights = floor.where_fits(_CLEAR)
+    free = floor.points(np.argwhere(np.isfinite(weights)))
     episodes: list[Episode] = []
     pieces = [placed for placed in building.placed if placed.piece.bounds[0][2] < 1.0]
     for number in rng.permutation(len(pieces)):
-        goals = _before(building, pieces[number], floor.points(np.argwhere(clear)))
+        goals = _before(building, pieces[number], free)
         if not len(goals) or len(episodes) == count:
             continue
         ways = floor.ways(goals, weights)
@@ -84,8 +86,9 @@ def make_episodes(building: Building, count: int, seed: int = 0) -> list[Episode
         way = ways.path((start.x, start.y))
         text = _instruction(building, start, pieces[number])
         path = tuple((float(x), float(y)) for x, y in way[:: max(1, len(way) // 8)])
-        identity = str(len(episodes) + 1)
-        episodes.append(Episode(identity, scene_name(building), start, tuple(goals), RADIUS, text, path))
+        distance = ways.cost_from((start.x, start.y))
+        name = str(len(episodes) + 1)
+        episodes.append(Episode(name, scene_name(building), start, tuple(goals), RADIUS, text, path, distance))
     return episodes
 
 
@@ -107,12 +110,9 @@ def _instruction(building: Building, start: Pose, placed: Placed) -> str:
     return text[0].upper() + text[1:]
 
 
-def write_episodes(path: Path, episodes: Sequence[Episode], distances: Sequence[float]) -> None:
-    """Write episodes as R2R_VLNCE does, gzip-compressed where the name ends in .gz.
-
-    :param distances: of the shortest way of each, metres.
-    """
-    whole = [_to_json(episode, distance) for episode, distance in zip(episodes, distances, strict=True)]
+def write_episodes(path: Path, episodes: Sequence[Episode]) -> None:
+    """Write episodes as R2R_VLNCE does, gzip-compressed where the name ends in .gz."""
+    whole = [_to_json(episode) for episode in episodes]
     text = json.dumps({"episodes": whole, "instruction_vocab": {"word_list": []}}, indent=1)
     path.write_bytes(gzip.compress(text.encode(), mtime=0) if path.suffix == ".gz" else text.encode())
 
@@ -132,7 +132,7 @@ def read_episodes(path: Path) -> list[Episode]:
         raise SourceError(f"{path} holds no episodes of R2R_VLNCE: {error!r} is missing or of another kind") from error
 
 
-def _to_json(episode: Episode, distance: float) -> dict[str, Any]:
+def _to_json(episode: Episode) -> dict[str, Any]:
     x, y, yaw = episode.start
     identity = int(episode.id) if episode.id.isdigit() else episode.id
     return {
@@ -141,7 +141,7 @@ def _to_json(episode: Episode, distance: float) -> dict[str, Any]:
         "scene_id": episode.scene,
         "start_position": _habitat((x, y), episode.height),
         "start_rotation": [0.0, math.sin(yaw / 2), 0.0, math.cos(yaw / 2)],
-        "info": {"geodesic_distance": distance},
+        "info": {"geodesic_distance": episode.distance},
         "goals": [{"position": _habitat(goal, episode.height), "radius": episode.radius} for goal in episode.goals],
         "instruction": {"instruction_text": episode.instruction, "instruction_tokens": []},
         "reference_path": [_habitat(point, episode.height) for point in episode.path],
@@ -160,6 +160,7 @@ def _from_json(episode: dict[str, Any]) -> Episode:
         radius=float(goals[0].get("radius", 3.0)),
         instruction=str(episode["instruction"]["instruction_text"]).strip(),
         path=tuple(_ours(point) for point in episode.get("reference_path", [])),
+        distance=float(episode.get("info", {}).get("geodesic_distance", math.nan)),
         height=float(episode["start_position"][1]),
     )
 

@@ -56,6 +56,10 @@ class Grid:
         free = np.pad(~self.blocked, 1, constant_values=True).astype(np.uint8)
         return cv2.distanceTransform(free, cv2.DIST_L2, 5)[1:-1, 1:-1] * self.resolution
 
+    def where_fits(self, radius: float) -> np.ndarray:
+        """Return weights for :meth:`ways`: 1 where a disc of that radius fits, inf elsewhere."""
+        return np.where(self.clearance() > radius, 1.0, np.inf)
+
     def ways(self, to: Sequence[Point], weights: np.ndarray) -> Ways:
         """Return the shortest ways from everywhere to the nearest of some points.
 
@@ -97,12 +101,15 @@ class Ways:
         cells = self.grid.cells(np.array([start]))
         return float(self.cost[tuple(cells[0])]) if self.grid.inside(cells)[0] else math.inf
 
-    def cost_near(self, start: Point, within: float = 0.4) -> float:
-        """Return what the way from a point costs, which may lie a little aside of where one fits; inf = there is none."""
+    def cost_near(self, start: Point) -> float:
+        """Return what the way costs from the nearest place that has one, and how far that is; inf = there is none."""
         cells = np.argwhere(np.isfinite(self.cost))
+        if not len(cells):
+            return math.inf
         gaps = np.hypot(*(self.grid.points(cells) - start).T)
-        near = gaps <= within
-        return float((gaps + self.cost[tuple(cells.T)])[near].min()) if near.any() else math.inf
+        nearest = int(gaps.argmin())
+        aside = max(0.0, float(gaps[nearest]) - self.grid.resolution)
+        return aside + float(self.cost[tuple(cells[nearest])])
 
     def path(self, start: Point) -> np.ndarray:
         """Return the way from a point, Nx2 (x, y) from start to goal; empty where there is none."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from cc_ros.sim.world import Pose
 
-WATCHDOG = 0.3  # seconds after which a command no longer counts; braking takes what is left of 0.5 s
+WATCHDOG = 0.25  # seconds after which a command no longer counts; braking takes what is left of 0.5 s
 MAX_LINEAR = 0.5  # m/s
 MAX_ANGULAR = 1.2  # rad/s
 ACCELERATION = 1.0  # m/s^2

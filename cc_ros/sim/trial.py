@@ -127,16 +127,17 @@ class Trials:
         trial.pictures["at the end"] = self._picture()
 
         def measure(simulation: Simulation) -> None:
-            ways = simulation.world.ways(trial.episode.goals)
             trial.trail = list(simulation.trail)
-            end, travelled = trial.trail[-1], length(trial.trail)
+            end = trial.trail[-1]
+            points = [start[:2], end[:2], *(pose[:2] for pose in trial.trail[::20])]
+            shortest, left, *on_the_way = simulation.world.distances(points, trial.episode.goals)
             trial.seconds = simulation.now - begun
             trial.moved_after_stop = math.dist(before[:2], end[:2])
             trial.outcome = Outcome(
-                shortest=ways.cost_from(start[:2]),
-                travelled=travelled,
-                left=ways.cost_near(end[:2]),
-                nearest=min(ways.cost_near(pose[:2]) for pose in trial.trail[::20]),
+                shortest=shortest,
+                travelled=length(trial.trail),
+                left=left,
+                nearest=min(left, *on_the_way),
                 radius=trial.episode.radius,
                 collisions=simulation.collisions,
                 stopped=stopped,

@@ -13,7 +13,7 @@ import numpy as np
 from cc_ros.errors import CCError
 from cc_ros.sim.building import Building
 from cc_ros.sim.camera import Camera
-from cc_ros.sim.grid import Point, Ways
+from cc_ros.sim.grid import Point
 from cc_ros.sim.mjcf import ROBOT_RADIUS, TIMESTEP, describe
 
 HOW_TO_INSTALL = "the simulator needs MuJoCo: pip install 'cc_ros[sim]'"
@@ -60,8 +60,8 @@ class World(Protocol):
     def under(self, pose: Pose, pixels: Sequence[tuple[float, float]]) -> list[str]:
         """Return what a camera at a pose shows at pixels (x, y): the names of things, "" where none is known."""
 
-    def ways(self, goals: Sequence[Point]) -> Ways:
-        """Return the shortest ways of the robot's middle to the nearest goal."""
+    def distances(self, points: Sequence[Point], goals: Sequence[Point]) -> list[float]:
+        """Return the length of the shortest way from each point to the nearest goal, metres; inf where there is none."""
 
     def close(self) -> None:
         """Let go of what it holds."""
@@ -137,7 +137,8 @@ class MujocoWorld:
         rays = points @ np.linalg.inv(self.camera.matrix()).T @ camera[:3, :3].T
         self._looking.qpos[:] = pose
         self._mujoco.mj_kinematics(self._model, self._looking)
-        return [self._names[geom] if geom >= 0 else "" for geom in map(lambda ray: self._hit(camera[:3, 3], ray), rays)]
+        hits = [self._hit(camera[:3, 3], ray) for ray in rays]
+        return [self._names[geom] if geom >= 0 else "" for geom in hits]
 
     def _hit(self, origin: np.ndarray, ray: np.ndarray) -> int:
         hit = np.full(1, -1, np.int32)
@@ -147,10 +148,10 @@ class MujocoWorld:
         )
         return int(hit[0])
 
-    def ways(self, goals: Sequence[Point]) -> Ways:
-        """Return the shortest ways of the robot's middle to the nearest goal."""
-        fits = self._plan.clearance() > self.radius + 0.02
-        return self._plan.ways(goals, np.where(fits, 1.0, np.inf))
+    def distances(self, points: Sequence[Point], goals: Sequence[Point]) -> list[float]:
+        """Return how far it is from points to the nearest goal; see :class:`World`."""
+        ways = self._plan.ways(goals, self._plan.where_fits(self.radius))
+        return [ways.cost_near(point) for point in points]
 
     def close(self) -> None:
         """Let go of the OpenGL context."""
