@@ -38,7 +38,9 @@ REPORT_PERIOD = 10.0  # seconds between two lines that say how fast it goes
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of this command."""
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the rooms and what stands in them; default 0")
+    parser.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="of the rooms and what stands in them; default 0"
+    )
     parser.add_argument("--rooms", type=int, default=2, metavar="N", help="rooms side by side, 1 to 6; default 2")
     add_settings(parser, SimSettings)
     parser.add_argument("--headless", action=argparse.BooleanOptionalAction, default=True,
@@ -76,7 +78,12 @@ def mounting(camera: Camera) -> list[str]:
     """Return the options of ``cc-ros up`` that tell the nodes where the camera sits."""
     values = {"camera_x": camera.x, "camera_z": camera.z, "camera_pitch": camera.pitch}
     nodes = ("cc_tracker", "cc_keyframes")
-    return [word for node in nodes for name, value in values.items() for word in ("--param", f"{node}:camera.{name}:={value}")]
+    return [
+        word
+        for node in nodes
+        for name, value in values.items()
+        for word in ("--param", f"{node}:camera.{name}:={value}")
+    ]
 
 
 def _simulate(options: argparse.Namespace, settings: SimSettings) -> int:
@@ -87,7 +94,9 @@ def _simulate(options: argparse.Namespace, settings: SimSettings) -> int:
     with stop_on_signals() as stop, simulated(lambda: MujocoWorld(building), settings, stop, options.seed) as node:
         names = ", ".join(placed.piece.name for placed in building.placed)
         print(f"{len(building.rooms)} rooms with {names}")
-        print(f"{settings.hz:g} pictures a second on image and depth; drive by cmd_vel; Ctrl-C ends it. The nodes beside it:")
+        print(
+            f"{settings.hz:g} pictures a second on image and depth; drive by cmd_vel; Ctrl-C ends it. The nodes beside it:"
+        )
         camera = node.call(lambda simulation: simulation.world.camera)
         print("  cc-ros up --use-sim-time " + " ".join(mounting(camera)), flush=True)
         while not stop.wait(REPORT_PERIOD):

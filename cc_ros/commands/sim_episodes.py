@@ -93,7 +93,12 @@ class _Run:
     """
 
     def __init__(
-        self, options: argparse.Namespace, settings: SimSettings, stop: threading.Event, stack: ExitStack, first: Episode
+        self,
+        options: argparse.Namespace,
+        settings: SimSettings,
+        stop: threading.Event,
+        stack: ExitStack,
+        first: Episode,
     ) -> None:
         self._options, self._settings, self._stop = options, settings, stop
         scripted = not (options.real_model or options.base_url or options.model)
@@ -105,9 +110,9 @@ class _Run:
         self._newest: np.ndarray | None = None
         self._scene = first.scene
         make = world_maker(first, options.scenes)
-        self._sim = stack.enter_context(simulated(
-            make, settings, stop, options.seed, on_picture=self._on_picture, wait_for_tracker=True
-        ))
+        self._sim = stack.enter_context(
+            simulated(make, settings, stop, options.seed, on_picture=self._on_picture, wait_for_tracker=True)
+        )
         world: World = self._sim.call(lambda simulation: simulation.world)
         self._model = stack.enter_context(ScriptedModel(self._shown, world.under)) if scripted else None
         self._nodes = stack.enter_context(nodes_beside(options.out / "nodes.log", self._arguments(world)))

@@ -50,9 +50,7 @@ class Driver:
     :param stale: seconds of ROS time without odometry or depth after which the robot stands.
     """
 
-    def __init__(
-        self, node: Node, camera: Camera, radius: float, stop: threading.Event, stale: float = STALE
-    ) -> None:
+    def __init__(self, node: Node, camera: Camera, radius: float, stop: threading.Event, stale: float = STALE) -> None:
         self._stale = stale
         self._camera, self._radius, self._stop = camera, radius, stop
         self._news = threading.Condition()

@@ -153,7 +153,10 @@ def cabinet(rng: np.random.Generator, paint: str) -> Piece:
 def bed(rng: np.random.Generator, paint: str) -> Piece:
     """Return a bed whose blanket has the colour."""
     wide = float(rng.uniform(1.0, 1.5))
-    parts = [_box((wide, 1.96, 0.3), (0, -0.5, 0.2), "brown", "wood"), _box((wide, 0.06, 0.95), (0, 0.5, 0.475), "brown")]
+    parts = [
+        _box((wide, 1.96, 0.3), (0, -0.5, 0.2), "brown", "wood"),
+        _box((wide, 0.06, 0.95), (0, 0.5, 0.475), "brown"),
+    ]
     parts.append(_box((wide - 0.06, 1.9, 0.18), (0, -0.5, 0.42), "white", "cloth"))
     parts.append(_box((wide, 1.3, 0.2), (0, -0.8, 0.45), paint, "cloth"))
     parts.append(_box((0.6 * wide, 0.36, 0.12), (0, 0.22, 0.55), "white", "cloth"))

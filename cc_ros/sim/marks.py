@@ -69,7 +69,12 @@ def _patch(picture: np.ndarray, x: int, y: int, diameter: int) -> np.ndarray | N
 
 def _number(picture: np.ndarray, x: int, y: int, diameter: int) -> int:
     """Return the number on a disc, 0 where none is read."""
-    here = [patch for dx in (-1, 0, 1) for dy in (-1, 0, 1) if (patch := _patch(picture, x + dx, y + dy, diameter)) is not None]
+    here = [
+        patch
+        for dx in (-1, 0, 1)
+        for dy in (-1, 0, 1)
+        if (patch := _patch(picture, x + dx, y + dy, diameter)) is not None
+    ]
     if not here:
         return 0
     alike = (np.stack([patch.ravel() for patch in here]) @ _drawn(diameter).T).max(axis=0)

@@ -74,10 +74,14 @@ class _Writer:
         floor = self._material("planks", (0.55, 0.38, 0.24), "floor", "2d", (high - low + 1) / FLOOR_TILE)
         size = _text((high - low + 1) / 2, (high - low + 1) / 2, 0.1)
         middle = (low + high) / 2
-        xml.SubElement(self._world, "geom", name="floor", type="plane", size=size, pos=_text(middle, 0, 0), material=floor)
+        xml.SubElement(
+            self._world, "geom", name="floor", type="plane", size=size, pos=_text(middle, 0, 0), material=floor
+        )
         self._names["floor"] = "floor"
         ceiling = {"type": "plane", "size": size, "pos": _text(middle, 0, HEIGHT), "euler": _text(math.pi, 0, 0)}
-        xml.SubElement(self._world, "geom", name="ceiling", contype="0", conaffinity="0", rgba="0.9 0.9 0.88 1", **ceiling)
+        xml.SubElement(
+            self._world, "geom", name="ceiling", contype="0", conaffinity="0", rgba="0.9 0.9 0.88 1", **ceiling
+        )
         self._names["ceiling"] = "ceiling"
         for room in rooms:
             x, y = room.centre

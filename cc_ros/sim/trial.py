@@ -104,9 +104,7 @@ class Trials:
     def _ask(self, trial: Trial) -> Pose | None:
         """Ask which mark the instruction leads to; return the goal that the answer comes with."""
         begun = time.monotonic()
-        result = self._memory.query(
-            trial.episode.instruction, kind="which_mark", send_goal=True, timeout=ANSWER_TIME
-        )
+        result = self._memory.query(trial.episode.instruction, kind="which_mark", send_goal=True, timeout=ANSWER_TIME)
         said = result.answer or result.message
         trial.said.append(f"{said} ({result.source or 'no answer'}, {time.monotonic() - begun:.1f} s)")
         if result.status != Status.OK:

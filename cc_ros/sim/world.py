@@ -11,15 +11,11 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from cc_ros.errors import CCError
+from cc_ros.sim import HOW_TO_INSTALL, HOW_TO_RENDER
 from cc_ros.sim.building import Building
 from cc_ros.sim.camera import Camera
 from cc_ros.sim.grid import Point
 from cc_ros.sim.mjcf import ROBOT_RADIUS, TIMESTEP, describe
-
-HOW_TO_INSTALL = "the simulator needs MuJoCo: pip install 'cc_ros[sim]'"
-HOW_TO_RENDER = (
-    "MuJoCo cannot render here: apt install libegl1 libgl1-mesa-dri (MUJOCO_GL=egl), or libosmesa6 (MUJOCO_GL=osmesa)"
-)
 
 
 class Pose(NamedTuple):
@@ -143,9 +139,7 @@ class MujocoWorld:
     def _hit(self, origin: np.ndarray, ray: np.ndarray) -> int:
         hit = np.full(1, -1, np.int32)
         groups = np.array([1, 0, 0, 0, 0, 0], np.uint8)  # the robot is in group 1
-        self._mujoco.mj_ray(
-            self._model, self._looking, origin, ray / np.linalg.norm(ray), groups, 1, -1, hit
-        )
+        self._mujoco.mj_ray(self._model, self._looking, origin, ray / np.linalg.norm(ray), groups, 1, -1, hit)
         return int(hit[0])
 
     def distances(self, points: Sequence[Point], goals: Sequence[Point]) -> list[float]:
@@ -181,7 +175,9 @@ class _Renderer:
         self._option = mujoco.MjvOption()
         self._option.geomgroup[1] = 0  # the robot does not see itself
         self._context.readDepthMap = mujoco.mjtDepthMap.mjDEPTH_ZEROFAR.value  # fine steps far away as well
-        self._near, self._far = (float(reach * model.stat.extent) for reach in (model.vis.map.znear, model.vis.map.zfar))
+        self._near, self._far = (
+            float(reach * model.stat.extent) for reach in (model.vis.map.znear, model.vis.map.zfar)
+        )
 
     def render(self, data: Any) -> View:
         mujoco = self._mujoco

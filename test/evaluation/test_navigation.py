@@ -31,7 +31,12 @@ def test_a_way_shorter_than_the_shortest_counts_no_more_than_1() -> None:
 
 
 def test_no_episodes_have_no_figures() -> None:
-    assert metrics([]) == {"episodes": 0, **dict.fromkeys(("sr", "osr", "spl", "tl", "ne")), "collisions": 0, "intervals": {}}
+    assert metrics([]) == {
+        "episodes": 0,
+        **dict.fromkeys(("sr", "osr", "spl", "tl", "ne")),
+        "collisions": 0,
+        "intervals": {},
+    }
 
 
 def test_intervals_are_those_of_the_literature() -> None:

@@ -25,7 +25,10 @@ PUBLISHED = {
             "start_rotation": [0.0, 0.7071068, 0.0, 0.7071068],
             "info": {"geodesic_distance": 8.7},
             "goals": [{"position": [3.0, 0.17, 1.0], "radius": 3.0}],
-            "instruction": {"instruction_text": "Walk down one flight of stairs and stop.\n", "instruction_tokens": [1]},
+            "instruction": {
+                "instruction_text": "Walk down one flight of stairs and stop.\n",
+                "instruction_tokens": [1],
+            },
             "reference_path": [[10.2, 0.17, -3.5], [3.0, 0.17, 1.0]],
         }
     ],
@@ -34,7 +37,10 @@ PUBLISHED = {
 
 
 def test_published_episodes_are_read_into_the_axes_of_ros(tmp_path: Path) -> None:
-    for path, raw in (("a.json.gz", gzip.compress(json.dumps(PUBLISHED).encode())), ("a.json", json.dumps(PUBLISHED).encode())):
+    for path, raw in (
+        ("a.json.gz", gzip.compress(json.dumps(PUBLISHED).encode())),
+        ("a.json", json.dumps(PUBLISHED).encode()),
+    ):
         (tmp_path / path).write_bytes(raw)
         (episode,) = read_episodes(tmp_path / path)
         assert episode.scene == "mp3d/QUCTc6BB5sX/QUCTc6BB5sX.glb"
