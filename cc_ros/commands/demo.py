@@ -14,7 +14,6 @@ import argparse
 import os
 import queue
 import subprocess
-import sys
 import threading
 import time
 from collections import deque

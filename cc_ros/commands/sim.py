@@ -95,7 +95,7 @@ def _simulate(options: argparse.Namespace, settings: SimSettings) -> int:
         names = ", ".join(placed.piece.name for placed in building.placed)
         print(f"{len(building.rooms)} rooms with {names}")
         print(
-            f"{settings.hz:g} pictures a second on image and depth; drive by cmd_vel; Ctrl-C ends it. The nodes beside it:"
+            f"{settings.hz:g} pictures a second on image and depth; drive by cmd_vel; Ctrl-C ends it. The nodes for it:"
         )
         camera = node.call(lambda simulation: simulation.world.camera)
         print("  cc-ros up --use-sim-time " + " ".join(mounting(camera)), flush=True)

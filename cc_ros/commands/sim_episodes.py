@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -70,10 +69,10 @@ def world_maker(episode: Episode, scenes: Any) -> Callable[[], World]:
 
 def _episodes(options: argparse.Namespace) -> list[Episode]:
     if options.episodes_file is not None:
-        episodes = read_episodes(options.episodes_file)[: options.episodes]
-        if not episodes:
+        given = read_episodes(options.episodes_file)[: options.episodes]
+        if not given:
             raise SettingsError(f"{options.episodes_file} holds no episodes")
-        return episodes
+        return given
     episodes: list[Episode] = []
     seed = options.seed
     while len(episodes) < options.episodes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 
@@ -110,7 +111,7 @@ def build(seed: int, rooms: int = 2) -> Building:
         plan.append(Room(x, -deep / 2, x + wide, deep / 2))
         x += wide + THICK
     doors = []
-    for left, right in zip(plan, plan[1:], strict=False):
+    for left, right in pairwise(plan):
         reach = min(left.high_y, right.high_y) - DOOR
         doors.append((left.high_x + THICK / 2, float(rng.uniform(-reach, reach))))
     furnisher = _Furnisher(rng, plan, doors)
@@ -142,27 +143,27 @@ class _Furnisher:
         self._names: set[str] = set()
 
     def furnish(self) -> list[Placed]:
-        for number, room in enumerate(self._plan):
-            kinds = list(self._rng.permutation(np.arange(len(furniture.AT_WALLS))))[: int(self._rng.integers(5, 7))]
+        for number in range(len(self._plan)):
+            kinds = self._rng.permutation(len(furniture.AT_WALLS))[: int(self._rng.integers(5, 7))]
             for kind in kinds:
-                self._try(number, furniture.AT_WALLS[kind], lambda piece, room=room: self._at_wall(piece, room))
+                self._try(number, furniture.AT_WALLS[kind], self._at_wall)
             for kind in self._rng.integers(0, len(furniture.FREE), int(self._rng.integers(1, 3))):
-                self._try(number, furniture.FREE[kind], lambda piece, room=room: self._in_the_middle(room))
+                self._try(number, furniture.FREE[kind], self._in_the_middle)
             for _ in range(2):
-                self._try(number, furniture.picture, lambda piece, room=room: self._at_wall(piece, room))
+                self._try(number, furniture.picture, self._at_wall)
         return self._placed
 
     def _try(
         self,
         room: int,
         make: Callable[[np.random.Generator, str], Piece],
-        place: Callable[[Piece], tuple[float, float, float]],
+        place: Callable[[Piece, Room], tuple[float, float, float]],
     ) -> None:
         piece = make(self._rng, str(self._rng.choice(list(PAINTS))))
         if piece.name in self._names:
             return
         for _ in range(TRIES):
-            new = Placed(piece, *place(piece), room)
+            new = Placed(piece, *place(piece, self._plan[room]), room)
             if self._fits(new):
                 self._placed.append(new)
                 self._names.add(piece.name)
@@ -181,7 +182,7 @@ class _Furnisher:
             (room.high_x - gap, along, -np.pi / 2),
         )[side]
 
-    def _in_the_middle(self, room: Room) -> tuple[float, float, float]:
+    def _in_the_middle(self, piece: Piece, room: Room) -> tuple[float, float, float]:
         x, y = self._rng.uniform((room.low_x + 1.3, room.low_y + 1.3), (room.high_x - 1.3, room.high_y - 1.3))
         return float(x), float(y), float(self._rng.uniform(-np.pi, np.pi))
 

@@ -64,6 +64,11 @@ class Driver:
         node.create_subscription(Odometry, "odom", self._on_odom, QoSProfile(depth=10))
         node.create_subscription(Image, "depth", self._on_depth, SENSOR_QOS)
 
+    @property
+    def ready(self) -> bool:
+        """Whether both odometry and depth come."""
+        return not self._missing()
+
     def begin(self) -> None:
         """Begin a new episode: forget the floor and where the robot was."""
         with self._news:
@@ -137,7 +142,7 @@ class Driver:
         return ways.path(place)[::-1]
 
     def _drive(self, steer: Callable[[Pose], tuple[float, float] | None]) -> None:
-        """Send what ``steer`` makes of each new pose until it returns None; stand while odometry or depth is missing."""
+        """Send what ``steer`` makes of each new pose until it returns None; stand where odometry or depth stops."""
         standing_since = None
         try:
             while True:

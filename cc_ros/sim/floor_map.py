@@ -91,7 +91,7 @@ class FloorMap:
         return (float(points[best, 0]), float(points[best, 1])) if gaps[best] <= within else None
 
     def frontier(self, ways: Ways) -> Point | None:
-        """Return the best place at the border of what is known: near, and with much behind it; None where all is known."""
+        """Return the best place at the border of what is known, near and with much behind it; None = all is known."""
         unknown = ~self._seen & ~self._grid.blocked
         beside = cv2.dilate(unknown.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
         border = (self._seen & beside & self._fits & np.isfinite(ways.cost) & (ways.cost > 0.8)).astype(np.uint8)

@@ -44,7 +44,7 @@ class Grid:
 
     def inside(self, cells: np.ndarray) -> np.ndarray:
         """Return for Nx2 cells whether the grid has them."""
-        return ((cells >= 0) & (cells < self.blocked.shape)).all(axis=1)
+        return np.all((cells >= 0) & (cells < self.blocked.shape), axis=1)
 
     def block(self, low_x: float, low_y: float, high_x: float, high_y: float) -> None:
         """Mark a box as taken."""

@@ -36,7 +36,7 @@ def read_marks(picture: np.ndarray) -> list[SeenMark]:
     blue, green, red = (picture[..., channel].astype(np.int16) for channel in range(3))
     purple = np.minimum(blue, red) - green
     rim = cv2.filter2D((purple > 80).astype(np.float32), -1, _rim(diameter), borderType=cv2.BORDER_CONSTANT)
-    found = []
+    found: list[SeenMark] = []
     while True:
         _, best, _, (x, y) = cv2.minMaxLoc(rim)
         if best < _WHOLE:

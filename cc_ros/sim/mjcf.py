@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import xml.etree.ElementTree as xml
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -78,17 +79,20 @@ class _Writer:
             self._world, "geom", name="floor", type="plane", size=size, pos=_text(middle, 0, 0), material=floor
         )
         self._names["floor"] = "floor"
-        ceiling = {"type": "plane", "size": size, "pos": _text(middle, 0, HEIGHT), "euler": _text(math.pi, 0, 0)}
+        ceiling: dict[str, Any] = {
+            "type": "plane",
+            "size": size,
+            "pos": _text(middle, 0, HEIGHT),
+            "euler": _text(math.pi, 0, 0),
+        }
         xml.SubElement(
             self._world, "geom", name="ceiling", contype="0", conaffinity="0", rgba="0.9 0.9 0.88 1", **ceiling
         )
         self._names["ceiling"] = "ceiling"
-        for room in rooms:
-            x, y = room.centre
-            for dx, dy in ((-1.2, 0.9), (1.3, -0.7)):
-                tone = _text(*(rng.uniform(0.3, 0.36, 3) / len(rooms) ** 0.5))
-                xml.SubElement(self._world, "light", pos=_text(x + dx, y + dy, HEIGHT - 0.2), dir="0 0 -1", diffuse=tone,
-                    specular="0 0 0", castshadow="false", cutoff="90", exponent="0", attenuation="1 0 0.03")  # fmt: skip
+        for room in rooms:  # one lamp each: OpenGL knows eight
+            light = {"pos": _text(*room.centre, HEIGHT - 0.2), "dir": "0 0 -1", "cutoff": "90", "exponent": "0"}
+            light |= {"diffuse": _text(*rng.uniform(0.42, 0.5, 3)), "specular": "0 0 0", "attenuation": "1 0 0.04"}
+            xml.SubElement(self._world, "light", castshadow="false", **light)
         tint = tuple((np.array([0.82, 0.81, 0.77]) + rng.normal(0, 0.03, 3)).tolist())
         paint = self._material("blotches", tint, "wall")
         for number, wall in enumerate(self._building.walls):
@@ -114,7 +118,7 @@ class _Writer:
             picture = texture(pattern, (colour[0], colour[1], colour[2]), int(self._rng.integers(1 << 30)))
             self._assets[f"{material}.png"] = cv2.imencode(".png", picture[..., ::-1])[1].tobytes()
             xml.SubElement(self._asset, "texture", name=material, type=kind, file=f"{material}.png")
-            repeats = {"texrepeat": _text(repeat, repeat)} if kind == "2d" else {}
+            repeats: dict[str, Any] = {"texrepeat": _text(repeat, repeat)} if kind == "2d" else {}
             xml.SubElement(self._asset, "material", name=material, texture=material, specular="0.1", **repeats)
         return material
 
@@ -124,8 +128,9 @@ class _Writer:
         joints = (("x", "slide", "1 0 0"), ("y", "slide", "0 1 0"), ("yaw", "hinge", "0 0 1"))
         for name, kind, axis in joints:
             xml.SubElement(robot, "joint", name=name, type=kind, axis=axis)
-        xml.SubElement(robot, "geom", name="robot", type="cylinder", size=_text(ROBOT_RADIUS, ROBOT_HEIGHT / 2), mass="20",
-            friction="0.3", rgba="0.3 0.3 0.35 1", group="1")  # fmt: skip
+        size = _text(ROBOT_RADIUS, ROBOT_HEIGHT / 2)
+        look = {"mass": "20", "friction": "0.3", "rgba": "0.3 0.3 0.35 1", "group": "1"}
+        xml.SubElement(robot, "geom", name="robot", type="cylinder", size=size, **look)
         camera, sin, cos = self._camera, math.sin(self._camera.pitch), math.cos(self._camera.pitch)
         place = _text(camera.x, 0, camera.z - ROBOT_HEIGHT / 2 - 0.02)
         xml.SubElement(robot, "camera", name="camera", pos=place, fovy=str(camera.vertical_view),

@@ -19,18 +19,18 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
+from cc_ros.msg import Tracks
+from cc_ros.nodes.camera import SENSOR_QOS
 from cc_ros.nodes.convert.images import image_message
 from cc_ros.nodes.convert.poses import pose_message
-from cc_ros.msg import Tracks
 from cc_ros.nodes.convert.stamps import nanoseconds, to_time
-from cc_ros.nodes.camera import SENSOR_QOS
 from cc_ros.nodes.mounting import STATIC_QOS
 from cc_ros.sim.settings import SimSettings
 from cc_ros.sim.simulation import Simulation
 from cc_ros.sim.world import Pose, World
 
 ODOM_RATE = 45.0  # odometry messages a second, about
-LATE = 0.25  # seconds behind the wall clock after which simulated time goes slower instead of catching up
+LATE = 0.1  # seconds behind the wall clock after which simulated time goes slower instead of catching up
 AHEAD = 2  # pictures that the tracker may be behind where the simulator waits for it
 LOST = 2.0  # seconds after which a picture counts as lost on its way
 ODOM, BASE, CAMERA = "odom", "base_link", "camera_optical"
@@ -38,11 +38,11 @@ T = TypeVar("T")
 
 
 class SimNode(Node):
-    """Publishes image, depth (16UC1, mm), camera_info, odom, /clock and, where tf2_msgs is installed, /tf and /tf_static.
+    """Publishes image, depth (16UC1, mm), camera_info, odom and /clock; tf as well where tf2_msgs is installed.
 
     :param make: makes the world; called in the thread of :meth:`run`.
     :param on_picture: told in that thread each picture, HxWx3 uint8 BGR, and where the robot truly was.
-    :param wait_for_tracker: let no time pass while the tracker is behind, so that a slow machine makes it slow, not wrong.
+    :param wait_for_tracker: let no time pass while the tracker is behind, so that a slow machine is slow, not wrong.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class SimNode(Node):
         self._depth = self.create_publisher(Image, "depth", qos)
         self._info = self.create_publisher(CameraInfo, "camera_info", qos)
         self._odom = self.create_publisher(Odometry, "odom", QoSProfile(depth=50))
-        self._clock = self.create_publisher(Clock, "/clock", qos)
+        self._time = self.create_publisher(Clock, "/clock", qos)
         self._tf: Any = None
         self.create_subscription(Twist, "cmd_vel", self._on_command, 1)
         self._waits = wait_for_tracker
@@ -186,7 +186,7 @@ class SimNode(Node):
 
     def _place(self, simulation: Simulation) -> None:
         stamp = to_time(round(simulation.now * 1e9))
-        self._clock.publish(Clock(clock=stamp))
+        self._time.publish(Clock(clock=stamp))
         if not self.odometry_on:
             return
         message = Odometry(header=Header(stamp=stamp, frame_id=ODOM), child_frame_id=BASE)

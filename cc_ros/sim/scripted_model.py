@@ -1,7 +1,7 @@
 """A scripted model behind an OpenAI-compatible server on loopback.
 
-It looks at the pictures that it was sent, reads the numbers off their marks, and knows of each picture what the simulator
-showed there: so it can name what lies under a mark, and knows nothing else.
+It reads the numbers off the marks in the pictures that it was sent, and knows of each picture what the simulator showed
+there: so it can name what lies under a mark, and knows nothing else.
 """
 
 from __future__ import annotations
@@ -133,7 +133,8 @@ def _parts(body: dict[str, Any]) -> tuple[list[str], list[np.ndarray]]:
     texts, pictures = [], []
     for message in body.get("messages", []):
         content = message.get("content") or ""
-        for part in [{"type": "text", "text": content}] if isinstance(content, str) else content:
+        parts: list[dict[str, Any]] = [{"type": "text", "text": content}] if isinstance(content, str) else content
+        for part in parts:
             if part.get("type") == "text":
                 texts.append(part["text"])
             elif part.get("type") == "image_url":

@@ -57,7 +57,7 @@ class World(Protocol):
         """Return what a camera at a pose shows at pixels (x, y): the names of things, "" where none is known."""
 
     def distances(self, points: Sequence[Point], goals: Sequence[Point]) -> list[float]:
-        """Return the length of the shortest way from each point to the nearest goal, metres; inf where there is none."""
+        """Return how far it is from each point to the nearest goal by the shortest way, metres; inf = no way."""
 
     def close(self) -> None:
         """Let go of what it holds."""
