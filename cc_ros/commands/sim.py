@@ -43,8 +43,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--rooms", type=int, default=2, metavar="N", help="rooms side by side, 1 to 6; default 2")
     add_settings(parser, SimSettings)
-    parser.add_argument("--headless", action=argparse.BooleanOptionalAction, default=True,
-        help="--no-headless shows what the robot sees in a window, where OpenCV has one")  # fmt: skip
+    parser.add_argument(
+        "--headless",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="--no-headless opens MuJoCo's window on the rooms; not with episodes",
+    )
     navigation = parser.add_argument_group("navigation episodes")
     navigation.add_argument("--episodes", type=int, metavar="N", help="follow so many instructions, then report")
     navigation.add_argument("--episodes-file", type=Path, metavar="JSON", help="episodes of R2R_VLNCE, instead of ours")
@@ -58,9 +62,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def main(options: argparse.Namespace) -> int:
     """Simulate until interrupted, or run the episodes; return 0 where all of them were reached."""
-    need_ros()
     settings = settings_of(SimSettings, options)
     if options.episodes is None and options.episodes_file is None:
+        need_ros()
         return _simulate(options, settings)
     if options.episodes is not None and options.episodes < 1:
         raise SettingsError(f"--episodes wants at least 1, not {options.episodes}")
@@ -91,7 +95,11 @@ def _simulate(options: argparse.Namespace, settings: SimSettings) -> int:
     from cc_ros.sim.world import MujocoWorld
 
     building = build(options.seed, options.rooms)
-    with stop_on_signals() as stop, simulated(lambda: MujocoWorld(building), settings, stop, options.seed) as node:
+
+    def make() -> World:
+        return MujocoWorld(building, window=not options.headless)
+
+    with stop_on_signals() as stop, simulated(make, settings, stop, options.seed) as node:
         names = ", ".join(placed.piece.name for placed in building.placed)
         print(f"{len(building.rooms)} rooms with {names}")
         print(

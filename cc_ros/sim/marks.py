@@ -35,7 +35,8 @@ def read_marks(picture: np.ndarray) -> list[SeenMark]:
     diameter = LOOK.pixels(width, height)
     blue, green, red = (picture[..., channel].astype(np.int16) for channel in range(3))
     purple = np.minimum(blue, red) - green
-    rim = cv2.filter2D((purple > 80).astype(np.float32), -1, _rim(diameter), borderType=cv2.BORDER_CONSTANT)
+    rim = cv2.filter2D((purple > 150).astype(np.float32), -1, _rim(diameter), borderType=cv2.BORDER_CONSTANT)
+    rim = cv2.GaussianBlur(rim, (5, 5), 0)  # the best places are a few: their middle is meant
     found: list[SeenMark] = []
     while True:
         _, best, _, (x, y) = cv2.minMaxLoc(rim)
@@ -71,8 +72,8 @@ def _number(picture: np.ndarray, x: int, y: int, diameter: int) -> int:
     """Return the number on a disc, 0 where none is read."""
     here = [
         patch
-        for dx in (-1, 0, 1)
-        for dy in (-1, 0, 1)
+        for dx in range(-2, 3)
+        for dy in range(-2, 3)
         if (patch := _patch(picture, x + dx, y + dy, diameter)) is not None
     ]
     if not here:

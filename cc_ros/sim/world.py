@@ -67,12 +67,15 @@ class MujocoWorld:
     """A building simulated by MuJoCo: physics with contact, pictures by its OpenGL renderer.
 
     :param render: False = no pictures, and no OpenGL.
-    :raises CCError: MuJoCo or OpenGL is missing.
+    :param window: open MuJoCo's window on it; closing that changes nothing.
+    :raises CCError: MuJoCo, OpenGL or a display is missing.
     """
 
     radius = ROBOT_RADIUS
 
-    def __init__(self, building: Building, camera: Camera = Camera(), render: bool = True) -> None:
+    def __init__(
+        self, building: Building, camera: Camera = Camera(), render: bool = True, window: bool = False
+    ) -> None:
         self._mujoco = _load_mujoco()
         self.building = building
         self.camera = camera
@@ -85,6 +88,7 @@ class MujocoWorld:
         self._floor = geoms.index("floor")
         self._looking = self._mujoco.MjData(self._model)  # of ``under``, which other threads may call
         self._renderer = _Renderer(self._mujoco, self._model, camera) if render else None
+        self._window = _open_window(self._model, self._data) if window else None
         self._plan = building.floor()
         self.place(Pose(*building.rooms[0].centre, 0.0))
 
@@ -107,6 +111,8 @@ class MujocoWorld:
             self._data.ctrl[:] = linear * math.cos(yaw), linear * math.sin(yaw), angular
             self._mujoco.mj_step(self._model, self._data)
             touched |= self._touches()
+        if self._window is not None:
+            self._window.sync()
         return touched
 
     def _touches(self) -> bool:
@@ -148,7 +154,9 @@ class MujocoWorld:
         return [ways.cost_near(point) for point in points]
 
     def close(self) -> None:
-        """Let go of the OpenGL context."""
+        """Let go of the OpenGL context and the window."""
+        if self._window is not None:
+            self._window.close()
         if self._renderer is not None:
             self._renderer.close()
 
@@ -199,6 +207,18 @@ class _Renderer:
     def close(self) -> None:
         self._context.free()
         self._gl.free()
+
+
+def _open_window(model: Any, data: Any) -> Any:
+    """Open MuJoCo's viewer.
+
+    :raises CCError: there is no display.
+    """
+    if not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        raise CCError("there is no display for a window: leave out --no-headless, or set DISPLAY")
+    from mujoco import viewer
+
+    return viewer.launch_passive(model, data, show_left_ui=False, show_right_ui=False)
 
 
 def _load_mujoco() -> Any:

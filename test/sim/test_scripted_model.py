@@ -22,7 +22,9 @@ from cc_ros.sim.world import Pose
 
 def picture_of(seed: int) -> np.ndarray:
     rng = np.random.default_rng(seed)
-    return cv2.resize(rng.integers(0, 255, (6, 8, 3), dtype=np.uint8), (640, 480), interpolation=cv2.INTER_CUBIC)
+    rooms = rng.integers(0, 255, (6, 8, 3), dtype=np.uint8)
+    rooms[..., 1] = np.maximum(rooms[..., 1], rooms[..., 0])  # of all colours but the marks'
+    return cv2.resize(rooms, (640, 480), interpolation=cv2.INTER_LINEAR)
 
 
 def sent(picture: np.ndarray, marks: Sequence[Mark]) -> np.ndarray:
