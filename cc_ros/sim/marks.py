@@ -37,15 +37,19 @@ def read_marks(picture: np.ndarray) -> list[SeenMark]:
     purple = np.minimum(blue, red) - green
     rim = cv2.filter2D((purple > 150).astype(np.float32), -1, _rim(diameter), borderType=cv2.BORDER_CONSTANT)
     rim = cv2.GaussianBlur(rim, (5, 5), 0)  # the best places are a few: their middle is meant
-    found: list[SeenMark] = []
-    while True:
-        _, best, _, (x, y) = cv2.minMaxLoc(rim)
-        if best < _WHOLE:
-            return found
-        cv2.circle(rim, (x, y), diameter // 2, 0, cv2.FILLED)
-        number = _number(picture, x, y, diameter)
-        if number:
-            found.append(SeenMark(number, *_end_of_line(purple > 50, x, y, diameter / 2)))
+    discs: list[tuple[int, int]] = []
+    while (peak := cv2.minMaxLoc(rim))[1] >= _WHOLE:
+        discs.append((int(peak[3][0]), int(peak[3][1])))
+        cv2.circle(rim, discs[-1], diameter // 2, 0, cv2.FILLED)
+    lines = (purple > 70).astype(np.uint8)
+    for disc in discs:
+        cv2.circle(lines, disc, diameter // 2 + 2, 0, cv2.FILLED)
+    numbers = [_number(picture, *disc, diameter) for disc in discs]
+    return [
+        SeenMark(number, *_end_of_line(lines > 0, *disc, diameter / 2))
+        for number, disc in zip(numbers, discs, strict=True)
+        if number
+    ]
 
 
 def _rim(diameter: int) -> np.ndarray:

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from cc_ros.keyframes.drawing import draw_marks
+from cc_ros.keyframes.drawing import draw_marks, place_discs
 from cc_ros.keyframes.types import Mark, MarkedKeyframe
 from cc_ros.reasoning import Reasoner, ReasonerSettings, Status
 from cc_ros.reasoning.types import Question
@@ -49,9 +49,12 @@ def test_numbers_and_places_are_read_off_pictures(seed: int) -> None:
 
 
 def test_a_disc_that_was_moved_aside_stands_for_the_end_of_its_line() -> None:
-    marks = [Mark(id, 320.0 + 3 * id, 240.0, 500) for id in (1, 2, 3, 4, 5)]
-    read = {mark.id: mark for mark in read_marks(sent(np.full((480, 640, 3), 180, np.uint8), marks))}
-    assert set(read) == {1, 2, 3, 4, 5}
+    marks = [Mark(1, 318.0, 240.0, 500), Mark(2, 322.0, 240.0, 500), Mark(3, 320.0, 243.0, 500)]
+    picture = sent(np.full((480, 640, 3), 180, np.uint8), marks)
+    discs = place_discs([(mark.x, mark.y) for mark in marks], LOOK.pixels(640, 480), 640, 480)
+    assert max(np.hypot(*(disc - (mark.x, mark.y))) for disc, mark in zip(discs, marks, strict=True)) > 20
+    read = {mark.id: mark for mark in read_marks(picture)}
+    assert set(read) == {1, 2, 3}
     for mark in marks:
         assert np.hypot(read[mark.id].x - mark.x, read[mark.id].y - mark.y) < 22
 
