@@ -119,7 +119,7 @@ class _Run:
         self._wait_for_keyframes()
         spun = stack.enter_context(_spun("cc_sim_driver"))
         driver = Driver(spun, world.camera, world.radius, stop, max(STALE, 3 / settings.hz))
-        self._trials = Trials(self._sim, self._memory, driver, self._jpeg)
+        self._trials = Trials(self._sim, self._memory, driver, self._jpeg, stop)
         self._sim.measure_pace()
 
     def follow(self, episode: Episode) -> None:

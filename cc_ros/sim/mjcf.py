@@ -92,7 +92,12 @@ class _Writer:
         )
         self._names["ceiling"] = "ceiling"
         for room in rooms:  # one lamp each: OpenGL knows eight
-            light = {"pos": _text(*room.centre, HEIGHT - 0.2), "dir": "0 0 -1", "cutoff": "90", "exponent": "0"}
+            light: dict[str, Any] = {
+                "pos": _text(*room.centre, HEIGHT - 0.2),
+                "dir": "0 0 -1",
+                "cutoff": "90",
+                "exponent": "0",
+            }
             light |= {"diffuse": _text(*rng.uniform(0.42, 0.5, 3)), "specular": "0 0 0", "attenuation": "1 0 0.04"}
             xml.SubElement(self._world, "light", castshadow="false", **light)
         tint = tuple((np.array([0.82, 0.81, 0.77]) + rng.normal(0, 0.03, 3)).tolist())
@@ -131,7 +136,7 @@ class _Writer:
         for name, kind, axis in joints:
             xml.SubElement(robot, "joint", name=name, type=kind, axis=axis)
         size = _text(ROBOT_RADIUS, ROBOT_HEIGHT / 2)
-        look = {"mass": "20", "friction": "0.3", "rgba": "0.3 0.3 0.35 1", "group": "1"}
+        look: dict[str, Any] = {"mass": "20", "friction": "0.3", "rgba": "0.3 0.3 0.35 1", "group": "1"}
         xml.SubElement(robot, "geom", name="robot", type="cylinder", size=size, **look)
         camera, sin, cos = self._camera, math.sin(self._camera.pitch), math.cos(self._camera.pitch)
         place = _text(camera.x, 0, camera.z - ROBOT_HEIGHT / 2 - 0.02)

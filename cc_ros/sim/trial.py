@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -53,9 +54,18 @@ class Trials:
     """Runs episodes one by one.
 
     :param picture: returns what the robot sees now, as JPEG.
+    :param stop: set to end the episode under way.
     """
 
-    def __init__(self, sim: SimNode, memory: SpatialMemory, driver: Driver, picture: Callable[[], bytes]) -> None:
+    def __init__(
+        self,
+        sim: SimNode,
+        memory: SpatialMemory,
+        driver: Driver,
+        picture: Callable[[], bytes],
+        stop: threading.Event,
+    ) -> None:
+        self._stop = stop
         self._sim = sim
         self._memory = memory
         self._driver = driver
@@ -127,9 +137,8 @@ class Trials:
         """
         for left in reversed(range(TRIES)):
             try:
-                return self._memory.query(
-                    trial.episode.instruction, kind="which_mark", send_goal=True, timeout=ANSWER_TIME
-                )
+                question = {"kind": "which_mark", "send_goal": True, "timeout": ANSWER_TIME}
+                return self._memory.query(trial.episode.instruction, cancel=self._stop, **question)
             except NodeError as error:
                 if not left:
                     raise
