@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
 from typing import Any, TypeVar
 
 import numpy as np
@@ -19,6 +20,7 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
+from cc_ros.errors import CCError
 from cc_ros.msg import Tracks
 from cc_ros.nodes.camera import SENSOR_QOS
 from cc_ros.nodes.convert.images import image_message
@@ -85,11 +87,14 @@ class SimNode(Node):
     def call(self, work: Callable[[Simulation], T], seconds: float = 60.0) -> T:
         """Do something with the simulation between two of its steps; from any thread but that of :meth:`run`.
 
-        :raises TimeoutError: it was not done in time.
+        :raises CCError: it was not done in time.
         """
         future: Future[T] = Future()
         self._calls.put((work, future))
-        return future.result(seconds)
+        try:
+            return future.result(seconds)
+        except FutureTimeout as error:
+            raise CCError(f"the simulator has not responded for {seconds:g} s") from error
 
     def measure_pace(self) -> None:
         """Begin to measure anew how fast it goes."""

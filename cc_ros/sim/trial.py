@@ -17,7 +17,6 @@ from cc_ros.evaluation.navigation import Outcome
 from cc_ros.reasoning.types import Status
 from cc_ros.sim.driver import DriveError, Driver
 from cc_ros.sim.episodes import Episode
-from cc_ros.sim.grid import Point
 from cc_ros.sim.node import SimNode
 from cc_ros.sim.simulation import Simulation
 from cc_ros.sim.world import Pose
@@ -41,7 +40,6 @@ class Trial:
 
     episode: Episode
     trail: list[Pose] = field(default_factory=list)
-    goals: list[Point] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
     pictures: dict[str, bytes] = field(default_factory=dict)
     why: str = ""
@@ -98,7 +96,6 @@ class Trials:
             self._pause(SETTLE)
             goal = self._ask(trial)
             if goal is not None:
-                trial.goals.append((goal.x, goal.y))
                 self._driver.go_to((goal.x, goal.y))
                 here = self._driver.pose()
                 target = goal.x + 0.8 * math.cos(goal.yaw), goal.y + 0.8 * math.sin(goal.yaw)
