@@ -20,18 +20,19 @@ from tqdm import tqdm
 
 from cc_ros.client import SpatialMemory
 from cc_ros.commands.beside import nodes_beside
-from cc_ros.commands.sim import START, mounting, simulated
 from cc_ros.errors import CCError, NodeError, SettingsError
 from cc_ros.sim.building import Building, build
 from cc_ros.sim.driver import STALE, Driver
 from cc_ros.sim.episodes import Episode, building_of, make_episodes, read_episodes, write_episodes
 from cc_ros.sim.marks import FILL
 from cc_ros.sim.report import write_results
+from cc_ros.sim.running import mounting, simulated
 from cc_ros.sim.scripted_model import ScriptedModel, Shown
 from cc_ros.sim.settings import SimSettings
 from cc_ros.sim.trial import Trial, Trials
 from cc_ros.sim.world import MujocoWorld, Pose, World
 
+START = 180.0  # seconds that the nodes may take to start on a busy machine
 A_BUILDING = 4  # episodes, then comes the next seed
 PARAMETERS = ("cc_keyframes:frames:=12", "cc_keyframes:marks:=30", "cc_keyframes:marks_each:=4")
 READABLE = (f"cc_keyframes:mark.fill:={FILL}", "cc_keyframes:mark.outline:=false")  # by the scripted model

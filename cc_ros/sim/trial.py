@@ -134,7 +134,7 @@ class Trials:
         """
         for left in reversed(range(TRIES)):
             try:
-                question = {"kind": "which_mark", "send_goal": True, "timeout": ANSWER_TIME}
+                question: dict[str, Any] = {"kind": "which_mark", "send_goal": True, "timeout": ANSWER_TIME}
                 return self._memory.query(trial.episode.instruction, cancel=self._stop, **question)
             except NodeError as error:
                 if not left:
