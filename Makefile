@@ -1,5 +1,6 @@
 # Set up and run on a machine without ROS: Debian or Ubuntu, Python 3.10 to 3.14, a C++ compiler.
 #   make demo         the whole way, from a bag to answers and a report
+#   make demo-nav     a simulated robot that follows EPISODES=10 instructions; a report with SR and SPL
 #   make test         the tests
 #   make docs         the documentation as a site, into build/docs
 #   make test-lowest  the fast tests with the lowest versions that setup.py allows, on Python 3.10 to 3.12
@@ -18,7 +19,7 @@ TORCH = torch==2.13.0
 EXTRA = $(BIN)/python -c "import importlib.metadata as m, sys; print('\n'.join(r.split(';')[0] for r in \
   m.requires('cc_ros') if sys.argv[1] in r.split(';')[-1]))"
 
-.PHONY: demo test test-lowest lint docs pictures colcon clean help
+.PHONY: demo demo-nav test test-lowest lint docs pictures colcon clean help
 .DELETE_ON_ERROR:
 
 help:
@@ -26,6 +27,13 @@ help:
 
 demo: $(VENV)/.installed
 	@$(BIN)/cc-ros demo
+
+# by the scripted model; and once by the model of your key, where there is one
+EPISODES ?= 10
+demo-nav: $(VENV)/.sim
+	@$(BIN)/cc-ros sim --episodes $(EPISODES) --out demo-nav; status=$$?; \
+	  test -z "$$OPENAI_API_KEY" || $(BIN)/cc-ros sim --episodes 1 --real-model --out demo-nav/real-model || true; \
+	  exit $$status
 
 test: $(VENV)/.testable
 	$(BIN)/python -m pytest
@@ -66,7 +74,7 @@ colcon: $(VENV)/.colcon
 	  --event-handlers console_direct+ && $(BIN)/colcon test-result --test-result-base build/colcon/build
 
 clean:
-	rm -rf build demo $(VENV) .venv-lowest *.egg-info
+	rm -rf build demo demo-nav $(VENV) .venv-lowest *.egg-info
 
 $(VENV)/.made:
 	@test -n "$(PYTHON)" || { echo "cc_ros needs Python 3.10 to 3.14, and none was found: apt install python3," \
@@ -87,6 +95,11 @@ $(VENV)/.installed: $(VENV)/.made $(INTERFACES)
 	@echo "== installing cc_ros and the ROS 2 Kilted wheels, compiling the interfaces (once, some minutes)"
 	@$(PIP) install --upgrade pip
 	@$(PIP) install -e .
+	@touch $@
+
+$(VENV)/.sim: $(VENV)/.installed
+	@echo "== installing the simulator"
+	@$(EXTRA) '"sim"' > $(VENV)/sim.txt && $(PIP) install -r $(VENV)/sim.txt
 	@touch $@
 
 $(VENV)/.pytest: $(VENV)/.installed

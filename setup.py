@@ -109,6 +109,7 @@ setup(
         "cc_ros.reasoning.measured": ["*.lark"],
         "cc_ros.reasoning.prompts": ["text/*"],
         "cc_ros.runs": ["*.j2"],
+        "cc_ros.sim": ["*.j2"],
         "cc_ros.tracking.objects": ["*.npz", "NOTICE"],
     },
     # Makes an editable install a plain path entry: an import hook would lose against site-packages/cc_ros, where
@@ -148,7 +149,8 @@ setup(
     extras_require={
         "onnx": ["onnxruntime>=1.17"],  # runs the network that sees objects in half the time
         "sam2": ["sam2==1.1.0", "torch>=2.5"],
-        "test": ["onnxruntime>=1.17", "hypothesis>=6.90", "pytest>=8", "pytest-timeout>=2.2"],
+        "sim": ["mujoco>=3.3"],
+        "test": ["mujoco>=3.3", "onnxruntime>=1.17", "hypothesis>=6.90", "pytest>=8", "pytest-timeout>=2.2"],
         "docs": ["mkdocs-material>=9.6", "mkdocstrings[python]>=0.30", "ruff>=0.6"],
         "lint": ["mypy>=1.11", "ruff>=0.6"],
     },

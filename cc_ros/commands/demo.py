@@ -14,16 +14,16 @@ import argparse
 import os
 import queue
 import subprocess
-import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from cc_ros.commands.beside import nodes_beside
 from cc_ros.commands.ros import need_ros
 from cc_ros.commands.signals import stop_on_signals
 from cc_ros.errors import CCError, NodeError
@@ -79,27 +79,14 @@ def main(options: argparse.Namespace) -> int:
         return _Demo(options, writer, nodes, memory, pace, stop).run()
 
 
-@contextmanager
-def _nodes(options: argparse.Namespace, remaps: list[str]) -> Iterator[subprocess.Popen]:
-    """Run ``cc-ros up`` beside us, its words going to nodes.log."""
+def _nodes(options: argparse.Namespace, remaps: list[str]) -> AbstractContextManager[subprocess.Popen[bytes]]:
     # A demo shows every frame: none of those that may be under way is skipped.
-    command = [sys.executable, "-m", "cc_ros.cli", "up", "--param", f"cc_tracker:queue:={2 * AHEAD}"]
-    command += ["--nodes", *(node.module for node in ASKED)]
+    arguments = ["--param", f"cc_tracker:queue:={2 * AHEAD}", "--nodes", *(node.module for node in ASKED)]
     for remap in remaps:
-        command += ["--remap", remap]
+        arguments += ["--remap", remap]
     for flag, value in (("--base-url", options.base_url), ("--model", options.model)):
-        command += [flag, value] if value else []
-    with (options.out / "nodes.log").open("w") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
-        try:
-            yield process
-        finally:
-            process.terminate()
-            try:
-                process.wait(15)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        arguments += [flag, value] if value else []
+    return nodes_beside(options.out / "nodes.log", arguments)
 
 
 def _image_topics(bag: Path, remaps: list[str]) -> set[str]:
@@ -127,7 +114,7 @@ class _Demo:
 
     _options: argparse.Namespace
     _writer: RunWriter
-    _nodes: subprocess.Popen
+    _nodes: subprocess.Popen[bytes]
     _memory: SpatialMemory
     _pace: Pace
     _stop: threading.Event

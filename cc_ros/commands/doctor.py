@@ -9,6 +9,7 @@ Prints one line a check, and what to do about each that fails. Exit status 0 = n
 from __future__ import annotations
 
 import argparse
+import ctypes.util
 import importlib.metadata
 import importlib.util
 import os
@@ -74,6 +75,7 @@ def _findings(options: argparse.Namespace) -> Iterator[Finding]:
     yield from _checked("the installation", _installation())
     yield from _checked("ROS 2", _ros())
     yield from _checked("the weights", _weights())
+    yield from _checked("the simulator", _simulator())
     yield from _checked("model", _endpoint(options))
     if not options.no_graph and importlib.util.find_spec("rclpy"):
         yield from _checked("topics and nodes", _graph(options))
@@ -148,6 +150,20 @@ def _weights() -> Iterator[Finding]:
         yield Finding("ok", "SAM 2 weights are here")
     else:
         yield Finding("note", "SAM 2 weights are not here", "`--backend sam2` fetches them on first use")
+
+
+def _simulator() -> Iterator[Finding]:
+    from cc_ros.sim import HOW_TO_INSTALL, HOW_TO_RENDER
+
+    if importlib.util.find_spec("mujoco") is None:
+        yield Finding("note", "the simulator is not installed: no `cc-ros sim`", HOW_TO_INSTALL)
+        return
+    version = importlib.metadata.version("mujoco")
+    library = {"egl": "EGL", "osmesa": "OSMesa"}.get(os.environ.get("MUJOCO_GL", "egl"))
+    if library is not None and ctypes.util.find_library(library) is None:
+        yield Finding("note", f"MuJoCo {version}, but no {library}: the simulator has no pictures", HOW_TO_RENDER)
+    else:
+        yield Finding("ok", f"the simulator: MuJoCo {version}")
 
 
 def _endpoint(options: argparse.Namespace) -> Iterator[Finding]:

@@ -1,0 +1,1 @@
+"""Metrics of what the whole system does, with their intervals."""

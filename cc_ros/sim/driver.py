@@ -1,0 +1,225 @@
+"""Drives a robot by ``cmd_vel`` to goals, around what depth has shown: what Nav2 does on a robot that has it."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from geometry_msgs.msg import Twist
+from nav_msgs.msg import Odometry
+from rclpy.node import Node
+from rclpy.qos import QoSProfile
+from sensor_msgs.msg import Image
+
+from cc_ros.errors import CCError
+from cc_ros.nodes.camera import SENSOR_QOS
+from cc_ros.nodes.convert.images import to_depth
+from cc_ros.nodes.convert.poses import to_pose
+from cc_ros.nodes.convert.stamps import nanoseconds
+from cc_ros.sim.camera import Camera
+from cc_ros.sim.floor_map import FloorMap
+from cc_ros.sim.grid import Point
+from cc_ros.sim.world import Pose
+
+SPEED = 0.4  # m/s
+TURN = 0.7  # rad/s
+STALE = 0.2  # seconds of ROS time without odometry or depth after which the robot stands
+PATIENCE = 10.0  # seconds of ROS time that it stands there before it gives up
+SILENCE = 60.0  # seconds of the wall clock without odometry after which it gives up, whatever the ROS time
+REPLAN = 1.0  # seconds of ROS time between two plans
+AHEAD = 0.45  # metres along the way that it steers for
+NEAR = 1.0  # metres from a goal that nobody can stand on to where it may stop instead
+CLOSE = 0.1  # metres at which a place is reached
+FACING = 0.05  # radians
+
+
+class DriveError(CCError):
+    """The robot stands, since it cannot or must not drive on."""
+
+
+class Driver:
+    """Drives while one of its methods runs, and leaves the robot standing when it ends, however it ends.
+
+    :param node: yours; it has to be spun by another thread.
+    :param stop: set to end driving.
+    :param stale: seconds of ROS time without odometry or depth after which the robot stands.
+    """
+
+    def __init__(self, node: Node, camera: Camera, radius: float, stop: threading.Event, stale: float = STALE) -> None:
+        self._stale = stale
+        self._camera, self._radius, self._stop = camera, radius, stop
+        self._news = threading.Condition()
+        self._poses: deque[tuple[int, Pose]] = deque(maxlen=200)
+        self._now = lambda: node.get_clock().now().nanoseconds * 1e-9
+        self._heard = {"odometry": -math.inf, "depth": -math.inf}  # ROS time
+        self._alive = time.monotonic()
+        self._depth: Image | None = None
+        self.map = FloorMap(camera, radius)
+        self._speeds = node.create_publisher(Twist, "cmd_vel", 1)
+        node.create_subscription(Odometry, "odom", self._on_odom, QoSProfile(depth=10))
+        node.create_subscription(Image, "depth", self._on_depth, SENSOR_QOS)
+
+    @property
+    def ready(self) -> bool:
+        """Whether both odometry and depth come."""
+        return not self._missing()
+
+    def begin(self) -> None:
+        """Begin a new episode: forget the floor and where the robot was."""
+        with self._news:
+            self._poses.clear()
+            self._depth = None
+        self.map = FloorMap(self._camera, self._radius)
+
+    def look_around(self) -> None:
+        """Turn once around.
+
+        :raises DriveError: the robot had to stand.
+        """
+        turned, last = 0.0, None
+
+        def steer(pose: Pose) -> tuple[float, float] | None:
+            nonlocal turned, last
+            turned += 0.0 if last is None else math.remainder(pose.yaw - last, math.tau)
+            last = pose.yaw
+            return None if turned >= math.tau else (0.0, min(TURN, 0.2 + 1.5 * (math.tau - turned)))
+
+        self._drive(steer)
+        self.map.looked_around(self.pose())
+
+    def turn_to(self, yaw: float) -> None:
+        """Turn in place to a heading.
+
+        :raises DriveError: the robot had to stand.
+        """
+
+        def steer(pose: Pose) -> tuple[float, float] | None:
+            error = math.remainder(yaw - pose.yaw, math.tau)
+            return None if abs(error) < FACING else (0.0, math.copysign(min(TURN, 0.15 + 1.2 * abs(error)), error))
+
+        self._drive(steer)
+
+    def go_to(self, goal: Point) -> None:
+        """Drive to a place, or to the nearest place where the robot fits.
+
+        :raises DriveError: there is no way, or the robot had to stand.
+        """
+        way: np.ndarray = np.zeros((0, 2))
+        planned = -math.inf
+
+        def steer(pose: Pose) -> tuple[float, float] | None:
+            nonlocal way, planned
+            if self._now() - planned > REPLAN:
+                way, planned = self._plan(pose, goal), self._now()
+            return _follow(pose, way)
+
+        self._drive(steer)
+
+    def frontier(self) -> Point | None:
+        """Return where to go to see more of the floor; None where there is nothing more to see."""
+        return self.map.frontier(self.map.ways_from(self.pose()))
+
+    def pose(self) -> Pose:
+        """Return the newest pose in the frame of the odometry.
+
+        :raises DriveError: none has come.
+        """
+        with self._news:
+            if not self._news.wait_for(lambda: self._poses or self._stop.is_set(), PATIENCE) or not self._poses:
+                raise DriveError("no odometry has come")
+            return self._poses[-1][1]
+
+    def _plan(self, pose: Pose, goal: Point) -> np.ndarray:
+        ways = self.map.ways_from(pose)
+        place = self.map.nearest(ways, goal, NEAR)
+        if place is None:
+            raise DriveError(f"there is no way to within {NEAR:g} m of ({goal[0]:.2f}, {goal[1]:.2f})")
+        return ways.path(place)[::-1]
+
+    def _drive(self, steer: Callable[[Pose], tuple[float, float] | None]) -> None:
+        """Send what ``steer`` makes of each new pose until it returns None; stand where odometry or depth stops."""
+        standing_since = None
+        try:
+            while True:
+                pose = self._next_pose()
+                if self._stop.is_set():
+                    raise DriveError("stopped")
+                missing = self._missing()
+                if missing or time.monotonic() - self._alive > SILENCE:
+                    self._send(0.0, 0.0)
+                    standing_since = standing_since or self._now()
+                    if self._now() - standing_since > PATIENCE or time.monotonic() - self._alive > SILENCE:
+                        raise DriveError(f"{missing or 'the clock'} stopped")
+                    continue
+                if pose is None:  # nothing new: the base stops by itself where nothing new comes
+                    continue
+                standing_since = None
+                speeds = steer(pose)
+                if speeds is None:
+                    return
+                self._send(*speeds)
+        finally:
+            self._send(0.0, 0.0)
+
+    def _next_pose(self) -> Pose | None:
+        """Return the next pose, None where none has come for a while; take in the depth that has come meanwhile."""
+        with self._news:
+            before = self._alive
+            self._news.wait_for(lambda: self._alive > before or self._stop.is_set(), self._stale / 2)
+            poses, depth = list(self._poses), self._depth
+            if depth is not None and poses and poses[-1][0] >= nanoseconds(depth.header.stamp):
+                self._depth = None
+            else:  # its pose is still to come
+                depth = None
+        if depth is not None:
+            self._learn(depth, poses)
+        return poses[-1][1] if self._alive > before else None
+
+    def _missing(self) -> str:
+        now = self._now()
+        return " and ".join(name for name, heard in self._heard.items() if now - heard > self._stale)
+
+    def _learn(self, depth: Image, poses: list[tuple[int, Pose]]) -> None:
+        stamp = nanoseconds(depth.header.stamp)
+        at, pose = min(poses, key=lambda one: abs(one[0] - stamp))
+        if abs(at - stamp) < 60e6:
+            self.map.add(to_depth(depth), pose)
+
+    def _send(self, linear: float, angular: float) -> None:
+        message = Twist()
+        message.linear.x, message.angular.z = float(linear), float(angular)
+        self._speeds.publish(message)
+
+    def _on_odom(self, message: Odometry) -> None:
+        matrix = to_pose(message.pose.pose)
+        pose = Pose(float(matrix[0, 3]), float(matrix[1, 3]), math.atan2(matrix[1, 0], matrix[0, 0]))
+        with self._news:
+            self._poses.append((nanoseconds(message.header.stamp), pose))
+            self._heard["odometry"], self._alive = self._now(), time.monotonic()
+            self._news.notify_all()
+
+    def _on_depth(self, message: Any) -> None:
+        with self._news:
+            self._depth = message
+            self._heard["depth"] = self._now()
+
+
+def _follow(pose: Pose, way: np.ndarray) -> tuple[float, float] | None:
+    """Return the speeds that lead along a way (Nx2), or None at its end."""
+    here = np.array(pose[:2])
+    left = float(np.hypot(*(way[-1] - here))) if len(way) else 0.0
+    if left < CLOSE:
+        return None
+    gaps = np.hypot(*(way - here).T)
+    at = int(gaps.argmin())
+    further = at + int(np.argmax(gaps[at:] > AHEAD)) if (gaps[at:] > AHEAD).any() else len(way) - 1
+    dx, dy = way[further] - here
+    error = math.remainder(math.atan2(dy, dx) - pose.yaw, math.tau)
+    if abs(error) > 0.5:
+        return 0.0, math.copysign(min(TURN, 0.2 + abs(error)), error)
+    return min(SPEED, 0.08 + 0.7 * left) * math.cos(error), max(-TURN, min(TURN, 1.8 * error))

@@ -1,0 +1,190 @@
+"""The simulated robot over ROS, and the driver's faults: whatever stops, the robot stands within half a second."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy")
+
+import rclpy
+from geometry_msgs.msg import Twist
+from nav_msgs.msg import Odometry
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.parameter import Parameter
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import CameraInfo, Image
+from support.kinematic_world import KinematicWorld
+from support.rig import Onlooker, isolated, until
+
+from cc_ros.dds import prepare
+from cc_ros.nodes.convert.images import to_bgr, to_depth
+from cc_ros.nodes.convert.stamps import nanoseconds
+from cc_ros.sim.driver import DriveError, Driver
+from cc_ros.sim.node import SimNode
+from cc_ros.sim.settings import SimSettings
+from cc_ros.sim.simulation import Simulation
+
+STANDS = 0.5  # seconds
+
+
+@dataclass
+class Rig:
+    """A simulated robot, somebody who looks on, and a driver."""
+
+    sim: SimNode
+    look: Onlooker
+    driver: Driver
+    stop: threading.Event
+
+    def speed(self) -> float:
+        return self.sim.call(lambda simulation: abs(simulation.base.linear) + abs(simulation.base.angular))
+
+    def now(self) -> float:
+        return self.sim.call(lambda simulation: simulation.now)
+
+    def seconds_until_it_stands(self, fault: Callable[[Simulation], None]) -> float:
+        """Let something fail between two steps; return the simulated seconds until the robot stands."""
+
+        def fail(simulation: Simulation) -> float:
+            fault(simulation)
+            return simulation.now
+
+        begun = self.sim.call(fail)
+        while True:
+            speed, now = self.sim.call(lambda s: (abs(s.base.linear) + abs(s.base.angular), s.now))
+            if speed == 0.0 or now - begun > 5.0:
+                return now - begun
+
+
+@pytest.fixture
+def rig() -> Iterator[Rig]:
+    with ExitStack() as stack:
+        stack.enter_context(isolated())
+        prepare()
+        context = rclpy.Context()
+        rclpy.init(context=context)
+        stack.callback(context.try_shutdown)
+        sim = SimNode(KinematicWorld, SimSettings(hz=20.0, drift=0.0), context=context)
+        spare = rclpy.create_node(
+            "driver", context=context, parameter_overrides=[Parameter("use_sim_time", value=True)]
+        )
+        over, stop = threading.Event(), threading.Event()
+        world = KinematicWorld()
+        driver = Driver(spare, world.camera, world.radius, stop)
+        threads = [threading.Thread(target=sim.run, args=(over,), daemon=True)]
+        for node in (sim, spare):
+            executor = SingleThreadedExecutor(context=context)
+            executor.add_node(node)
+            threads.append(threading.Thread(target=spin, args=(executor, over), daemon=True))
+        for thread in threads:
+            thread.start()
+        look = Onlooker(context)
+        stack.callback(look.close)
+
+        def end() -> None:
+            over.set()
+            for thread in threads:
+                thread.join(10)
+
+        stack.callback(end)
+        assert sim.ready.wait(20)
+        until(lambda: driver.ready, 20)
+        yield Rig(sim, look, driver, stop)
+
+
+def spin(executor: SingleThreadedExecutor, over: threading.Event) -> None:
+    while not over.is_set():
+        executor.spin_once(timeout_sec=0.1)
+
+
+class Going(threading.Thread):
+    """Somebody who drives five metres ahead."""
+
+    def __init__(self, driver: Driver) -> None:
+        super().__init__(daemon=True)
+        self.driver = driver
+        self.error: Exception | None = None
+
+    def run(self) -> None:
+        try:
+            self.driver.go_to((5.0, 0.0))
+        except DriveError as error:
+            self.error = error
+
+
+def going(rig: Rig) -> Going:
+    thread = Going(rig.driver)
+    thread.start()
+    until(lambda: rig.speed() > 0.2, 20, "it does not go")
+    return thread
+
+
+def test_the_topics_tell_what_the_camera_shows_and_where_the_robot_is(rig: Rig) -> None:
+    images, depths, infos = (
+        rig.look.listen(*topic) for topic in ((Image, "image"), (Image, "depth"), (CameraInfo, "camera_info"))
+    )
+    clock, odom = rig.look.listen(Clock, "/clock"), rig.look.listen(Odometry, "odom")
+    until(lambda: len(depths) > 3 and len(images) > 3 and infos and odom and clock)
+    view, camera = KinematicWorld().view(), KinematicWorld().camera
+    assert np.array_equal(to_bgr(images[-1]), view.picture)
+    known = (view.depth > 0) & (view.depth < 10)
+    assert np.allclose(to_depth(depths[-1]), np.where(known, view.depth, np.nan), atol=1e-3, equal_nan=True)
+    assert {nanoseconds(depth.header.stamp) for depth in depths[:3]} & {
+        nanoseconds(image.header.stamp) for image in images
+    }
+    assert np.allclose(np.reshape(infos[-1].k, (3, 3)), camera.matrix())
+    assert (odom[-1].header.frame_id, odom[-1].child_frame_id) == ("odom", "base_link")
+    speeds = rig.look.publisher(Twist, "cmd_vel", reliable=True)
+    message = Twist()
+    message.linear.x = 0.4
+
+    def moved() -> bool:
+        speeds.publish(message)
+        return rig.sim.call(lambda simulation: simulation.world.pose().x) > 0.3
+
+    until(moved, 40)
+    until(lambda: odom[-1].pose.pose.position.x > 0.3, 20)
+    # the camera looks ahead and down from its place, as the nodes are told
+    assert rig.seconds_until_it_stands(lambda simulation: None) < STANDS
+
+
+def test_it_drives_to_a_goal_and_stands_there(rig: Rig) -> None:
+    rig.driver.go_to((1.0, 0.5))
+    until(lambda: rig.speed() == 0.0)
+    pose = rig.sim.call(lambda simulation: simulation.world.pose())
+    assert np.hypot(pose.x - 1.0, pose.y - 0.5) < 0.25
+    rig.driver.turn_to(1.0)
+    until(lambda: rig.speed() == 0.0)
+    assert rig.sim.call(lambda simulation: simulation.world.pose()).yaw == pytest.approx(1.0, abs=0.15)
+
+
+@pytest.mark.parametrize("what", ["odometry_on", "images_on"])
+def test_without_odometry_or_images_it_stands_and_goes_on_when_they_are_back(rig: Rig, what: str) -> None:
+    thread = going(rig)
+    assert rig.seconds_until_it_stands(lambda _: setattr(rig.sim, what, False)) < STANDS
+    since = rig.now()
+    until(lambda: rig.now() > since + 0.5)
+    assert rig.speed() == 0.0
+    setattr(rig.sim, what, True)
+    until(lambda: rig.speed() > 0.2, 20, "it does not go on")
+    rig.stop.set()
+    thread.join(10)
+    assert isinstance(thread.error, DriveError)
+    until(lambda: rig.speed() == 0.0)
+
+
+def test_a_driver_that_dies_or_is_stopped_leaves_it_standing(rig: Rig) -> None:
+    thread = going(rig)
+    # a killed driver sends nothing more, not even that it stops
+    assert rig.seconds_until_it_stands(lambda _: setattr(rig.driver, "_send", lambda *speeds: None)) < STANDS
+    del rig.driver._send
+    until(lambda: rig.speed() > 0.2)
+    assert rig.seconds_until_it_stands(lambda _: rig.stop.set()) < STANDS
+    thread.join(10)
+    assert str(thread.error) == "stopped"
