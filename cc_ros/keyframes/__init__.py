@@ -1,11 +1,12 @@
 """Few frames spread over the episode, with the same number on the same object (paper section 3, steps 2 to 4)."""
 
 from cc_ros.keyframes.drawing import MarkSettings
-from cc_ros.keyframes.keyframes import KeyframeRequest, Keyframes, KeyframeSet, KeyframeSettings
+from cc_ros.keyframes.keyframes import Archive, KeyframeRequest, Keyframes, KeyframeSet, KeyframeSettings
 from cc_ros.keyframes.store import ArrayPicture, Candidate
-from cc_ros.keyframes.types import Mark, MarkedKeyframe
+from cc_ros.keyframes.types import Mark, MarkedKeyframe, RememberedObject
 
 __all__ = [
+    "Archive",
     "ArrayPicture",
     "Candidate",
     "KeyframeRequest",
@@ -15,4 +16,5 @@ __all__ = [
     "Mark",
     "MarkSettings",
     "MarkedKeyframe",
+    "RememberedObject",
 ]
