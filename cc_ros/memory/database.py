@@ -14,7 +14,8 @@ BUSY = 10.0  # seconds to wait for another process that writes
 
 _TABLES = """
 CREATE TABLE episodes (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, begin REAL NOT NULL, end REAL NOT NULL, source TEXT NOT NULL, world TEXT NOT NULL
+    id INTEGER PRIMARY KEY AUTOINCREMENT, begin REAL NOT NULL, end REAL NOT NULL,
+    source TEXT NOT NULL, world TEXT NOT NULL
 );
 CREATE TABLE keyframes (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -49,8 +50,8 @@ CREATE INDEX sightings_by_track ON sightings (track, keyframe);
 CREATE VIRTUAL TABLE places USING rtree (object, x0, x1, y0, y1, z0, z1);
 CREATE TRIGGER objects_gone AFTER DELETE ON objects BEGIN DELETE FROM places WHERE object = old.id; END;
 CREATE TABLE changes (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, stamp REAL NOT NULL, object INTEGER NOT NULL REFERENCES objects ON DELETE CASCADE,
-    state TEXT NOT NULL, before TEXT NOT NULL
+    id INTEGER PRIMARY KEY AUTOINCREMENT, stamp REAL NOT NULL,
+    object INTEGER NOT NULL REFERENCES objects ON DELETE CASCADE, state TEXT NOT NULL, before TEXT NOT NULL
 );
 CREATE INDEX changes_by_stamp ON changes (stamp);
 CREATE INDEX changes_by_object ON changes (object);
@@ -149,7 +150,7 @@ def _statements(script: str) -> list[str]:
     return statements
 
 
-class transaction:  # noqa: N801  (used like a function)
+class transaction:
     """Everything within is written, or nothing of it."""
 
     def __init__(self, db: sqlite3.Connection) -> None:

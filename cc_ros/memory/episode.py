@@ -11,8 +11,8 @@ from cc_ros.keyframes.store import Candidate, KeptFrame
 from cc_ros.memory.database import transaction
 from cc_ros.memory.numbers import Numbers, keys_of
 from cc_ros.memory.presence import Presence
-from cc_ros.memory.recognition import MAP, Describer, Recogniser, Seen, small_labels
 from cc_ros.memory.reading import reference_frames
+from cc_ros.memory.recognition import MAP, Describer, Recogniser, Seen, small_labels
 from cc_ros.memory.store import Known, MemoryStore, Sight
 from cc_ros.memory.types import Asked, TrackKey
 from cc_ros.memory.views import Viewer, Views
@@ -78,7 +78,7 @@ class EpisodeWriter:
         self._now = max(self._now, stamp)
         pending = [i for i, key in keys.items() if not self._numbers.is_settled(key)]
         if pending and not self.known:
-            self._settle({i: 0 for i in pending}, keys, stamp)
+            self._settle(dict.fromkeys(pending, 0), keys, stamp)
             pending = []
         judge = due and bool(self.known) and stamp - self._judged >= PRESENCE_EVERY
         found = {i: shape for i, shape in shapes(frame.labels()).items() if i in keys}

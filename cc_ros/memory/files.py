@@ -34,7 +34,7 @@ def write(folder: Path, keyframe: int, jpeg: bytes, packed_map: bytes) -> int:
         make_private(path.parent)
     try:
         for file, content in ((path, jpeg), (map_path(folder, keyframe), packed_map)):
-            with open(os.open(file, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "wb") as out:
+            with os.fdopen(os.open(file, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "wb") as out:
                 out.write(content)
     except OSError as error:
         remove(folder, [keyframe])

@@ -51,7 +51,7 @@ class Numbers:
         with self._lock:
             provisional = self._numbers.get(key)
             if provisional not in (None, number) and key not in self._settled:
-                self._taken.discard(provisional)  # type: ignore[arg-type]
+                self._taken.discard(provisional)
             self._numbers[key] = number
             self._taken.add(number)
             self._settled.add(key)

@@ -139,7 +139,8 @@ class MemoryReader(AbstractContextManager["MemoryReader"]):
             rows = self._db.execute(
                 f"SELECT {_ASKED} FROM questions WHERE {where} ORDER BY stamp DESC LIMIT ?", (*values, *match, limit)
             ).fetchall()
-        return [Asked(*row[:-2], tuple(json.loads(row[-2])), tuple(json.loads(row[-1]))) for row in rows]
+        named = [dict(zip(_ASKED.split(", "), row, strict=True)) for row in rows]
+        return [Asked(**row | {name: tuple(json.loads(row[name])) for name in ("marks", "keyframes")}) for row in named]
 
     def keyframes(self, request: KeyframeRequest = KeyframeRequest()) -> list[tuple[int, float, int]]:
         """Return row, stamp and episode of every keyframe in a window, oldest first."""
@@ -166,8 +167,8 @@ def load_frame(path: Path, db: sqlite3.Connection, row: int) -> KeptFrame | None
         return None
     stamp, index, width, height, k, pose = found
     sights = db.execute(
-        "SELECT tracks.track, object, area, confidence, depth FROM sightings JOIN tracks ON tracks.id = sightings.track "
-        "WHERE keyframe = ?",
+        "SELECT tracks.track, object, area, confidence, depth "
+        "FROM sightings JOIN tracks ON tracks.id = sightings.track WHERE keyframe = ?",
         (row,),
     ).fetchall()
     frame = KeptFrame(
@@ -198,7 +199,7 @@ def reference_frames(path: Path, db: sqlite3.Connection) -> Iterator[tuple[KeptF
     worlds = {row[0]: row[2] for row in rows}
     pool = evenly_spaced([_Row(*row[:2]) for row in reversed(rows)], _LOOKED_AT)
     often: Counter[int] = Counter()
-    chosen = []
+    chosen: list[int] = []
     for row in reversed(pool):
         shown = db.execute(
             "SELECT object FROM sightings JOIN tracks ON tracks.id = sightings.track WHERE keyframe = ?", (row.id,)

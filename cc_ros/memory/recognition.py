@@ -1,4 +1,4 @@
-"""Know objects of earlier episodes again: by place, by the view around them, by appearance; a new number when in doubt."""
+"""Know objects of earlier episodes again: by place, by the view around them, by appearance; else they are new."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ class Recogniser:
             if not any(i == pair[0] or number == pair[1] for i, number in claims)
         }
         claims |= looks_like
-        decided = {}
+        decided: dict[int, int] = {}
         for i in pending:
             track = self._tracks[seen.keys[i]]
             track.looks += 1

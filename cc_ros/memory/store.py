@@ -96,11 +96,11 @@ class MemoryStore:
         )
         return {
             row[0]: Known(
-                *row[:6],
-                place=None if row[6] is None else np.array(row[6:9]),
-                world=row[9],
-                descriptor=None if row[10] is None else np.frombuffer(row[10], np.float32),
-                described=row[5],
+                *(row[0], row[1], row[2], row[3], row[4], row[5]),
+                None if row[6] is None else np.array(row[6:9]),
+                row[9],
+                None if row[10] is None else np.frombuffer(row[10], np.float32),
+                row[5],
             )
             for row in rows
         }
@@ -177,8 +177,10 @@ class MemoryStore:
             "INSERT INTO objects VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET "
             "last_seen = excluded.last_seen, seen = excluded.seen, state = excluded.state, changed = excluded.changed, "
             "x = excluded.x, y = excluded.y, z = excluded.z, world = excluded.world, descriptor = excluded.descriptor",
-            (known.number, known.first_seen, known.last_seen, known.seen, known.state, known.changed, *place)
-            + (known.world, descriptor),
+            (
+                *(known.number, known.first_seen, known.last_seen, known.seen, known.state, known.changed, *place),
+                *(known.world, descriptor),
+            ),
         )
         if known.place is not None:
             x, y, z = place
@@ -263,7 +265,7 @@ class MemoryStore:
         return []
 
     def _prune(self, now: float) -> None:
-        """Forget objects that were seen briefly and are in no keyframe any more, and tracks and episodes without any."""
+        """Forget objects that were seen briefly and are in no keyframe now, and tracks and episodes without any."""
         old = now - RECENT
         with transaction(self.db):
             self.db.execute(

@@ -1,7 +1,7 @@
 """Earlier views of a scene, laid over a new picture: what should be where, and whether it looks the same.
 
-By poses where both have one from the same spot and the picture confirms it; by ORB features on one homography elsewhere,
-so that equal objects are told apart by their surroundings.
+By poses where both have one from the same spot and the picture confirms it; elsewhere by ORB features on one
+homography, so that equal objects are told apart by their surroundings.
 """
 
 from __future__ import annotations
@@ -144,7 +144,7 @@ class Views:
             for other in self._views
             if (homography := _turned(other, view)) is not None and _covers(other, homography, view) > OVERLAP
         ]
-        by_pose.sort(key=lambda pair: -_covers(*pair, view))
+        by_pose.sort(key=lambda pair: -_covers(pair[0], pair[1], view))
         found = False
         for other, homography in by_pose[:TRIED]:
             shown, _, looks, _ = _overlay(other, homography, view)
@@ -198,7 +198,7 @@ def _covers(old: View, homography: np.ndarray, new: View) -> float:
 
 
 def _overlay(old: View, homography: np.ndarray, new: View) -> tuple[np.ndarray, np.ndarray, np.ndarray, set[int]]:
-    """Return where the old view shows something of the new one, its numbers, where it looks the same, and what is whole."""
+    """Return what the old view shows of the new one: where, which numbers, where both look alike, which are whole."""
     height, width = new.labels.shape
     size, nearest = (width, height), cv2.INTER_NEAREST
     shown = cv2.warpPerspective(np.ones(old.labels.shape, np.uint8), homography, size, flags=nearest) > 0

@@ -7,7 +7,6 @@ import threading
 import time
 import traceback
 from collections import Counter, deque
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from cc_ros.errors import CCError
@@ -68,9 +67,9 @@ class Memory:
         self._lock = threading.Condition()
         self._waiting: deque[_Frame | _Begin | Asked] = deque()
         self._busy = self._closing = False
+        self._taken = self._looked = float("-inf")  # stamps of the last keyframe and of the last look
         self._counts: Counter[str] = Counter()
         self._trouble = ""
-        self._restart("")
         self._thread = threading.Thread(target=self._work, name="memory", daemon=True)
         self._thread.start()
 
