@@ -150,6 +150,9 @@ class Archive(Protocol):
     def frames(self, request: KeyframeRequest, count: int) -> list[KeptFrame]:
         """Return up to ``count`` frames, uniformly from the window of a request; their stamps are since 1970."""
 
+    def missing(self, request: KeyframeRequest) -> str:
+        """Return for people what there are no frames of, and what there is instead."""
+
     def objects(self, request: KeyframeRequest) -> tuple[RememberedObject, ...]:
         """Return the objects that were seen in the window of a request; with no window, those known last."""
 
@@ -209,8 +212,16 @@ class Keyframes:
             return list(pool.map(draw, kept, sure))
 
     def objects(self, request: KeyframeRequest = KeyframeRequest()) -> tuple[RememberedObject, ...]:
-        """Return what the memory knows of the objects in the window of a request; nothing without a memory."""
-        return self._archive.objects(request) if self._archive is not None else ()
+        """Return what the memory knows of the objects in the window of a request; nothing without either."""
+        return self._archive.objects(request) if self._archive is not None and request.reaches_back else ()
+
+    def missing(self, request: KeyframeRequest) -> str:
+        """Return for people why there are no frames for a request."""
+        if not request.reaches_back:
+            return "no frames yet: cc_tracker sends no masks; is the camera running?"
+        if self._archive is not None:
+            return self._archive.missing(request)
+        return "no keyframes of that time: the running episode has none, and no memory is kept (memory_dir)"
 
     def _chosen(self, request: KeyframeRequest, frames: int) -> list[KeptFrame]:
         """Return the frames to mark, with the lasting numbers where there is a memory; stamps count from ``begin``."""

@@ -80,7 +80,8 @@ class EpisodeWriter:
         if pending and not self.known:
             self._settle(dict.fromkeys(pending, 0), keys, stamp)
             pending = []
-        judge = due and bool(self.known) and stamp - self._judged >= PRESENCE_EVERY
+        there = {self._numbers.of(key) for key in keys.values()}
+        judge = due and stamp - self._judged >= PRESENCE_EVERY and not self.known.keys() <= there
         found = {i: shape for i, shape in shapes(frame.labels()).items() if i in keys}
         if pending or judge:
             self._look(frame, found, keys, pending, stamp, world, judge)

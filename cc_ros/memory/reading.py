@@ -20,7 +20,7 @@ from cc_ros.keyframes.keyframes import KeyframeRequest
 from cc_ros.keyframes.store import KeptFrame, evenly_spaced
 from cc_ros.keyframes.types import RememberedObject
 from cc_ros.memory import files
-from cc_ros.memory.database import MemoryFault, folder, open_database
+from cc_ros.memory.database import folder, open_database
 from cc_ros.memory.types import Asked, Episode
 
 MOST_OBJECTS = 500  # told at once, those seen last
@@ -61,8 +61,6 @@ class MemoryReader(AbstractContextManager["MemoryReader"]):
         """Return up to ``count`` frames, uniformly from the window of a request, with the objects' numbers.
 
         Their stamps are seconds since 1970.
-
-        :raises MemoryFault: there are none in the window; it says what there is.
         """
         where, values = _window(request)
         with self._lock:
@@ -71,10 +69,11 @@ class MemoryReader(AbstractContextManager["MemoryReader"]):
             if request.last_seconds and pool:
                 pool = [row for row in pool if row.stamp >= pool[-1].stamp - request.last_seconds]
             found = [load_frame(self.path, self._db, row.id) for row in evenly_spaced(pool, count)]
-        frames = [frame for frame in found if frame is not None]
-        if not frames:
-            raise MemoryFault(f"no keyframes {_told(request)}: {self.told_span()}")
-        return frames
+        return [frame for frame in found if frame is not None]
+
+    def missing(self, request: KeyframeRequest) -> str:
+        """Return for people what there are no keyframes of, and what the memory holds instead."""
+        return f"no keyframes {_told(request)}: {self.told_span()}"
 
     def objects(self, request: KeyframeRequest = KeyframeRequest()) -> tuple[RememberedObject, ...]:
         """Return the objects that were seen in the window of a request, or whose state changed in it, by number.
@@ -89,6 +88,9 @@ class MemoryReader(AbstractContextManager["MemoryReader"]):
         if request.episode:
             where += " AND id IN (SELECT object FROM tracks WHERE episode = ?)"
             values.append(request.episode)
+        if request.near:
+            where += " AND id = ?"
+            values.append(request.near)
         with self._lock:
             (begin,) = self._db.execute("SELECT COALESCE(MAX(begin), 0) FROM episodes").fetchone()
             rows = self._db.execute(

@@ -63,6 +63,16 @@ class Expected:
     whole: frozenset[int]
 
 
+@dataclass(frozen=True, slots=True)
+class _Overlay:
+    """An old view laid over a new one: as :class:`Expected`, with ``shown`` where the old one shows anything."""
+
+    shown: np.ndarray
+    labels: np.ndarray
+    same: np.ndarray
+    whole: set[int]
+
+
 class Viewer:
     """Makes views."""
 
@@ -110,12 +120,11 @@ class Views:
         shape = view.labels.shape
         labels, seen, same = np.zeros(shape, np.int32), np.zeros(shape, bool), np.zeros(shape, bool)
         whole: set[int] = set()
-        for other, homography in self._laid_over(view):
-            shown, known, looks, entire = _overlay(other, homography, view)
-            new = shown & ~seen
-            labels[new], same[new] = known[new], looks[new]
-            seen |= shown
-            whole |= entire
+        for other, laid in self._laid_over(view):
+            new = laid.shown & ~seen
+            labels[new], same[new] = laid.labels[new], laid.same[new]
+            seen |= laid.shown
+            whole |= laid.whole
             self._views.remove(other)
             self._views.append(other)
             if seen.mean() > flow.VIEW_EXPLAINED:
@@ -124,10 +133,9 @@ class Views:
 
     def add(self, view: View, expected: Expected | None = None) -> None:
         """Keep a view; not where earlier ones explain most of it already."""
-        if expected is not None and (expected.same & (expected.labels > 0) | ~expected.seen).size:
-            explained = float((expected.seen & expected.same).mean())
-            if explained > NEW_VIEW and set(np.unique(view.labels)) <= set(np.unique(expected.labels)):
-                return
+        explained = expected is not None and expected.same.mean() > NEW_VIEW
+        if explained and expected is not None and numbers_in(view.labels) <= numbers_in(expected.labels):
+            return
         self._views.append(view)
         if len(self._views) > self._capacity:
             del self._views[0]
@@ -137,8 +145,8 @@ class Views:
         for view in self._views:
             view.labels[view.labels == old] = new
 
-    def _laid_over(self, view: View) -> Iterator[tuple[View, np.ndarray]]:
-        """Yield views with the homography from each into the new one."""
+    def _laid_over(self, view: View) -> Iterator[tuple[View, _Overlay]]:
+        """Yield views, each laid over the new one."""
         by_pose = [
             (other, homography)
             for other in self._views
@@ -147,12 +155,13 @@ class Views:
         by_pose.sort(key=lambda pair: -_covers(pair[0], pair[1], view))
         found = False
         for other, homography in by_pose[:TRIED]:
-            shown, _, looks, _ = _overlay(other, homography, view)
-            if shown.any() and looks[shown].mean() > CONFIRMED:
+            laid = _overlay(other, homography, view)
+            if laid.shown.any() and laid.same[laid.shown].mean() > CONFIRMED:
                 found = True
-                yield other, homography
+                yield other, laid
         if not found:
-            yield from self._matching(view)
+            for other, homography in self._matching(view):
+                yield other, _overlay(other, homography, view)
 
     def _matching(self, view: View) -> Iterator[tuple[View, np.ndarray]]:
         """Yield those whose features lie as in the new view, the most alike first (as the tracker's own memory)."""
@@ -197,20 +206,22 @@ def _covers(old: View, homography: np.ndarray, new: View) -> float:
     return float(max(w, 0) * max(h, 0) / (width * height))
 
 
-def _overlay(old: View, homography: np.ndarray, new: View) -> tuple[np.ndarray, np.ndarray, np.ndarray, set[int]]:
-    """Return what the old view shows of the new one: where, which numbers, where both look alike, which are whole."""
+def _overlay(old: View, homography: np.ndarray, new: View) -> _Overlay:
     height, width = new.labels.shape
     size, nearest = (width, height), cv2.INTER_NEAREST
     shown = cv2.warpPerspective(np.ones(old.labels.shape, np.uint8), homography, size, flags=nearest) > 0
-    known = cv2.warpPerspective(old.labels.astype(np.float32), homography, size, flags=nearest).astype(np.int32)
-    looks = shown & alike(cv2.warpPerspective(old.image, homography, size), new.image)
-    rim = np.ones((height, width), bool)
-    rim[2:-2, 2:-2] = False
-    entire = set(np.unique(known).tolist()) - set(np.unique(known[rim]).tolist()) - set(_cut(old.labels)) - {0}
-    return shown, known, looks, entire
+    labels = cv2.warpPerspective(old.labels.astype(np.float32), homography, size, flags=nearest).astype(np.int32)
+    same = shown & alike(cv2.warpPerspective(old.image, homography, size), new.image)
+    whole = numbers_in(labels) - numbers_in(_rim(labels, 2)) - numbers_in(_rim(old.labels, 1))
+    return _Overlay(shown, labels, same, whole)
 
 
-def _cut(labels: np.ndarray) -> list[int]:
-    """Return the numbers at the rim of a map: what they name may go on outside."""
-    rim = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
-    return [int(number) for number in np.unique(rim)]
+def numbers_in(labels: np.ndarray) -> set[int]:
+    """Return the numbers in a map of integers, 0 left out."""
+    return set(np.flatnonzero(np.bincount(labels.ravel())).tolist()) - {0}
+
+
+def _rim(labels: np.ndarray, pixels: int) -> np.ndarray:
+    """Return the outermost pixels of a map: what they name may go on outside."""
+    sides = labels[:pixels], labels[-pixels:], labels[:, :pixels], labels[:, -pixels:]
+    return np.concatenate([side.ravel() for side in sides])

@@ -138,11 +138,12 @@ class Memory:
         return self._numbers.numbered(frame)
 
     def frames(self, request: KeyframeRequest, count: int) -> list[KeptFrame]:
-        """Return up to ``count`` frames, uniformly from the window of a request; their stamps are since 1970.
-
-        :raises MemoryFault: there are none; it says what there is.
-        """
+        """Return up to ``count`` frames, uniformly from the window of a request; their stamps are since 1970."""
         return self._reader.frames(request, count)
+
+    def missing(self, request: KeyframeRequest) -> str:
+        """Return for people what there are no keyframes of."""
+        return self._reader.missing(request)
 
     def objects(self, request: KeyframeRequest) -> tuple[RememberedObject, ...]:
         """Return the objects that were seen in the window of a request."""

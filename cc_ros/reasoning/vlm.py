@@ -64,14 +64,15 @@ class Model:
         """
         question, kind, style = context.question, context.kind, context.style
         pictures = self._pictures.get_all(seen.keyframes)
-        key: Hashable = (question.text, kind, question.choices, style, seen.look, tuple(p.digest for p in pictures))
+        asked = question.text, question.since, question.until, kind, question.choices
+        key: Hashable = (*asked, style, seen.look, tuple(p.digest for p in pictures))
         kept = self._cache.get(key)
         if kept is not None:
             answer, age = kept
             remark = f"answered {age:.0f} s ago, same question and pictures"
             return dataclasses.replace(answer, source="cache", message=remark, usage=Usage(model=answer.usage.model))
         system = self._prompts.system(style, seen.look)
-        text = self._prompts.question(kind, question.text, question.choices)
+        text = self._prompts.question(kind, context.told, question.choices)
         ids = {mark.id for frame in seen.keyframes for mark in frame.marks}
         turns = [self._writer.user(pictures, text)]
         task = Task(ids, system, turns, self._writer.size(pictures, system, text))
