@@ -16,10 +16,11 @@ from rclpy.callback_groups import ReentrantCallbackGroup
 from cc_ros.action import SpatialQuery as SpatialQueryAction
 from cc_ros.errors import CCError
 from cc_ros.keyframes import KeyframeRequest, KeyframeSet
+from cc_ros.msg import Answered
 from cc_ros.nodes.alive import Caller, Watch, announce
 from cc_ros.nodes.base_node import BaseNode
 from cc_ros.nodes.convert.keyframes import get_request, to_keyframes
-from cc_ros.nodes.convert.questions import answer_message, feedback_message, to_question
+from cc_ros.nodes.convert.questions import answer_message, answered_message, asked_of, feedback_message, to_question
 from cc_ros.nodes.runtime import main_of
 from cc_ros.reasoning import Answer, GoalSettings, Reasoner, ReasonerSettings, Status
 from cc_ros.reasoning.llm.errors import answer_to
@@ -44,6 +45,7 @@ class ReasonerNode(BaseNode):
         self._places = threading.BoundedSemaphore(self.threads - 2)
         group = ReentrantCallbackGroup()
         self._goals = self.create_publisher(PoseStamped, "cc/goal", 1)
+        self._answers = self.create_publisher(Answered, "cc/answers", 10)
         self._keyframes: Any = self.create_client(GetKeyframes, "cc/get_keyframes", callback_group=group)
         self._keyframes_alive = Watch(self, "cc/get_keyframes", group)
         self._announced = announce(self, "cc/ask")
@@ -71,7 +73,10 @@ class ReasonerNode(BaseNode):
         :raises CCError: a parameter is wrong.
         """
         goals = self.parameters.read(GoalSettings)
-        self._reasoner = Reasoner(self.parameters.read(ReasonerSettings), goals=goals)
+        self._reasoner = Reasoner(self.parameters.read(ReasonerSettings), goals=goals, now=self._now)
+
+    def _now(self) -> float:
+        return float(self.get_clock().now().nanoseconds * 1e-9)
 
     def stop(self) -> None:
         """End what is being asked; those questions get the status CLOSED."""
@@ -135,7 +140,11 @@ class ReasonerNode(BaseNode):
             return Answer(Status.QUEUE_FULL, "too many questions at once; ask again later")
         try:
             source = _Source(self._keyframes, self._keyframes_alive, lambda: not self.active or waiting.is_set())
-            return self._reasoner.ask(to_question(request), source, waiting, waiting)
+            question = to_question(request)
+            answer = self._reasoner.ask(question, source, waiting, waiting)
+            if self._answers.get_subscription_count():
+                self._answers.publish(answered_message(asked_of(question.text, answer, self._now(), source.stamps)))
+            return answer
         finally:
             self._places.release()
 
@@ -146,11 +155,13 @@ class _Source:
 
     :param alive: notices that cc_keyframes was killed.
     :param given_up: tells that nobody waits for the answer any more.
+    :ivar stamps: of the keyframes that came, seconds since 1970.
     """
 
     client: Any
     alive: Watch
     given_up: Callable[[], bool]
+    stamps: tuple[float, ...] = ()
 
     def __call__(self, request: KeyframeRequest, blur: tuple[int, ...], timeout: float) -> KeyframeSet:
         """Return what was asked for.
@@ -178,7 +189,9 @@ class _Source:
         response = future.result()
         if not response.success:
             raise CCError(response.message)
-        return to_keyframes(response.keyframes)
+        found = to_keyframes(response.keyframes)
+        self.stamps = tuple(keyframe.stamp for keyframe in found.keyframes)
+        return found
 
 
 class _Waiting:

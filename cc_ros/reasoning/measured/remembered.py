@@ -24,7 +24,7 @@ _ASKED = (
     (rf"when did (?:you|we|i) see {_MARK} (?:first|for the first time)", "first"),
     (rf"is {_MARK} still (?:there|here|in its place|where it was|around)", "there"),
     (rf"(?:has|was|did) {_MARK} (?:been )?(?:moved|move|gone|changed|change|disappeared|disappear)", "there"),
-    (r"(?:what|which (?:objects|marks|things)) (?:(?:has|have|had|is|are) (?:been )?)?(?:changed|different)", "changed"),
+    (r"(?:what|which (?:objects|things)) (?:(?:has|have|had|is|are) (?:been )?)?(?:changed|different)", "changed"),
     (r"what (?:changed|did change)|(?:has|did) (?:anything|something) changed?", "changed"),
     (r"(?:what|which (?:objects|marks|things)) (?:is|are|was|were|has|have)(?: been)? (?:new|added|appeared)", "new"),
     (r"(?:what|which (?:objects|marks|things)) (?:is|are|was|were|has|have)(?: been)? "
