@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     import numpy as np
 
     from cc_ros.frame import Frame
-    from cc_ros.keyframes import Keyframes, MarkedKeyframe
+    from cc_ros.keyframes import Candidate, Keyframes, MarkedKeyframe
+    from cc_ros.memory import Memory
     from cc_ros.reasoning import Answer
     from cc_ros.runs.track_history import TrackHistory
     from cc_ros.runs.writer import RunWriter, Timing
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from cc_ros.tracking import Tracker
 
 INTERRUPTED = "stopped early"
+EARLIEST_DATE = 1e8  # seconds; smaller stamps count from the beginning of a recording
 
 
 def groups() -> dict[str, type]:
@@ -70,6 +72,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--max-frames", type=int, default=0, metavar="N", help="stop after so many frames; 0 = all")
     parser.add_argument("--seconds", type=float, default=0.0, metavar="S", help="stop after so long; 0 = at the end")
+    parser.add_argument("--memory", metavar="DIR", help="keep the episode there, and give objects the numbers they had")
     parser.add_argument("--no-labels", action="store_true", help="do not write labels/*.png")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     asking = parser.add_argument_group("asking")
@@ -103,7 +106,8 @@ def main(options: argparse.Namespace) -> int:
 
     settings = _settings(options)
     reading = settings_of(SourceSettings, options)
-    keyframes = Keyframes(settings["keyframes"], settings["mark"])
+    memory = _memory(options)
+    keyframes = Keyframes(settings["keyframes"], settings["mark"], memory)
     tracker = make_tracker(options.backend, *(settings[name] for name in SETTINGS))
     history = TrackHistory()
     out = options.out or Path("runs") / source_name(options.source)
@@ -115,16 +119,18 @@ def main(options: argparse.Namespace) -> int:
             tracker.prepare()  # what is loaded and compiled once is no frame's time
             if options.init_mask:
                 tracker.seed(read_mask(options.init_mask))
-            run = _Run(options, settings, source, tracker, keyframes, writer, history)
+            run = _Run(options, settings, source, tracker, keyframes, writer, history, memory)
             ended = run.follow()
             marked = keyframes.marked()
             writer.keyframes(marked)
             timing = writer.finish()
-            answers, interrupted = ask_all(options.ask, settings["reasoner"], keyframes)
+            answers, interrupted = ask_all(options.ask, settings["reasoner"], keyframes, memory, run.now)
             ended = ended or (INTERRUPTED if interrupted else "")
             run.report(marked, timing, answers, ended)
     finally:
         tracker.close()
+        if memory is not None:
+            memory.close()
     marks = len({mark.id for keyframe in marked for mark in keyframe.marks})
     print(
         f"{timing.frames} frames{f' ({ended})' if ended else ''}, {len(history)} tracks, {len(marked)} keyframes "
@@ -132,6 +138,14 @@ def main(options: argparse.Namespace) -> int:
     )
     failed = not all(answer.ok for _, answer in answers)
     return {"": int(failed), INTERRUPTED: 130}.get(ended, 1)
+
+
+def _memory(options: argparse.Namespace) -> Memory | None:
+    if not options.memory:
+        return None
+    from cc_ros.memory import Memory, MemorySettings
+
+    return Memory(MemorySettings(memory_dir=options.memory))
 
 
 def _settings(options: argparse.Namespace) -> dict[str, Any]:
@@ -183,6 +197,8 @@ class _Run:
     keyframes: Keyframes
     writer: RunWriter
     history: TrackHistory
+    memory: Memory | None = None
+    now: float | None = None  # seconds since 1970 of the newest frame
 
     def follow(self) -> str:
         """Step through the source; return why it ended early, or "".
@@ -242,17 +258,33 @@ class _Run:
         if new_episode:  # a recording of a bag that looped
             self.tracker.reset()
             self.keyframes.store.clear()
+        if new_episode or index == 0:
+            self._begin(frame)
         tracked = self.tracker.step(frame)
-        self.keyframes.store.offer(
-            Candidate(
-                *(index, frame.stamp, ArrayPicture(frame.image), tracked.labels),
-                *(frame.depth, frame.intrinsics, frame.pose),
-                {track.id: track.confidence for track in tracked.tracks},
-                {track.id: track.first_seen for track in tracked.tracks},
-            )
+        candidate = Candidate(
+            *(index, frame.stamp, ArrayPicture(frame.image), tracked.labels),
+            *(frame.depth, frame.intrinsics, frame.pose),
+            {track.id: track.confidence for track in tracked.tracks},
+            {track.id: track.first_seen for track in tracked.tracks},
         )
+        self.keyframes.store.offer(candidate)
+        self._remember(candidate)
         self.writer.frame(index, tracked.labels, time.perf_counter() - begun)
         self.history.add(frame.stamp, [track.id for track in tracked.tracks if track.area])
+
+    def _begin(self, frame: Frame) -> None:
+        """Begin an episode: stamps that are no dates, as those of videos, count from now on."""
+        dated = frame.stamp > EARLIEST_DATE
+        self.keyframes.begin = 0.0 if dated else time.time() - frame.stamp
+        if self.memory is not None:
+            self.memory.new_episode(self.source.name)
+
+    def _remember(self, candidate: Candidate) -> None:
+        self.now = self.keyframes.begin + candidate.stamp
+        if self.memory is not None:
+            self.memory.offer(candidate, self.keyframes.begin)
+            if not self.source.live:
+                self.memory.flush()  # a file waits for every frame
 
     def report(
         self, marked: list[MarkedKeyframe], timing: Timing, answers: list[tuple[str, Answer]], ended: str

@@ -55,7 +55,11 @@ class MemoryReader(AbstractContextManager["MemoryReader"]):
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    # -- an Archive, but for the numbers of a running episode
+    # -- an Archive of earlier episodes alone
+
+    def numbered(self, frame: KeptFrame) -> KeptFrame:
+        """Return the frame: what this reads has its lasting numbers."""
+        return frame
 
     def frames(self, request: KeyframeRequest, count: int) -> list[KeptFrame]:
         """Return up to ``count`` frames, uniformly from the window of a request, with the objects' numbers.

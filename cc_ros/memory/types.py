@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,26 @@ class Asked:
     confidence: float = 0.0
     marks: tuple[int, ...] = ()
     keyframes: tuple[float, ...] = ()
+
+    @classmethod
+    def of(cls, question: str, answer: Any, stamp: float, keyframes: tuple[float, ...]) -> Asked:
+        """Return a question with what is worth keeping of its answer.
+
+        :param answer: a :class:`cc_ros.reasoning.Answer`; this package knows no more of it than these fields.
+        """
+        return cls(
+            stamp=stamp,
+            question=question,
+            answer=answer.text,
+            message=answer.message,
+            status=int(answer.status),
+            kind=answer.kind,
+            source=answer.source,
+            model=answer.usage.model,
+            confidence=answer.confidence,
+            marks=tuple(answer.mark_ids),
+            keyframes=keyframes,
+        )
 
 
 @dataclass(frozen=True, slots=True)

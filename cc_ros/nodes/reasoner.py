@@ -16,11 +16,12 @@ from rclpy.callback_groups import ReentrantCallbackGroup
 from cc_ros.action import SpatialQuery as SpatialQueryAction
 from cc_ros.errors import CCError
 from cc_ros.keyframes import KeyframeRequest, KeyframeSet
+from cc_ros.memory import Asked
 from cc_ros.msg import Answered
 from cc_ros.nodes.alive import Caller, Watch, announce
 from cc_ros.nodes.base_node import BaseNode
 from cc_ros.nodes.convert.keyframes import get_request, to_keyframes
-from cc_ros.nodes.convert.questions import answer_message, answered_message, asked_of, feedback_message, to_question
+from cc_ros.nodes.convert.questions import answer_message, answered_message, feedback_message, to_question
 from cc_ros.nodes.runtime import main_of
 from cc_ros.reasoning import Answer, GoalSettings, Reasoner, ReasonerSettings, Status
 from cc_ros.reasoning.llm.errors import answer_to
@@ -143,7 +144,7 @@ class ReasonerNode(BaseNode):
             question = to_question(request)
             answer = self._reasoner.ask(question, source, waiting, waiting)
             if self._answers.get_subscription_count():
-                self._answers.publish(answered_message(asked_of(question.text, answer, self._now(), source.stamps)))
+                self._answers.publish(answered_message(Asked.of(question.text, answer, self._now(), source.stamps)))
             return answer
         finally:
             self._places.release()

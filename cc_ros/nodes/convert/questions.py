@@ -63,27 +63,6 @@ def to_answer(message: Any) -> Answer:
     )
 
 
-def asked_of(question: str, answer: Answer, now: float, keyframes: tuple[float, ...]) -> Asked:
-    """Return a question with its answer as the memory keeps it.
-
-    :param now: seconds since 1970.
-    :param keyframes: stamps of those that it was answered from.
-    """
-    return Asked(
-        stamp=now,
-        question=sendable(question),
-        answer=answer.text,
-        message=answer.message,
-        status=int(answer.status),
-        kind=answer.kind,
-        source=answer.source,
-        model=answer.usage.model,
-        confidence=answer.confidence,
-        marks=answer.mark_ids,
-        keyframes=keyframes,
-    )
-
-
 def answered_message(asked: Asked) -> Answered:
     """Return an answered question as a message."""
     values = {name: value for name, value in written(asked, NAMES[Asked]).items() if name != "stamp"}
