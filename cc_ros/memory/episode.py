@@ -15,7 +15,7 @@ from cc_ros.memory.reading import reference_frames
 from cc_ros.memory.recognition import MAP, Describer, Recogniser, Seen, small_labels
 from cc_ros.memory.store import Known, MemoryStore, Sight
 from cc_ros.memory.types import Asked, TrackKey
-from cc_ros.memory.views import Viewer, Views
+from cc_ros.memory.views import UNKNOWN, Viewer, Views
 from cc_ros.tracking.label_maps import Shape, shapes
 
 PRESENCE_EVERY = 2.0  # seconds between two looks at what should be there and is not tracked
@@ -83,10 +83,12 @@ class EpisodeWriter:
         there = {self._numbers.of(key) for key in keys.values()}
         judge = due and stamp - self._judged >= PRESENCE_EVERY and not self.known.keys() <= there
         found = {i: shape for i, shape in shapes(frame.labels()).items() if i in keys}
+        if due:  # first of all: what comes after may take long, the first time
+            self._write(frame, found, keys, stamp, world)
         if pending or judge:
             self._look(frame, found, keys, pending, stamp, world, judge)
         if due:
-            self._write(frame, found, keys, stamp, world)
+            self._appearance(frame, keys, stamp)
 
     # -- recognising
 
@@ -107,12 +109,12 @@ class EpisodeWriter:
         small = small_labels(labels, view.labels.shape)
         if pending:
             points, ranges = _points(frame, found)
-            taken = {self._numbers.of(keys[i]) for i in keys if i not in pending}
+            taken = {self._numbers.of(key) for key in keys.values()}  # what is pending is provisional
             seen = Seen(image, labels, keys, points, ranges, small, world)
             self._settle(self._recogniser.look(seen, expected, pending, taken), keys, stamp)
         table = np.zeros(int(labels.max(initial=0)) + 1, np.int32)
         for i, key in keys.items():
-            table[i] = self._numbers.of(key)
+            table[i] = self._numbers.of(key) if self._numbers.is_settled(key) else UNKNOWN
         view.labels = table[np.where(np.isin(small, list(keys)), small, 0)]
         if judge:
             self._judged = stamp
@@ -158,7 +160,6 @@ class EpisodeWriter:
         self, frame: KeptFrame, found: dict[int, Shape], keys: dict[int, TrackKey], stamp: float, world: str
     ) -> None:
         points, _ = _points(frame, found)
-        self._appearance(frame, keys, stamp)
         with transaction(self._store.db):
             if not self._episode:
                 self._episode = self._store.begin_episode(stamp, self._source)
@@ -189,20 +190,22 @@ class EpisodeWriter:
         wanted = []
         for i, key in keys.items():
             known = self.known.get(self._numbers.of(key))
-            again = stamp - self._described.get(self._numbers.of(key), -math.inf) > DESCRIBE_AGAIN
-            if known is None or known.described < DESCRIBED or again:
+            if known is None or not self._numbers.is_settled(key):
+                continue
+            again = stamp - self._described.get(known.number, -math.inf) > DESCRIBE_AGAIN
+            if known.described < DESCRIBED or again:
                 wanted.append(i)
         if not wanted:
             return
         for i, descriptor in self._describe(frame.image(), frame.labels(), wanted).items():
-            number = self._numbers.of(keys[i])
-            known = self.known.get(number)
-            if known is None:
-                known = self.known[number] = Known(number, stamp, stamp, changed=stamp)
+            known = self.known[self._numbers.of(keys[i])]
             mean = descriptor if known.descriptor is None else known.descriptor + RATE * (descriptor - known.descriptor)
             known.descriptor = (mean / max(float(np.linalg.norm(mean)), 1e-6)).astype(np.float32)
             known.described += 1
-            self._described[number] = stamp
+            self._described[known.number] = stamp
+        with transaction(self._store.db):
+            for i in wanted:
+                self._store.put(self.known[self._numbers.of(keys[i])])
 
     def _place(self, known: Known, point: np.ndarray | None, world: str) -> bool:
         """Update the place of an object by a measured point; return whether it was moved."""

@@ -14,7 +14,8 @@ from cc_ros.memory import files
 from cc_ros.memory.database import open_database, transaction
 from cc_ros.memory.types import Asked, TrackKey
 
-RECENT = 600.0  # seconds that are thinned only when nothing older is left
+RECENT = 600.0  # seconds in which nothing is forgotten for having been seen briefly
+NEWEST = 4  # one in so many keyframes, the newest, are not thinned
 BATCH = 16  # keyframes that go at once
 ROOM = 0.97  # share of the bound that is left after thinning
 BRIEF = 5  # objects in fewer keyframes are forgotten with the last of them
@@ -70,7 +71,7 @@ class MemoryStore:
         self._bound = megabytes * 1e6
         self._days = days
         self.db = open_database(path, create=True)
-        self._files = int(self.db.execute("SELECT COALESCE(SUM(bytes), 0) FROM keyframes").fetchone()[0])
+        self._files, self._count = self._totals()
         self._since_pruned = 0
         self._version = self._data_version()
         self.thinned = 0
@@ -84,7 +85,7 @@ class MemoryStore:
         """Whether another process has written, such as ``cc-ros memory forget``, since this was last asked."""
         before, self._version = self._version, self._data_version()
         if before != self._version:
-            self._files = int(self.db.execute("SELECT COALESCE(SUM(bytes), 0) FROM keyframes").fetchone()[0])
+            self._files, self._count = self._totals()
         return before != self._version
 
     # -- what is known
@@ -166,6 +167,7 @@ class MemoryStore:
             (stamp, values[-1], episode),
         )
         self._files += size
+        self._count += 1
         self._since_pruned += 1
         return row
 
@@ -208,15 +210,15 @@ class MemoryStore:
     def bound(self, now: float, batches: int = 1) -> int:
         """Remove what goes beyond the bounds; return how many keyframes went.
 
-        What is older than :data:`RECENT` is thinned evenly: of all keyframes every second goes, the oldest first, then
-        every second of the rest.
+        All but the newest quarter is thinned evenly: every second keyframe goes, the oldest first, then every second of
+        the rest.
 
         :param now: seconds since 1970, of the stream.
         :param batches: at most so many times :data:`BATCH` keyframes: a call takes milliseconds.
         """
         gone = 0
         for _ in range(batches):
-            rows = self._too_old(now) or self._too_many(now)
+            rows = self._too_old(now) or self._too_many()
             if not rows:
                 break
             self.remove(rows)
@@ -235,6 +237,7 @@ class MemoryStore:
         with transaction(self.db):
             self.db.execute(f"DELETE FROM keyframes WHERE id IN ({marks})", rows)
         self._files -= int(size[0])
+        self._count -= len(rows)
 
     def close(self) -> None:
         """Fold the log of the database into its file and close it."""
@@ -251,18 +254,19 @@ class MemoryStore:
         rows = self.db.execute("SELECT id FROM keyframes WHERE stamp < ? ORDER BY stamp LIMIT ?", (before, BATCH))
         return [row[0] for row in rows]
 
-    def _too_many(self, now: float) -> list[int]:
+    def _too_many(self) -> list[int]:
         if self.bytes() <= self._bound * ROOM:
             return []
-        for before in (now - RECENT, now):
-            (level,) = self.db.execute("SELECT MIN(level) FROM keyframes WHERE stamp < ?", (before,)).fetchone()
-            if level is not None:
-                rows = self.db.execute(
-                    "SELECT id FROM keyframes WHERE level = ? AND stamp < ? ORDER BY stamp LIMIT ?",
-                    (level, before, BATCH),
-                )
-                return [row[0] for row in rows]
-        return []
+        newest = self.db.execute(
+            "SELECT stamp FROM keyframes ORDER BY stamp DESC LIMIT 1 OFFSET ?", (self._count // NEWEST,)
+        ).fetchone()
+        if newest is None:
+            return []
+        (level,) = self.db.execute("SELECT MIN(level) FROM keyframes WHERE stamp <= ?", newest).fetchone()
+        rows = self.db.execute(
+            "SELECT id FROM keyframes WHERE level = ? AND stamp <= ? ORDER BY stamp LIMIT ?", (level, *newest, BATCH)
+        )
+        return [row[0] for row in rows]
 
     def _prune(self, now: float) -> None:
         """Forget objects that were seen briefly and are in no keyframe now, and tracks and episodes without any."""
@@ -288,6 +292,11 @@ class MemoryStore:
         row = self.db.execute(statement, values).lastrowid
         assert row is not None
         return row
+
+    def _totals(self) -> tuple[int, int]:
+        """Return the bytes of all keyframes' files, and how many keyframes there are."""
+        size, count = self.db.execute("SELECT COALESCE(SUM(bytes), 0), COUNT(*) FROM keyframes").fetchone()
+        return size, count
 
     def _pragma(self, name: str) -> int:
         return int(self.db.execute(f"PRAGMA {name}").fetchone()[0])

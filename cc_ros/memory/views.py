@@ -22,6 +22,7 @@ SAME_SPOT = 0.25  # metres between two cameras that count as one place: then onl
 OVERLAP = 0.2  # least share of a picture that a view must cover
 CONFIRMED = 0.45  # share of the covered pixels that must look the same for a pose to be believed
 TRIED = 5  # views by pose, the nearest directions first
+UNKNOWN = -1  # in a view: an object of which it is not known yet which one it is
 NEW_VIEW = 0.7  # share of a picture that views must explain for it not to become one
 
 
@@ -30,7 +31,7 @@ class View:
     """A picture with what is in it, reduced to :data:`WIDTH`.
 
     :param image: HxWx3 uint8 BGR.
-    :param labels: HxW int32, object numbers, 0 = none.
+    :param labels: HxW int32, object numbers, 0 = none, or :data:`UNKNOWN`.
     :param points: n x 2 float32, of its features, the strongest first.
     :param descriptors: n x 32 uint8, or None without any.
     :param intrinsics: 3x3 in pixels of ``image``, or None.
@@ -121,9 +122,9 @@ class Views:
         labels, seen, same = np.zeros(shape, np.int32), np.zeros(shape, bool), np.zeros(shape, bool)
         whole: set[int] = set()
         for other, laid in self._laid_over(view):
-            new = laid.shown & ~seen
+            new = laid.shown & ~seen & (laid.labels != UNKNOWN)
             labels[new], same[new] = laid.labels[new], laid.same[new]
-            seen |= laid.shown
+            seen |= new
             whole |= laid.whole
             self._views.remove(other)
             self._views.append(other)
@@ -217,8 +218,8 @@ def _overlay(old: View, homography: np.ndarray, new: View) -> _Overlay:
 
 
 def numbers_in(labels: np.ndarray) -> set[int]:
-    """Return the numbers in a map of integers, 0 left out."""
-    return set(np.flatnonzero(np.bincount(labels.ravel())).tolist()) - {0}
+    """Return the numbers in a map of integers, without those that are none."""
+    return set(np.flatnonzero(np.bincount(np.maximum(labels, 0).ravel())).tolist()) - {0}
 
 
 def _rim(labels: np.ndarray, pixels: int) -> np.ndarray:
