@@ -18,7 +18,7 @@ from cc_ros.memory import Memory, MemorySettings
 
 BEGIN = 1_760_000_000.0
 INTRINSICS = np.array([[260.0, 0, 160], [0, 260, 120], [0, 0, 1]])
-PERIOD = 0.05  # seconds between the frames of a writer that is killed
+PERIOD = 0.03  # seconds between the frames of a writer that is killed
 
 
 def scenery(width: int = 900, height: int = 240) -> np.ndarray:
@@ -74,6 +74,7 @@ def _write(path: Path, begin: float, told: int) -> None:
     memory.new_episode()
     for index in range(10**6):
         memory.offer(plain(index, index * PERIOD), begin)
+        assert index or memory.flush()  # how long a busy machine takes to begin is not the question
         os.write(told, b"%.3f\n" % (begin + index * PERIOD))
         time.sleep(PERIOD)
 
@@ -103,7 +104,7 @@ def killed(path: Path, begin: float, frames: int) -> float:
 def main(path: Path) -> None:
     """Kill ten writers, and print the last stamp that each had offered. One process, so that it imports once."""
     for number in range(10):
-        print(killed(path, BEGIN + 1000 * number, 4 + 3 * number), flush=True)
+        print(killed(path, BEGIN + 1000 * number, 3 + 2 * number), flush=True)
 
 
 if __name__ == "__main__":
