@@ -39,19 +39,17 @@ class Presence:
         states: dict[int, str] = {}
         for number in there:
             self._missed.pop(number, None)
-        if not expected.seen.any() or expected.same[expected.seen].mean() < AROUND:
-            return states
-        for number in expected.whole - set(there):
-            if number not in known:
+        laid_right = [one for one in expected.overlays if one.shown.any() and one.same[one.shown].mean() >= AROUND]
+        for number in frozenset[int]().union(*(one.whole for one in laid_right)) - set(there):
+            views = [one for one in laid_right if number in one.whole and (one.labels == number).sum() >= SMALLEST]
+            if number not in known or not views:
                 continue
-            mask = expected.labels == number
-            if mask.sum() < SMALLEST:
-                continue
-            same = float(expected.same[mask].mean())
-            if same >= STILL_THERE:
+            masks = [one.labels == number for one in views]
+            same = [float(one.same[mask].mean()) for one, mask in zip(views, masks, strict=True)]
+            if max(same) >= STILL_THERE:
                 states[number] = "present"
                 self._missed.pop(number, None)
-            elif same <= GONE and (shown[mask] > 0).mean() <= COVERED:
+            elif max(same) <= GONE and all((shown[mask] > 0).mean() <= COVERED for mask in masks):
                 missed = self._missed[number]
                 missed.append(stamp)
                 if len(missed) >= SIGHTS and stamp - missed[0] >= SPAN:

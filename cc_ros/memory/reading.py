@@ -87,7 +87,8 @@ class MemoryReader(AbstractContextManager["MemoryReader"]):
         where, values = "1", list[float]()
         if request.since or request.until:
             since, until = request.since, request.until or math.inf
-            where = "(last_seen >= ? AND first_seen <= ? OR changed BETWEEN ? AND ?)"
+            within = "SELECT object FROM tracks WHERE last_seen >= ? AND first_seen <= ?"
+            where = f"(id IN ({within}) OR changed BETWEEN ? AND ?)"
             values = [since, until, since, until]
         if request.episode:
             where += " AND id IN (SELECT object FROM tracks WHERE episode = ?)"

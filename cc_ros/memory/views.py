@@ -21,7 +21,7 @@ CAPACITY = 96  # views; the one that was of no use for longest makes room
 SAME_SPOT = 0.25  # metres between two cameras that count as one place: then only their turning matters
 OVERLAP = 0.2  # least share of a picture that a view must cover
 CONFIRMED = 0.45  # share of the covered pixels that must look the same for a pose to be believed
-TRIED = 5  # views by pose, the nearest directions first
+TRIED = 5  # views that are laid over a picture, those that cover most of it, or have most in common with it, first
 UNKNOWN = -1  # in a view: an object of which it is not known yet which one it is
 NEW_VIEW = 0.7  # share of a picture that views must explain for it not to become one
 
@@ -49,29 +49,35 @@ class View:
 
 
 @dataclass(frozen=True, slots=True)
-class Expected:
-    """What earlier views say of a new picture; all HxW.
+class Overlay:
+    """An earlier view laid over a new picture; all HxW.
 
-    :param labels: int32, the number of the object that was there; 0 = none, or not seen before.
-    :param seen: bool, where any view shows anything.
-    :param same: bool, where the picture looks as it did.
-    :param whole: numbers of the objects that are expected within the picture as a whole.
+    :param shown: bool, where it shows anything.
+    :param labels: int32, the numbers of the objects that it shows.
+    :param same: bool, where both look alike.
+    :param whole: numbers of the objects that would be within the picture as a whole.
     """
 
+    shown: np.ndarray
     labels: np.ndarray
-    seen: np.ndarray
     same: np.ndarray
     whole: frozenset[int]
 
 
 @dataclass(frozen=True, slots=True)
-class _Overlay:
-    """An old view laid over a new one: as :class:`Expected`, with ``shown`` where the old one shows anything."""
+class Expected:
+    """What earlier views say of a new picture, the best of them first where several show something; all HxW.
 
-    shown: np.ndarray
+    :param labels: int32, the number of the object that was there; 0 = none, or not seen before.
+    :param seen: bool, where any view shows anything.
+    :param same: bool, where the picture looks as it did.
+    :param overlays: the views one by one.
+    """
+
     labels: np.ndarray
+    seen: np.ndarray
     same: np.ndarray
-    whole: set[int]
+    overlays: tuple[Overlay, ...]
 
 
 class Viewer:
@@ -120,17 +126,15 @@ class Views:
         """Return what the views say of a new one, and note which of them were of use."""
         shape = view.labels.shape
         labels, seen, same = np.zeros(shape, np.int32), np.zeros(shape, bool), np.zeros(shape, bool)
-        whole: set[int] = set()
+        overlays = []
         for other, laid in self._laid_over(view):
             new = laid.shown & ~seen & (laid.labels != UNKNOWN)
             labels[new], same[new] = laid.labels[new], laid.same[new]
             seen |= new
-            whole |= laid.whole
+            overlays.append(laid)
             self._views.remove(other)
             self._views.append(other)
-            if seen.mean() > flow.VIEW_EXPLAINED:
-                break
-        return Expected(labels, seen, same, frozenset(whole))
+        return Expected(labels, seen, same, tuple(overlays))
 
     def add(self, view: View, expected: Expected | None = None) -> None:
         """Keep a view; not where earlier ones explain most of it already."""
@@ -146,7 +150,7 @@ class Views:
         for view in self._views:
             view.labels[view.labels == old] = new
 
-    def _laid_over(self, view: View) -> Iterator[tuple[View, _Overlay]]:
+    def _laid_over(self, view: View) -> Iterator[tuple[View, Overlay]]:
         """Yield views, each laid over the new one."""
         by_pose = [
             (other, homography)
@@ -173,7 +177,7 @@ class Views:
         owner = np.repeat(np.arange(len(strong)), [len(part) for part in strong])
         matches = self._matcher.match(view.descriptors[: flow.VIEW_STRONG], np.concatenate(strong))
         votes = np.bincount(owner[[m.trainIdx for m in matches if m.distance < flow.VIEW_BITS]], minlength=len(others))
-        for index in np.argsort(-votes, kind="stable")[: flow.VIEWS_TRIED].tolist():
+        for index in np.argsort(-votes, kind="stable")[:TRIED].tolist():
             other = others[index]
             pairs = [m for m in self._matcher.match(view.descriptors, other.descriptors) if m.distance < flow.VIEW_BITS]
             if len(pairs) < flow.VIEW_INLIERS:
@@ -207,14 +211,14 @@ def _covers(old: View, homography: np.ndarray, new: View) -> float:
     return float(max(w, 0) * max(h, 0) / (width * height))
 
 
-def _overlay(old: View, homography: np.ndarray, new: View) -> _Overlay:
+def _overlay(old: View, homography: np.ndarray, new: View) -> Overlay:
     height, width = new.labels.shape
     size, nearest = (width, height), cv2.INTER_NEAREST
     shown = cv2.warpPerspective(np.ones(old.labels.shape, np.uint8), homography, size, flags=nearest) > 0
     labels = cv2.warpPerspective(old.labels.astype(np.float32), homography, size, flags=nearest).astype(np.int32)
     same = shown & alike(cv2.warpPerspective(old.image, homography, size), new.image)
     whole = numbers_in(labels) - numbers_in(_rim(labels, 2)) - numbers_in(_rim(old.labels, 1))
-    return _Overlay(shown, labels, same, whole)
+    return Overlay(shown, labels, same, frozenset(whole))
 
 
 def numbers_in(labels: np.ndarray) -> set[int]:

@@ -47,7 +47,7 @@ def walk(
         frame, which = draw(list(boxes), pose)
         labels = np.zeros(which.shape, np.uint16)
         for box, i in ids.items():
-            labels[which == box + 2] = i
+            labels[which == box + 1] = i
         told = pose.copy()
         told[:3, 3] += shift
         offered = candidate(index, 0.5 * index, frame.image, labels, pose=told, depth=frame.depth)

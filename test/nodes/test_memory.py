@@ -74,7 +74,7 @@ def test_numbers_and_pictures_are_there_again_after_a_restart(start: Start, tmp_
 
 
 def test_what_was_asked_is_kept(start: Start, tmp_path: Path) -> None:
-    node, look = start(KeyframesNode, "-p", f"memory_dir:={tmp_path}")
+    _, look = start(KeyframesNode, "-p", f"memory_dir:={tmp_path}")
     answered = Answered(question="What is 3?", answer="a box", source="model", mark_ids=[3], confidence=0.5)
     answered.header.stamp.sec = T0 // SECOND
     answered.keyframes = [answered.header.stamp]
