@@ -16,7 +16,7 @@ from cc_ros.memory import MemoryReader
 
 @pytest.fixture
 def memory(tmp_path: Path) -> Path:
-    """Two episodes of six and four seconds, a day apart."""
+    """Two episodes of six and four seconds, a day apart; nothing in them can be known again."""
     path = tmp_path / "memory"
     fill(path, 6, episode="kitchen")
     fill(path, 4, episode="hall", begin=BEGIN + 86400)
@@ -39,7 +39,8 @@ def test_episodes_and_objects_are_listed(memory: Path, capsys: pytest.CaptureFix
     ]
     objects = call(capsys, "show", *where)
     assert [(one["id"], one["state"], one["last_seen"]) for one in objects] == [
-        (number, "present", BEGIN + 86403) for number in (1, 2)
+        *((number, "unseen", BEGIN + 5) for number in (1, 2)),
+        *((number, "present", BEGIN + 86403) for number in (3, 4)),
     ]
     assert call(capsys, "show", "2", *where)["first_seen"] == BEGIN
     assert "knows no object 7" in call(capsys, "show", "7", *where, status=1)
@@ -74,7 +75,7 @@ def test_it_forgets_only_what_it_is_told_to(memory: Path, capsys: pytest.Capture
 def test_a_run_gives_objects_the_numbers_of_the_run_before(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     memory, numbers = tmp_path / "memory", []
     for name in ("a", "b"):
-        options = ("--backend", "flow", "--no-labels", "--quiet", "--max-frames", "45", "--memory", str(memory))
+        options = ("--backend", "flow", "--no-labels", "--quiet", "--max-frames", "16", "--memory", str(memory))
         assert cli.main(["run", str(BAG), "--out", str(tmp_path / name), *options]) == 0
         keyframes = json.loads((tmp_path / name / "marks.json").read_text())["keyframes"]
         numbers.append({mark["id"] for keyframe in keyframes for mark in keyframe["marks"]})
