@@ -128,7 +128,8 @@ class Views:
         labels, seen, same = np.zeros(shape, np.int32), np.zeros(shape, bool), np.zeros(shape, bool)
         overlays = []
         for other, laid in self._laid_over(view):
-            new = laid.shown & ~seen & (laid.labels != UNKNOWN)
+            # Where no object was seen there may be one: the next view may show it.
+            new = (laid.shown & ~seen | (laid.labels > 0) & (labels == 0)) & (laid.labels != UNKNOWN)
             labels[new], same[new] = laid.labels[new], laid.same[new]
             seen |= new
             overlays.append(laid)
