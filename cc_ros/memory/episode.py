@@ -125,7 +125,7 @@ class EpisodeWriter:
 
     def _read_views(self) -> Views:
         views = Views()
-        for frame, world in reference_frames(self._store.path, self._store.db):
+        for frame, world in reference_frames(self._store.path, self._store.db, self._episode):
             views.add(self._viewer.view(frame.image(), frame.labels(), frame.intrinsics, frame.pose, world))
         return views
 

@@ -197,12 +197,16 @@ def load_frame(path: Path, db: sqlite3.Connection, row: int) -> KeptFrame | None
         return None
 
 
-def reference_frames(path: Path, db: sqlite3.Connection) -> Iterator[tuple[KeptFrame, str]]:
+def reference_frames(path: Path, db: sqlite3.Connection, running: int) -> Iterator[tuple[KeptFrame, str]]:
     """Yield frames to recognise objects by, with the names of their worlds, the oldest first.
 
     Of the newest ones, spread over time, those that show what the ones after them do not show often enough.
+
+    :param running: the episode that is written, whose objects have no certain numbers yet.
     """
-    rows = db.execute("SELECT id, stamp, world FROM keyframes ORDER BY stamp DESC LIMIT 5000").fetchall()
+    rows = db.execute(
+        "SELECT id, stamp, world FROM keyframes WHERE episode != ? ORDER BY stamp DESC LIMIT 5000", (running,)
+    ).fetchall()
     worlds = {row[0]: row[2] for row in rows}
     pool = evenly_spaced([_Row(*row[:2]) for row in reversed(rows)], _LOOKED_AT)
     often: Counter[int] = Counter()
