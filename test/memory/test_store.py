@@ -74,6 +74,13 @@ def test_beyond_the_bound_the_old_is_thinned_evenly_and_not_cut_off(tmp_path: Pa
     size = sum(file.stat().st_size for file in tmp_path.rglob("*") if file.is_file())
     with MemoryReader(tmp_path) as reader:
         stamps = np.array([stamp for _, stamp, _ in reader.keyframes()]) - BEGIN
+        for begin in range(0, 1500, 250):  # a question about any span is answered from pictures of that span
+            window = KeyframeRequest(since=BEGIN + begin, until=BEGIN + begin + 249)
+            frames = reader.frames(window, 4)
+            drawn = [int(frame.image()[-4, 40].mean()) for frame in frames]
+            expected = [frame.index % 256 for frame in frames]
+            assert len(frames) == 4 and np.abs(np.subtract(drawn, expected)).max() < 12
+            assert begin <= frames[0].stamp - BEGIN < begin + 60 and frames[-1].stamp - BEGIN > begin + 180
     gaps = np.diff(stamps)
     old = stamps[1:] < 800
     assert 200 < len(stamps) < 1400 and size < 1.3e6
