@@ -98,7 +98,8 @@ class SpatialMemory(AbstractContextManager["SpatialMemory"]):
         :param on_progress: told in this thread how it gets on: a stage, and the text so far.
         :param cancel: such as a threading.Event; once it is set, the question ends with the status CANCELLED.
         :param options: the other fields of a request of ``cc_ros/srv/SpatialQuery``: kind, choices, frames, marks,
-            last_seconds, timeout, style, send_goal. Without them, as cc_reasoner is set up.
+            last_seconds, since, until, episode, near, timeout, style, send_goal. Without them: as cc_reasoner
+            is set up.
         :return: the answer, or with another status than OK the reason why there is none in ``message``.
         :raises NotRunningError: cc_reasoner is not there, went away meanwhile, or hangs.
         :raises SettingsError: a value that no request can hold, such as a negative number of frames.
@@ -201,6 +202,10 @@ class SpatialMemory(AbstractContextManager["SpatialMemory"]):
         marks: int = 0,
         *,
         last_seconds: float = 0.0,
+        since: float = 0.0,
+        until: float = 0.0,
+        episode: int = 0,
+        near: int = 0,
         style: str = "",
         blur: Sequence[int] = (),
         timeout: float = 30.0,
@@ -212,6 +217,10 @@ class SpatialMemory(AbstractContextManager["SpatialMemory"]):
         :param frames: how many, at most 64.
         :param marks: how many objects to mark.
         :param last_seconds: only from the last so many seconds.
+        :param since: only from then on, seconds since 1970; this and the next three reach into the memory.
+        :param until: only up to then.
+        :param episode: only of this episode of the memory.
+        :param near: only keyframes that show this mark.
         :param style: marks, raw or set_of_mark.
         :param blur: ids of objects to make unrecognisable.
         :param timeout: seconds until they must be there.
@@ -220,7 +229,8 @@ class SpatialMemory(AbstractContextManager["SpatialMemory"]):
         :raises SettingsError: a value that the request cannot hold.
         """
         wish = {"frames": frames, "marks": marks, "last_seconds": last_seconds, "blur_marks": list(blur)}
-        message = self._fetch(timeout, style=_filled(MarkStyle, kind=style), **wish)
+        window = {"since": since, "until": until, "episode": episode, "near": near}
+        message = self._fetch(timeout, style=_filled(MarkStyle, kind=style), **wish, **window)
         return list(to_keyframes(message).keyframes)
 
     def where(self, mark: int | str, *, timeout: float = 30.0) -> Place:
@@ -318,7 +328,7 @@ def _filled(make: Any, **values: Any) -> Any:
     if unknown:
         raise SettingsError(f"there is no option {min(unknown)!r}; there are {', '.join(kinds)}")
     for name, value in values.items():
-        if kinds[name] == "float" and isinstance(value, int):
+        if kinds[name] in ("float", "double") and isinstance(value, int):
             values[name] = float(value)
         elif isinstance(value, tuple):
             values[name] = list(value)

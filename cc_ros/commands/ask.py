@@ -17,6 +17,7 @@ from typing import Any
 
 from cc_ros.commands.ros import need_ros
 from cc_ros.commands.signals import stop_on_signals
+from cc_ros.commands.times import add_window, window_of
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -27,6 +28,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--frames", type=int, default=0, metavar="M", help="keyframes to look at")
     parser.add_argument("--marks", type=int, default=0, metavar="K", help="objects to mark")
     parser.add_argument("--last", type=float, default=0.0, metavar="S", help="only the last so many seconds")
+    add_window(parser)
+    parser.add_argument("--near", type=int, default=0, metavar="MARK", help="only pictures that show this mark")
     parser.add_argument("--timeout", type=float, default=0.0, metavar="S", help="give up after so many seconds")
     parser.add_argument("--style", default="", help="marks, raw, set_of_mark, marks_cot or marks_measured")
     parser.add_argument("--goal", action="store_true", help="publish a free place before the mark on cc/goal")
@@ -40,6 +43,8 @@ def main(options: argparse.Namespace) -> int:
     need_ros()
     from cc_ros.client import SpatialMemory
 
+    window = window_of(options, near=options.near)
+
     shown = _Shown()
     with (
         stop_on_signals() as stop,
@@ -52,6 +57,10 @@ def main(options: argparse.Namespace) -> int:
             frames=options.frames,
             marks=options.marks,
             last_seconds=options.last,
+            since=window.since,
+            until=window.until,
+            episode=window.episode,
+            near=window.near,
             timeout=options.timeout,
             style=options.style,
             send_goal=options.goal,

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 
     from cc_ros.frame import Frame
     from cc_ros.geometry.places import PlaceMap
-    from cc_ros.keyframes import Keyframes, MarkedKeyframe
+    from cc_ros.keyframes import Candidate, Keyframes, MarkedKeyframe
+    from cc_ros.memory import Asked, Memory
     from cc_ros.reasoning import Answer
     from cc_ros.runs.track_history import TrackHistory
     from cc_ros.runs.writer import RunWriter, Timing
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from cc_ros.tracking import Tracker
 
 INTERRUPTED = "stopped early"
+EARLIEST_DATE = 1e8  # seconds; smaller stamps count from the beginning of a recording
 
 
 def groups() -> dict[str, type]:
@@ -72,6 +74,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--max-frames", type=int, default=0, metavar="N", help="stop after so many frames; 0 = all")
     parser.add_argument("--seconds", type=float, default=0.0, metavar="S", help="stop after so long; 0 = at the end")
+    parser.add_argument("--memory", metavar="DIR", help="keep the episode there, and give objects the numbers they had")
     parser.add_argument("--no-labels", action="store_true", help="do not write labels/*.png")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     asking = parser.add_argument_group("asking")
@@ -106,8 +109,9 @@ def main(options: argparse.Namespace) -> int:
 
     settings = _settings(options)
     reading = settings_of(SourceSettings, options)
-    keyframes = Keyframes(settings["keyframes"], settings["mark"])
-    places = PlaceMap()
+    memory = _memory(options)
+    keyframes = Keyframes(settings["keyframes"], settings["mark"], memory)
+    places = PlaceMap(keyframes.number)
     tracker = make_tracker(options.backend, *(settings[name] for name in SETTINGS))
     history = TrackHistory()
     out = options.out or Path("runs") / source_name(options.source)
@@ -119,17 +123,21 @@ def main(options: argparse.Namespace) -> int:
             tracker.prepare()  # what is loaded and compiled once is no frame's time
             if options.init_mask:
                 tracker.seed(read_mask(options.init_mask))
-            run = _Run(options, settings, source, tracker, keyframes, places, writer, history)
+            run = _Run(options, settings, source, tracker, keyframes, places, writer, history, memory)
             ended = run.follow()
             marked = keyframes.marked()
             writer.keyframes(marked)
             timing = writer.finish()
             asked = source_of(keyframes, places, run.ground, source.remarks)
-            answers, interrupted = ask_all(options.ask, settings["reasoner"], settings["goals"], asked)
+            answers, interrupted = ask_all(
+                options.ask, settings["reasoner"], settings["goals"], asked, run.keep, run.clock
+            )
             ended = ended or (INTERRUPTED if interrupted else "")
             run.report(marked, timing, answers, ended)
     finally:
         tracker.close()
+        if memory is not None:
+            memory.close()
     marks = len({mark.id for keyframe in marked for mark in keyframe.marks})
     print(
         f"{timing.frames} frames{f' ({ended})' if ended else ''}, {len(history)} tracks, {len(marked)} keyframes "
@@ -137,6 +145,14 @@ def main(options: argparse.Namespace) -> int:
     )
     failed = not all(answer.ok for _, answer in answers)
     return {"": int(failed), INTERRUPTED: 130}.get(ended, 1)
+
+
+def _memory(options: argparse.Namespace) -> Memory | None:
+    if not options.memory:
+        return None
+    from cc_ros.memory import Memory, MemorySettings
+
+    return Memory(MemorySettings(memory_dir=options.memory))
 
 
 def _settings(options: argparse.Namespace) -> dict[str, Any]:
@@ -189,11 +205,23 @@ class _Run:
     places: PlaceMap
     writer: RunWriter
     history: TrackHistory
+    memory: Memory | None = None
+    now: float | None = None  # seconds since 1970 of the newest frame
 
     def __post_init__(self) -> None:
         from cc_ros.geometry.ground_seen import SeenGround
 
         self.ground = SeenGround()
+
+    def clock(self) -> float:
+        """Return seconds since 1970 that times in words go by: those of the newest frame, if it has a date."""
+        return time.time() if self.now is None else self.now
+
+    def keep(self, asked: Asked) -> None:
+        """Keep a question with its answer in the memory; the stamps of its keyframes count from the beginning."""
+        if self.memory is not None:
+            seen = tuple(self.keyframes.begin + stamp for stamp in asked.keyframes)
+            self.memory.note(dataclasses.replace(asked, keyframes=seen))
 
     def follow(self) -> str:
         """Step through the source; return why it ended early, or "".
@@ -255,23 +283,39 @@ class _Run:
             self.keyframes.store.clear()
             self.ground.clear()
             self.places.clear()
+        if new_episode or index == 0:
+            self._begin(frame)
         tracked = self.tracker.step(frame)
         first_seen = {track.id: track.first_seen for track in tracked.tracks}
-        self.keyframes.store.offer(
-            Candidate(
-                *(index, frame.stamp, ArrayPicture(frame.image), tracked.labels),
-                *(frame.depth, frame.intrinsics, frame.pose),
-                {track.id: track.confidence for track in tracked.tracks},
-                first_seen,
-                frame.distortion,
-            )
+        candidate = Candidate(
+            *(index, frame.stamp, ArrayPicture(frame.image), tracked.labels),
+            *(frame.depth, frame.intrinsics, frame.pose),
+            {track.id: track.confidence for track in tracked.tracks},
+            first_seen,
+            frame.distortion,
         )
-        if frame.depth is not None and frame.intrinsics is not None and frame.pose is not None:
-            self.ground.add(frame.stamp, frame.depth, frame.intrinsics, frame.pose)
+        self.keyframes.store.offer(candidate)
+        self._remember(candidate)
         known = frame.depth, frame.intrinsics, frame.pose
+        if all(part is not None for part in known):
+            self.ground.add(frame.stamp, *known)
         self.places.add(frame.stamp, tracked.labels, *known, first_seen, frame.distortion)
         self.writer.frame(index, tracked.labels, time.perf_counter() - begun)
         self.history.add(frame.stamp, [track.id for track in tracked.tracks if track.area])
+
+    def _begin(self, frame: Frame) -> None:
+        """Begin an episode: stamps that are no dates, as those of videos, count from now on."""
+        dated = frame.stamp > EARLIEST_DATE
+        self.keyframes.begin = 0.0 if dated else time.time() - frame.stamp
+        if self.memory is not None:
+            self.memory.new_episode(self.source.name)
+
+    def _remember(self, candidate: Candidate) -> None:
+        self.now = self.keyframes.begin + candidate.stamp
+        if self.memory is not None:
+            self.memory.offer(candidate, self.keyframes.begin)
+            if not self.source.live:
+                self.memory.flush()  # a file waits for every frame
 
     def report(
         self, marked: list[MarkedKeyframe], timing: Timing, answers: list[tuple[str, Answer]], ended: str

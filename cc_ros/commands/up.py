@@ -36,6 +36,7 @@ SHORTCUTS = {
     "preset": ("cc_reasoner", "preset"),
     "frames": ("cc_keyframes", "frames"),
     "marks": ("cc_keyframes", "marks"),
+    "memory": ("cc_keyframes", "memory_dir"),
 }
 
 
@@ -56,6 +57,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--preset", metavar="NAME", help="kind of server: openai, gemini, claude, vllm, ollama, ...")
     parser.add_argument("--frames", type=int, metavar="M", help="keyframes of an episode")
     parser.add_argument("--marks", type=int, metavar="K", help="objects that get a mark")
+    parser.add_argument("--memory", metavar="DIR", help="keep what is seen there, over restarts")
     names = [node.module for node in NODES]
     parser.add_argument(
         "--nodes",

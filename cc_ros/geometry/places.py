@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -43,9 +43,12 @@ class PlaceMap:
 
     >>> PlaceMap().places()
     {}
+
+    :param number: what a track is called, by its id and when it got it (seconds; -1 = not known); None = by its id.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, number: Callable[[int, float], int] | None = None) -> None:
+        self._number = number
         self._tracks: dict[int, _Track] = {}
         self._lock = threading.Lock()
 
@@ -88,12 +91,15 @@ class PlaceMap:
                 del self._tracks[next(iter(self._tracks))]
 
     def places(self, ids: Iterable[int] | None = None) -> dict[int, Place]:
-        """Return the place of each track that has one.
+        """Return the place of each track that has one, by its number.
 
-        :param ids: only of these; None = of all.
+        :param ids: only of these numbers; None = of all.
         """
         with self._lock:
-            wanted = dict(self._tracks) if ids is None else {id: self._tracks[id] for id in ids if id in self._tracks}
+            tracks = dict(self._tracks)
+        if self._number is not None:
+            tracks = {self._number(id, -1.0 if t.first_seen is None else t.first_seen): t for id, t in tracks.items()}
+        wanted = tracks if ids is None else {id: tracks[id] for id in ids if id in tracks}
         found = {id: _place(track) for id, track in wanted.items()}
         return {id: place for id, place in found.items() if place is not None}
 

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
@@ -21,12 +22,13 @@ from cc_ros.keyframes.drawing import MarkSettings, blur_objects, draw_marks
 from cc_ros.keyframes.placement import mark_place, mask_centre
 from cc_ros.keyframes.prominence import filled, top_k
 from cc_ros.keyframes.store import KeptFrame, KeyframeStore
-from cc_ros.keyframes.types import Mark, MarkedKeyframe
+from cc_ros.keyframes.types import Mark, MarkedKeyframe, RememberedObject
 from cc_ros.settings import checked, knob
 
 MARKS, RAW, SET_OF_MARK = "marks", "raw", "set_of_mark"
 STYLES = (MARKS, RAW, SET_OF_MARK)
 MAX_FRAMES = 64
+LATEST = 2.0**32  # seconds since 1970; what a stamp can hold ends before
 STILL_SURE = 0.5  # share of ``min_confidence`` that an object needs in the other frames, once it had all of it in one
 
 
@@ -86,13 +88,27 @@ class KeyframeRequest:
     :param frames: how many (m in the paper).
     :param marks: how many objects are marked (K in the paper).
     :param last_seconds: only frames this recent; 0 = the whole episode.
+    :param since: only frames from this time on, seconds since 1970; 0 = open. With any of this and the next three the
+        memory is asked, where there is one.
+    :param until: only frames up to this time; 0 = open.
+    :param episode: only frames of this episode of the memory; 0 = any.
+    :param near: only frames that show this mark; 0 = any.
     :param style: one of :data:`STYLES`.
     """
 
     frames: int = 0
     marks: int = 0
     last_seconds: float = 0.0
+    since: float = 0.0
+    until: float = 0.0
+    episode: int = 0
+    near: int = 0
     style: str = ""
+
+    @property
+    def reaches_back(self) -> bool:
+        """Whether it asks for a time or an episode of its own."""
+        return bool(self.since or self.until or self.episode or self.near)
 
     def check(self) -> None:
         """Hold the request to the limits of the settings.
@@ -103,6 +119,11 @@ class KeyframeRequest:
         checked(KeyframeSettings, {name: value for name, value in wished.items() if value})
         if not 0 <= self.last_seconds < math.inf:  # so written, NaN fails as well
             raise SettingsError(f"last_seconds must be 0 or more and finite, got {self.last_seconds}")
+        for name, time in (("since", self.since), ("until", self.until)):
+            if not 0 <= time < LATEST:
+                raise SettingsError(f"{name} must be seconds since 1970, got {time}")
+        if self.until and self.until < self.since:
+            raise SettingsError(f"until ({self.until:.0f}) is before since ({self.since:.0f})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,12 +134,33 @@ class KeyframeSet:
     :param look: of their marks.
     :param remarks: for people: what limits the places of the marks.
     :param grounds: what is known of the ground, in the world of the keyframes' poses.
+    :param objects: with a memory: those seen in the window that was asked about.
     """
 
     keyframes: tuple[MarkedKeyframe, ...]
     look: MarkSettings = dataclasses.field(default_factory=MarkSettings)
     remarks: tuple[str, ...] = ()
     grounds: tuple[Ground, ...] = ()
+    objects: tuple[RememberedObject, ...] = ()
+
+
+class Archive(Protocol):
+    """Frames of earlier episodes, and the lasting numbers of objects: what a memory is for the keyframe step."""
+
+    def numbered(self, frame: KeptFrame) -> KeptFrame:
+        """Return a frame of the running episode with the lasting numbers of its objects."""
+
+    def number(self, id: int, first_seen: float) -> int:
+        """Return the lasting number of a track of the running episode."""
+
+    def frames(self, request: KeyframeRequest, count: int) -> list[KeptFrame]:
+        """Return up to ``count`` frames, uniformly from the window of a request; their stamps are since 1970."""
+
+    def missing(self, request: KeyframeRequest) -> str:
+        """Return for people what there are no frames of, and what there is instead."""
+
+    def objects(self, request: KeyframeRequest) -> tuple[RememberedObject, ...]:
+        """Return the objects that were seen in the window of a request; with no window, those known last."""
 
 
 class Keyframes:
@@ -126,11 +168,20 @@ class Keyframes:
 
     Thread-safe: one thread offers, others may ask.
 
+    :ivar begin: seconds since 1970 of the instant that the stamps of offered frames count from.
+    :param archive: a memory; None = only the running episode is known.
     :raises SettingsError: an unknown colour or a marks file that cannot be used.
     """
 
-    def __init__(self, settings: KeyframeSettings = KeyframeSettings(), look: MarkSettings = MarkSettings()) -> None:
+    def __init__(
+        self,
+        settings: KeyframeSettings = KeyframeSettings(),
+        look: MarkSettings = MarkSettings(),
+        archive: Archive | None = None,
+    ) -> None:
         self.settings = settings
+        self.begin = 0.0
+        self._archive = archive
         self.look = checked(MarkSettings, dataclasses.asdict(look))
         self._by_hand = read_marks(settings.marks_file)
         self._drawn = lru_cache(MAX_FRAMES)(self._draw)  # from question to question most frames stay the same
@@ -153,7 +204,7 @@ class Keyframes:
         look = checked(MarkSettings, dataclasses.asdict(look or self.look))
         frames = request.frames or self.settings.frames
         style = request.style or self.settings.kind
-        kept = self.store.choose(frames, request.last_seconds)
+        kept = self._chosen(request, frames)
         k = request.marks or self.settings.marks
         sure = self._sure(kept)
         together = top_k(sure, k)
@@ -165,6 +216,42 @@ class Keyframes:
 
         with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:  # OpenCV lets go of the GIL
             return list(pool.map(draw, kept, sure))
+
+    def objects(self, request: KeyframeRequest = KeyframeRequest()) -> tuple[RememberedObject, ...]:
+        """Return what the memory knows of the objects in the window of a request; nothing without either."""
+        return self._archive.objects(request) if self._archive is not None and request.reaches_back else ()
+
+    def number(self, id: int, first_seen: float) -> int:
+        """Return the number in marks of a track: its id, or with a memory its object's."""
+        return id if self._archive is None else self._archive.number(id, first_seen)
+
+    def missing(self, request: KeyframeRequest) -> str:
+        """Return for people why there are no frames for a request."""
+        if not request.reaches_back:
+            return "no frames yet: cc_tracker sends no masks; is the camera running?"
+        if self._archive is not None:
+            return self._archive.missing(request)
+        return "no keyframes of that time: the running episode has none, and no memory is kept (memory_dir)"
+
+    def _chosen(self, request: KeyframeRequest, frames: int) -> list[KeptFrame]:
+        """Return the frames to mark, with the lasting numbers where there is a memory; stamps count from ``begin``."""
+        archive, begin = self._archive, self.begin
+        if archive is None:
+            if not request.reaches_back:
+                return self.store.choose(frames, request.last_seconds)
+            if request.episode:
+                raise SettingsError(f"episode {request.episode} is not known: no memory is kept (memory_dir)")
+
+            def wanted(kept: KeptFrame) -> bool:
+                stamp = begin + kept.stamp
+                within = request.since <= stamp <= (request.until or math.inf)
+                return within and (not request.near or request.near in kept.areas)
+
+            return self.store.choose(frames, request.last_seconds, wanted)
+        if request.reaches_back:
+            recalled = archive.frames(request, frames)
+            return [dataclasses.replace(kept, stamp=kept.stamp - begin) for kept in recalled]
+        return [archive.numbered(kept) for kept in self.store.choose(frames, request.last_seconds)]
 
     def _sure(self, kept: Sequence[KeptFrame]) -> list[dict[int, int]]:
         """Return for each frame the pixels of each object that may get a mark there."""

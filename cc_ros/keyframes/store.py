@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 import zlib
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import cv2
 import numpy as np
@@ -83,6 +83,32 @@ class KeptFrame:
         """
         known = self.first_seen
         return {i for i, t in now.items() if i in self.areas and (known[i] != t if i in known else t > self.stamp)}
+
+    def renumbered(self, numbers: Mapping[int, int]) -> KeptFrame:
+        """Return the frame with other ids for the same objects; what is not named is dropped from the map.
+
+        :param numbers: id here -> new id; several ids may become one.
+        """
+        if all(old == new for old, new in numbers.items()) and self.areas.keys() <= numbers.keys():
+            return self
+        table = np.zeros(int(np.iinfo(np.uint16).max) + 1, np.uint16)
+        table[list(numbers)] = list(numbers.values())
+        areas: dict[int, int] = {}
+        for i, area in self.areas.items():
+            if i in numbers:
+                areas[numbers[i]] = areas.get(numbers[i], 0) + area
+
+        def renamed(values: Mapping[int, float]) -> dict[int, float]:
+            return {numbers[i]: value for i, value in values.items() if i in numbers}
+
+        return replace(
+            self,
+            packed_labels=zlib.compress(table[self.labels()].data, 1),
+            areas=areas,
+            confidences=renamed(self.confidences),
+            first_seen=renamed(self.first_seen),
+            depths=renamed(self.depths),
+        )
 
     def without(self, ids: set[int]) -> KeptFrame:
         """Return the frame without these objects. The map keeps them, so that what was to be blurred stays blurred."""
@@ -238,11 +264,14 @@ class KeyframeStore:
                 kept = self._spread[::2]
             self._spread = kept
 
-    def choose(self, frames: int, last_seconds: float = 0.0) -> list[KeptFrame]:
+    def choose(
+        self, frames: int, last_seconds: float = 0.0, wanted: Callable[[KeptFrame], bool] | None = None
+    ) -> list[KeptFrame]:
         """Return up to ``frames`` kept frames, evenly spaced in time, the first and the newest included.
 
         :param frames: how many (m in the paper); 1 gives the newest.
         :param last_seconds: only from the last so many seconds of the episode; 0 = all.
+        :param wanted: says which frames may be taken; None = any.
         """
         with self._lock:
             newest = self._newest
@@ -254,6 +283,8 @@ class KeyframeStore:
         pool = sorted(everything.values(), key=lambda kept: kept.index)
         if last_seconds > 0:
             pool = [kept for kept in pool if kept.stamp >= newest.stamp - last_seconds]
+        if wanted is not None:
+            pool = [kept for kept in pool if wanted(kept)]
         return evenly_spaced(pool, frames)
 
 
@@ -262,7 +293,18 @@ def _passed(last: float, now: float, interval: float) -> bool:
     return now - last >= interval * (1 - 1e-6)
 
 
-def evenly_spaced(pool: Sequence[KeptFrame], frames: int) -> list[KeptFrame]:
+class Stamped(Protocol):
+    """Something of an instant."""
+
+    @property
+    def stamp(self) -> float:
+        """Seconds."""
+
+
+S = TypeVar("S", bound=Stamped)
+
+
+def evenly_spaced(pool: Sequence[S], frames: int) -> list[S]:
     """Return ``frames`` of ``pool`` (ordered by time), each nearest to one of as many equally spaced instants."""
     if frames >= len(pool):
         return list(pool)

@@ -57,3 +57,22 @@ class MarkedKeyframe:
     pose: np.ndarray | None = None
     world_frame: str = ""
     distortion: Distortion | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RememberedObject:
+    """What a memory knows of one object, over all episodes.
+
+    :param id: the number of its mark, the same in every episode.
+    :param state: "present", "moved", "absent" (its place was seen without it) or "unseen" (in this episode).
+    :param first_seen: seconds since 1970, and so ``last_seen`` and ``changed``, since when the state is so.
+    :param place: x, y, z in ``world_frame``, metres; None where unknown.
+    """
+
+    id: int
+    state: str
+    first_seen: float
+    last_seen: float
+    changed: float
+    place: tuple[float, float, float] | None = None
+    world_frame: str = ""

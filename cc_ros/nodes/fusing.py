@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 import traceback
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,18 +32,20 @@ class Fusing:
     """Fuses the places of an episode's tracks.
 
     :param node: is told what cannot be used.
+    :param number: what a track is called, as for :class:`PlaceMap`.
     """
 
-    def __init__(self, node: BaseNode) -> None:
+    def __init__(self, node: BaseNode, number: Callable[[int, float], int]) -> None:
         self._node = node
-        self._places = PlaceMap()
+        self._number = number
+        self._places = PlaceMap(number)
         self._jobs: queue.Queue[_Job | None] = queue.Queue(WAITING)
         self._thread = threading.Thread(target=self._work, name="places", daemon=True)
         self._thread.start()
 
     def clear(self) -> None:
         """Forget everything: a new episode. Frames under way go into the old one."""
-        self._places = PlaceMap()
+        self._places = PlaceMap(self._number)
 
     def add(self, stamp: float, labels: np.ndarray, view: View, first_seen: Mapping[int, float]) -> None:
         """Take the next tracked frame; see :meth:`PlaceMap.add`. Returns at once."""
@@ -55,9 +57,9 @@ class Fusing:
             self._node.count("frames_without_places_machine_too_slow")
 
     def places(self, ids: Iterable[int] | None = None) -> dict[int, Place]:
-        """Return the place of each track that has one.
+        """Return the place of each track that has one, by its number.
 
-        :param ids: only of these; None = of all.
+        :param ids: only of these numbers; None = of all.
         """
         return self._places.places(ids)
 

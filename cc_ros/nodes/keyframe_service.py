@@ -24,11 +24,13 @@ class KeyframeService:
     :param client: of that service.
     :param alive: notices that cc_keyframes was killed.
     :param given_up: tells that nobody waits for the answer any more.
+    :ivar stamps: of the keyframes that came, seconds since 1970.
     """
 
     client: Any
     alive: Watch
     given_up: Callable[[], bool]
+    stamps: tuple[float, ...] = ()
 
     def __call__(self, request: KeyframeRequest, blur: tuple[int, ...], timeout: float) -> KeyframeSet:
         """Return what was asked for.
@@ -56,4 +58,6 @@ class KeyframeService:
         response = future.result()
         if not response.success:
             raise CCError(response.message)
-        return replace(to_keyframes(response.keyframes), grounds=tuple(map(to_ground, response.grounds)))
+        found = to_keyframes(response.keyframes)
+        self.stamps = tuple(keyframe.stamp for keyframe in found.keyframes)
+        return replace(found, grounds=tuple(map(to_ground, response.grounds)))

@@ -23,12 +23,14 @@ from cc_ros.keyframes import (
     KeyframeSettings,
     MarkSettings,
 )
-from cc_ros.msg import MarkedKeyframes, TrackedMasks
+from cc_ros.memory import Memory, MemorySettings
+from cc_ros.msg import Answered, MarkedKeyframes, TrackedMasks
 from cc_ros.nodes.alive import announce
 from cc_ros.nodes.base_node import STEADY, BaseNode
 from cc_ros.nodes.camera import CameraContext, CameraSettings, ImageInput, ImageMessage
 from cc_ros.nodes.convert.images import MessagePicture, jpeg_message, picture_size
 from cc_ros.nodes.convert.keyframes import keyframes_message, to_look, to_request
+from cc_ros.nodes.convert.questions import to_answered
 from cc_ros.nodes.convert.stamps import nanoseconds
 from cc_ros.nodes.convert.tracks import to_tracked
 from cc_ros.nodes.fusing import Fusing
@@ -38,6 +40,7 @@ from cc_ros.nodes.runtime import main_of
 from cc_ros.settings import knob
 from cc_ros.srv import GetKeyframes
 
+ANSWERS = 10  # answered questions that may wait to be kept
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
@@ -53,17 +56,25 @@ class KeyframesNode(BaseNode):
     """Pairs camera images with their masks, keeps frames spread over the episode and hands them out marked."""
 
     name = "cc_keyframes"
-    groups = (("", PublishSettings), ("", KeyframeSettings), ("mark", MarkSettings), ("camera", CameraSettings))
+    groups = (
+        ("", PublishSettings),
+        ("", KeyframeSettings),
+        ("", MemorySettings),
+        ("mark", MarkSettings),
+        ("camera", CameraSettings),
+    )
     threads = 3  # images and masks, the service, publishing
 
     def __init__(self, **node_options: object) -> None:
         self._keyframes = Keyframes()
+        self._memory: Memory | None = None
         self._images: OrderedDict[int, ImageMessage] = OrderedDict()
         self._bytes = 0
         self._lock = threading.Lock()
         super().__init__(**node_options)
         self._published = self.create_publisher(MarkedKeyframes, "cc/keyframes", LATCHED)
         self._newest_marked = self.create_publisher(CompressedImage, "cc/marked_image/compressed", QoSProfile(depth=1))
+        self._answers = self.create_subscription(Answered, "cc/answers", self._on_answer, ANSWERS)
         self._announced = announce(self, "cc/get_keyframes")
         self.serve(GetKeyframes, "cc/get_keyframes", self._on_get, MutuallyExclusiveCallbackGroup())
 
@@ -74,7 +85,8 @@ class KeyframesNode(BaseNode):
         """
         self._settings = self.parameters.read(PublishSettings)
         camera = self.parameters.read(CameraSettings)
-        self._keyframes = Keyframes(self.parameters.read(KeyframeSettings), self.parameters.read(MarkSettings))
+        memory = self._memory = self._opened_memory()
+        self._keyframes = Keyframes(self.parameters.read(KeyframeSettings), self.parameters.read(MarkSettings), memory)
         self._images.clear()
         self._bytes = 0
         self._episode = 0
@@ -85,7 +97,7 @@ class KeyframesNode(BaseNode):
         self.undo.callback(self._camera.close)
         self._ground = GroundInput(self)
         self.undo.callback(self._ground.close)
-        self._places = Fusing(self)
+        self._places = Fusing(self, self._keyframes.number)
         self.undo.callback(self._places.close)
         self._markers = MarkerOutput(self, self._places.places, self._fixed)
         self.undo.callback(self._markers.close)
@@ -96,18 +108,32 @@ class KeyframesNode(BaseNode):
         timer = self.create_timer(self._settings.publish_period, self._publish, self.background, STEADY)
         self.undo.callback(self.destroy_timer, timer)
 
+    def _opened_memory(self) -> Memory | None:
+        settings = self.parameters.read(MemorySettings)
+        if not settings.memory_dir:
+            return None
+        memory = Memory(settings)
+        self.undo.callback(memory.close)
+        return memory
+
+    def _on_answer(self, message: Answered) -> None:
+        if self._memory is not None and self.active:
+            self._memory.note(to_answered(message))
+
     def release(self) -> None:
-        """Forget the episode."""
+        """Forget the episode; what the memory keeps is on disk."""
         with self._lock:
             self._images.clear()
             self._bytes = 0
-        self._keyframes = Keyframes()
+        self._memory, self._keyframes = None, Keyframes()
 
     def new_episode(self) -> None:
         """Forget the frames; what is under way goes when the first masks of the tracker's new episode come."""
         self._keyframes.store.clear()
         self._ground.clear()
         self._places.clear()
+        if self._memory is not None:
+            self._memory.new_episode(self._source())
 
     def doing(self) -> str:
         """Return how many frames and marks there will be."""
@@ -121,7 +147,10 @@ class KeyframesNode(BaseNode):
         figures["publishers"] = self._input.publishers()
         if store.let_go:
             figures["old_marks_dropped_call_cc_reset"] = store.let_go
-        return "", figures
+        if self._memory is None:
+            return "", figures
+        trouble, kept = self._memory.health()
+        return trouble, figures | kept
 
     # -- the stream
 
@@ -151,10 +180,13 @@ class KeyframesNode(BaseNode):
         with self._lock:
             if message.episode != self._episode:
                 self._episode, self._begin = message.episode, stamp
+                self._keyframes.begin = stamp * 1e-9
                 self._keyframes.store.clear()
                 self._ground.clear()
                 self._places.clear()
                 self._markers.clear()
+                if self._memory is not None:
+                    self._memory.new_episode(self._source())
             image = self._images.get(stamp)
             while self._images and next(iter(self._images)) != stamp and image is not None:
                 self._drop(next(iter(self._images)))  # older than what the tracker is at
@@ -180,6 +212,8 @@ class KeyframesNode(BaseNode):
             self._places.add(seconds, tracked.labels, view, first_seen)
             self._ground.see(seconds, view)
             self._keyframes.store.offer(candidate)
+            if self._memory is not None:
+                self._memory.offer(candidate, self._begin * 1e-9, self._camera.world_frame)
         except CCError as error:
             self.fault("bad_frames", f"a frame was not kept: {error}")
 
@@ -192,10 +226,14 @@ class KeyframesNode(BaseNode):
         look = to_look(request.style, self._keyframes.look)
         response.keyframes = self._message(to_request(request), look, tuple(request.blur_marks))
         response.grounds = self._ground.messages(self._camera.world_frame)
-        response.success = bool(response.keyframes.keyframes)
+        response.success = bool(response.keyframes.keyframes or response.keyframes.objects)
         if not response.success:
-            response.message = "no frames yet: cc_tracker sends no masks; is the camera running?"
+            response.message = self._keyframes.missing(to_request(request))
         return response
+
+    def _source(self) -> str:
+        """Return the topic that the pictures come from, for people."""
+        return next((name for name, _ in self._input.topics()), "")
 
     def _message(self, request: KeyframeRequest, look: MarkSettings, blur: tuple[int, ...] = ()) -> MarkedKeyframes:
         with self._lock:
@@ -204,10 +242,11 @@ class KeyframesNode(BaseNode):
         world = self._camera.world_frame
         style = request.style or self._keyframes.settings.kind
         marked = [replace(keyframe, world_frame=world) for keyframe in self._keyframes.marked(request, look, blur)]
-        if style != SET_OF_MARK:  # its numbers are those of each picture
+        if style != SET_OF_MARK and not request.reaches_back:  # its numbers are those of each picture
             places = self._places.places({mark.id for keyframe in marked for mark in keyframe.marks})
             marked = [with_places(keyframe, places) for keyframe in marked]
-        given = KeyframeSet(tuple(marked), look, tuple(self.remarks.values()))
+        remarks, objects = tuple(self.remarks.values()), self._keyframes.objects(request)
+        given = KeyframeSet(tuple(marked), look, remarks, objects=objects)
         return keyframes_message(given, style, header, begin, episode=episode, frames_seen=seen)
 
     def _fixed(self) -> Header:

@@ -13,9 +13,11 @@ from rclpy.action.server import ActionServer, CancelResponse, GoalResponse, Serv
 from rclpy.callback_groups import ReentrantCallbackGroup
 
 from cc_ros.action import SpatialQuery as SpatialQueryAction
+from cc_ros.memory import Asked
+from cc_ros.msg import Answered
 from cc_ros.nodes.alive import Caller, Watch, announce
 from cc_ros.nodes.base_node import BaseNode
-from cc_ros.nodes.convert.questions import answer_message, feedback_message, to_question
+from cc_ros.nodes.convert.questions import answer_message, answered_message, feedback_message, to_question
 from cc_ros.nodes.keyframe_service import KeyframeService
 from cc_ros.nodes.runtime import main_of
 from cc_ros.reasoning import Answer, GoalSettings, Reasoner, ReasonerSettings, Status
@@ -40,6 +42,7 @@ class ReasonerNode(BaseNode):
         self._places = threading.BoundedSemaphore(self.threads - 2)
         group = ReentrantCallbackGroup()
         self._goals = self.create_publisher(PoseStamped, "cc/goal", 1)
+        self._answers = self.create_publisher(Answered, "cc/answers", 10)
         self._keyframes: Any = self.create_client(GetKeyframes, "cc/get_keyframes", callback_group=group)
         self._keyframes_alive = Watch(self, "cc/get_keyframes", group)
         self._announced = announce(self, "cc/ask")
@@ -67,7 +70,10 @@ class ReasonerNode(BaseNode):
         :raises CCError: a parameter is wrong.
         """
         goals = self.parameters.read(GoalSettings)
-        self._reasoner = Reasoner(self.parameters.read(ReasonerSettings), goals=goals)
+        self._reasoner = Reasoner(self.parameters.read(ReasonerSettings), goals=goals, now=self._now)
+
+    def _now(self) -> float:
+        return float(self.get_clock().now().nanoseconds * 1e-9)
 
     def stop(self) -> None:
         """End what is being asked; those questions get the status CLOSED."""
@@ -133,7 +139,11 @@ class ReasonerNode(BaseNode):
             source = KeyframeService(
                 self._keyframes, self._keyframes_alive, lambda: not self.active or waiting.is_set()
             )
-            return self._reasoner.ask(to_question(request), source, waiting, waiting)
+            question = to_question(request)
+            answer = self._reasoner.ask(question, source, waiting, waiting)
+            if self._answers.get_subscription_count():
+                self._answers.publish(answered_message(Asked.of(question.text, answer, self._now(), source.stamps)))
+            return answer
         finally:
             self._places.release()
 

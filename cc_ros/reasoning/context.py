@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import time
 from collections.abc import Sequence
+from datetime import datetime
 from functools import cached_property
 from typing import Protocol
 
@@ -16,6 +18,9 @@ from cc_ros.reasoning.llm.errors import ModelFault
 from cc_ros.reasoning.measured import questions
 from cc_ros.reasoning.settings import ReasonerSettings
 from cc_ros.reasoning.types import KeyframeSource, Kind, Progress, Question, Status, Style
+from cc_ros.reasoning.when import span_in
+
+EVER = 1.0  # seconds since 1970: all that is remembered
 
 
 class Flag(Protocol):
@@ -34,6 +39,9 @@ class Context:
     :param on_progress: to be told how it gets on.
     :param cancelled: set once nobody wants the answer any more.
     :param closed: set once the reasoner shuts down.
+    :param now: seconds since 1970, by the clock of the stream.
+    :ivar question: with the time that its words name, where it gives none by itself.
+    :ivar plain: the same without those words.
     """
 
     def __init__(
@@ -44,9 +52,11 @@ class Context:
         on_progress: Progress | None,
         cancelled: Flag | None,
         closed: Flag,
+        now: float,
     ) -> None:
         self._start = time.monotonic()
-        self.question = question
+        self.now = now
+        self.question, self.plain = _with_window(question, now)
         self.deadline = self._start + (question.timeout or settings.timeout)
         self.style_name = question.style or settings.style
         self._settings = settings
@@ -64,7 +74,7 @@ class Context:
     @cached_property
     def kind(self) -> Kind:
         """The kind of the question, which must be valid."""
-        return kind_of(self.question)
+        return kind_of(self.plain)
 
     @property
     def spec(self) -> KindSpec:
@@ -74,7 +84,7 @@ class Context:
     @cached_property
     def asked(self) -> Query | None:
         """What it asks about marks; None = it is no question about marks alone."""
-        return questions.read(self.question.text)
+        return questions.read(self.plain.text)
 
     @property
     def measurable(self) -> bool:
@@ -85,6 +95,20 @@ class Context:
     def style(self) -> Style:
         """The style that applies, which must be valid."""
         return Style(self.style_name)
+
+    @property
+    def told(self) -> str:
+        """The question as a model is told it: with the time that its pictures are of, where one is asked for."""
+        since, until = self.question.since, self.question.until
+        parts = [
+            f"from {datetime.fromtimestamp(since):%A %Y-%m-%d %H:%M} on" if since > 1 else "",
+            f"up to {datetime.fromtimestamp(until):%A %Y-%m-%d %H:%M}" if until else "",
+        ]
+        said = " ".join(part for part in parts if part)
+        if not said:
+            return self.question.text
+        now = f"now it is {datetime.fromtimestamp(self.now):%A %Y-%m-%d %H:%M}"
+        return f"{self.question.text}\n(The pictures were taken {said}; {now}.)"
 
     def elapsed(self) -> float:
         """Return the seconds since the question came."""
@@ -119,12 +143,49 @@ class Context:
         wanted["frames"] = 1 if self.spec.form is Form.MOVE else question.frames or settings.frames
         wanted["marks"] = question.marks or settings.marks
         wanted["style"] = marked_as
+        seen = self._seen[marked_as] = self.fetched(KeyframeRequest(**wanted), blur)
+        self.stop()
+        return seen
+
+    def remembered(self, mark: int, style: Style, blur: tuple[int, ...]) -> KeyframeSet:
+        """Return what the memory knows of an object, or of all (0), in the window of the question, and one picture.
+
+        Nothing where there is no memory, or it knows nothing of it.
+        """
+        if not callable(self._keyframes):
+            return KeyframeSet(())
+        since = self.question.since or (0.0 if mark else EVER)
+        window = {"since": since, "until": self.question.until, "episode": self.question.episode, "near": mark}
+        request = KeyframeRequest(frames=1, style=style.of_pictures, **window)  # type: ignore[arg-type]
         try:
-            seen = self._keyframes(KeyframeRequest(**wanted), blur, max(0.0, self.deadline - time.monotonic()))
+            return self.fetched(request, blur)
+        except ModelFault as fault:
+            if fault.status is not Status.NO_KEYFRAMES:
+                raise
+            return KeyframeSet(())
+
+    def fetched(self, request: KeyframeRequest, blur: tuple[int, ...]) -> KeyframeSet:
+        """Return the keyframes of a request, within the question's deadline.
+
+        :raises ModelFault: NO_KEYFRAMES with what the source of keyframes raises.
+        """
+        assert callable(self._keyframes)
+        try:
+            return self._keyframes(request, blur, max(0.0, self.deadline - time.monotonic()))
         except ModelFault:
             raise
         except CCError as error:
             raise ModelFault(Status.NO_KEYFRAMES, f"the keyframes cannot be used: {error}") from error
-        self._seen[marked_as] = seen
-        self.stop()
-        return seen
+
+
+def _with_window(question: Question, now: float) -> tuple[Question, Question]:
+    """Return a question with the time that its words name, and the same without these words."""
+    given = question.since or question.until or question.episode
+    if given or question.kind == Kind.NAVIGATE.value:
+        return question, question
+    span = span_in(question.text, now)
+    if span is None:
+        return question, question
+    asked = dataclasses.replace(question, since=span.since, until=span.until)
+    present = re.sub(r"\bwas\b", "is", re.sub(r"\bwere\b", "are", span.rest))  # the grammar's tense
+    return asked, dataclasses.replace(asked, text=present)

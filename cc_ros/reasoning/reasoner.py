@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 import os
 import threading
+import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 
 from cc_ros.errors import SettingsError
@@ -20,11 +21,12 @@ from cc_ros.reasoning.kinds import Form
 from cc_ros.reasoning.llm.endpoint import how_to_configure, resolve_endpoint
 from cc_ros.reasoning.llm.errors import answer_to
 from cc_ros.reasoning.measured import answers, questions, reading
+from cc_ros.reasoning.measured import remembered as recall
 from cc_ros.reasoning.measured.places import mark_places
 from cc_ros.reasoning.prompts.templates import Prompts
 from cc_ros.reasoning.request_queue import RequestQueue
 from cc_ros.reasoning.settings import GoalSettings, ReasonerSettings
-from cc_ros.reasoning.types import Answer, KeyframeSource, Progress, Question, Status, Style
+from cc_ros.reasoning.types import Answer, KeyframeSource, Kind, Progress, Question, Status, Style
 from cc_ros.reasoning.vlm import Model
 
 
@@ -38,6 +40,7 @@ class Reasoner(AbstractContextManager["Reasoner"]):
     :param settings: the knobs.
     :param environ: where keys are looked up.
     :param goals: where goals lie.
+    :param now: returns the time that questions such as "since this morning" go by, seconds since 1970.
     :raises SettingsError: settings that contradict themselves, a key file open to others, or a bad prompts folder.
     """
 
@@ -46,7 +49,9 @@ class Reasoner(AbstractContextManager["Reasoner"]):
         settings: ReasonerSettings,
         environ: Mapping[str, str] = os.environ,
         goals: GoalSettings = GoalSettings(),
+        now: Callable[[], float] = time.time,
     ) -> None:
+        self._now = now
         self._settings = settings
         self._goal_rules = goals.rules
         self._blur = _ids(settings.blur_marks)
@@ -72,7 +77,7 @@ class Reasoner(AbstractContextManager["Reasoner"]):
         :param on_progress: told in this thread how it gets on.
         :param cancel: once it is set, the request is closed and the answer is CANCELLED.
         """
-        context = Context(question, self._settings, keyframes, on_progress, cancel, self._closed)
+        context = Context(question, self._settings, keyframes, on_progress, cancel, self._closed, self._now())
         try:
             answer = dataclasses.replace(self._answer(context), kind=context.kind_name)
         except Exception as error:
@@ -120,6 +125,10 @@ class Reasoner(AbstractContextManager["Reasoner"]):
         if wrong:
             return Answer(Status.BAD_REQUEST, wrong)
         context.stop()
+        return self._by_memory(context) or self._seen(context)
+
+    def _seen(self, context: Context) -> Answer:
+        """Answer from keyframes: by the model, or measured from their marks."""
         if context.measurable and isinstance(context.asked, GoTo | TurnTo):
             return self._by_marks(context, Status.CANNOT_TELL, "")  # a model knows no places
         if self._model is None:
@@ -150,6 +159,15 @@ class Reasoner(AbstractContextManager["Reasoner"]):
             model.answer(seen, context), context, None if context.style is Style.SET_OF_MARK else seen
         )
 
+    def _by_memory(self, context: Context) -> Answer | None:
+        """Answer what a memory knows without pictures; None where it is not asked, or there is none."""
+        question = context.question
+        asked = None if question.choices else recall.read(context.plain.text)
+        if asked is None or question.kind not in ("", Kind.FREE.value):
+            return None
+        seen = context.remembered(asked.mark, Style.MARKS, self._blur)
+        return recall.answer(asked, seen.objects, question.since, context.now) if seen.objects else None
+
     def _by_marks(self, context: Context, otherwise: Status, why: str) -> Answer:
         """Answer from measurements, or end with ``otherwise`` where the question is none about marks."""
         if context.asked is None or not context.measurable:
@@ -158,7 +176,7 @@ class Reasoner(AbstractContextManager["Reasoner"]):
         if not seen.keyframes:
             return _NO_KEYFRAMES
         scene = SceneMap.from_keyframes(seen.keyframes)
-        answer = answers.answer_from_marks(context.question, context.kind, scene)
+        answer = answers.answer_from_marks(context.plain, context.kind, scene)
         if answer is None:
             return Answer(otherwise, f"this question needs a model; {why}")
         if answer.status is Status.CANNOT_TELL and why:

@@ -97,14 +97,15 @@ class Model:
         pictures = self._pictures.get_all(seen.keyframes)
         table = places_table(scene) if scene is not None and style is Style.MARKS_MEASURED else ""
         looks = tuple(picture.digest for picture in pictures)
-        key: Hashable = (question.text, kind, question.choices, style, seen.look, looks, table)
+        asked = question.text, question.since, question.until, kind, question.choices
+        key: Hashable = (*asked, style, seen.look, looks, table)
         kept = self._cache.get(key)
         if kept is not None:
             answer, age = kept
             remark = f"answered {age:.0f} s ago, same question and pictures"
             return dataclasses.replace(answer, source="cache", message=remark, usage=Usage(model=answer.usage.model))
         system = self._prompts.system(style, seen.look)
-        text = self._prompts.question(kind, question.text, question.choices)
+        text = self._prompts.question(kind, context.told, question.choices)
         if table:
             text = f"{self._prompts.measured(table)}\n\n{text}"
         tools = scene if style is not Style.MARKS_MEASURED else None

@@ -11,10 +11,11 @@ from std_msgs.msg import Header
 
 from cc_ros.errors import SettingsError
 from cc_ros.frame import Distortion
-from cc_ros.keyframes import KeyframeRequest, KeyframeSet, Mark, MarkedKeyframe, MarkSettings
+from cc_ros.keyframes import KeyframeRequest, KeyframeSet, Mark, MarkedKeyframe, MarkSettings, RememberedObject
 from cc_ros.msg import Keyframe as KeyframeMsg
 from cc_ros.msg import Mark as MarkMsg
 from cc_ros.msg import MarkedKeyframes, MarkStyle
+from cc_ros.msg import RememberedObject as RememberedObjectMsg
 from cc_ros.nodes.convert.fields import read, written
 from cc_ros.nodes.convert.images import jpeg_message
 from cc_ros.nodes.convert.places import place_message, to_place
@@ -82,6 +83,7 @@ def keyframes_message(seen: KeyframeSet, style: str, header: Header, begin: int,
         first = seen.keyframes[0]
         look = dataclasses.replace(look, diameter=look.pixels(first.width, first.height))
     message = MarkedKeyframes(header=header, style=style_message(style, look), remarks=seen.remarks, **counts)
+    message.objects = [remembered_message(one) for one in seen.objects]
     for keyframe in seen.keyframes:
         own = Header(frame_id=header.frame_id, stamp=to_time(begin + round(keyframe.stamp * 1e9)))
         message.keyframes.append(keyframe_message(keyframe, own))
@@ -91,7 +93,32 @@ def keyframes_message(seen: KeyframeSet, style: str, header: Header, begin: int,
 def to_keyframes(message: MarkedKeyframes) -> KeyframeSet:
     """Return the marked keyframes of a message; their stamps are seconds since 1970."""
     keyframes = tuple(map(to_keyframe, message.keyframes))
-    return KeyframeSet(keyframes, to_look(message.style, MarkSettings()), tuple(message.remarks))
+    objects = tuple(map(to_remembered, message.objects))
+    return KeyframeSet(keyframes, to_look(message.style, MarkSettings()), tuple(message.remarks), objects)
+
+
+def remembered_message(known: RememberedObject) -> RememberedObjectMsg:
+    """Return what a memory knows of an object as a message."""
+    times = {name: to_time(round(getattr(known, name) * 1e9)) for name in ("first_seen", "last_seen", "changed")}
+    message = RememberedObjectMsg(id=known.id, state=known.state, world_frame=known.world_frame, **times)
+    if known.place is not None:
+        message.has_place = True
+        message.place.x, message.place.y, message.place.z = known.place
+    return message
+
+
+def to_remembered(message: RememberedObjectMsg) -> RememberedObject:
+    """Return what the message of an object says."""
+    place = message.place.x, message.place.y, message.place.z
+    return RememberedObject(
+        id=message.id,
+        state=message.state,
+        first_seen=nanoseconds(message.first_seen) * 1e-9,
+        last_seen=nanoseconds(message.last_seen) * 1e-9,
+        changed=nanoseconds(message.changed) * 1e-9,
+        place=place if message.has_place else None,
+        world_frame=message.world_frame,
+    )
 
 
 def keyframe_message(keyframe: MarkedKeyframe, header: Header) -> KeyframeMsg:

@@ -10,14 +10,21 @@ from geometry_msgs.msg import Point, PoseStamped
 from rclpy.serialization import serialize_message
 
 from cc_ros.action import SpatialQuery as SpatialQueryAction
+from cc_ros.memory import Asked
+from cc_ros.msg import Answered
 from cc_ros.msg import MarkPlace as MarkPlaceMsg
 from cc_ros.msg import Usage as UsageMsg
 from cc_ros.nodes.convert.fields import read, written
+from cc_ros.nodes.convert.stamps import nanoseconds, to_time
 from cc_ros.reasoning import Action, Answer, Goal, MarkPlace, Move, Question, Status, Usage
 from cc_ros.reasoning.types import sendable
 
 M = TypeVar("M")
-NAMES = {Question: {"text": "question"}, Answer: {"text": "answer"}}
+NAMES: dict[type, dict[str, str]] = {
+    Question: {"text": "question"},
+    Answer: {"text": "answer"},
+    Asked: {"marks": "mark_ids"},
+}
 """Fields that the messages name otherwise."""
 MOST = 2**32 - 1  # that a count of tokens or bytes can be in a message
 
@@ -55,6 +62,26 @@ def to_answer(message: Any) -> Answer:
         goal=to_goal(message.goal) if message.has_goal else None,
         places=tuple(map(_to_place, message.places)),
         usage=read(Usage, message.usage),
+    )
+
+
+def answered_message(asked: Asked) -> Answered:
+    """Return an answered question as a message."""
+    values = {name: value for name, value in written(asked, NAMES[Asked]).items() if name != "stamp"}
+    values["keyframes"] = [to_time(round(stamp * 1e9)) for stamp in asked.keyframes]
+    message = Answered(**values)
+    message.header.stamp = to_time(round(asked.stamp * 1e9))
+    return message
+
+
+def to_answered(message: Answered) -> Asked:
+    """Return the answered question of a message."""
+    return read(
+        Asked,
+        message,
+        NAMES[Asked],
+        stamp=nanoseconds(message.header.stamp) * 1e-9,
+        keyframes=tuple(nanoseconds(stamp) * 1e-9 for stamp in message.keyframes),
     )
 
 
