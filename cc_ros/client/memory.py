@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from rclpy.action.client import ActionClient
 from rclpy.node import Node
@@ -14,13 +13,13 @@ from std_srvs.srv import Trigger
 
 from cc_ros.action import SpatialQuery
 from cc_ros.client.connection import Connection
+from cc_ros.client.places import Place, places_in
 from cc_ros.client.question import CANCEL_TIME, PendingQuestion
 from cc_ros.errors import NodeError, SettingsError
 from cc_ros.geometry import SceneMap
 from cc_ros.geometry.evaluate import Found, evaluate
-from cc_ros.geometry.outcome import Measured, Unknown
+from cc_ros.geometry.outcome import Unknown
 from cc_ros.geometry.queries import Query
-from cc_ros.geometry.relations import direction, distance_from_robot
 from cc_ros.keyframes.types import MarkedKeyframe
 from cc_ros.msg import MarkedKeyframes, MarkStyle
 from cc_ros.nodes.alive import Watch
@@ -32,25 +31,7 @@ from cc_ros.reasoning.measured.questions import read
 from cc_ros.reasoning.types import Answer, Progress, Status
 from cc_ros.srv import GetKeyframes
 
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a mark is, as far as that was measured.
-
-    :param mark: its id.
-    :param point: (x, y, z) in ``frame``, metres; None where unknown.
-    :param frame: of ``point``: that of the odometry; "" without odometry.
-    :param distance: metres from the camera's newest place; None where unknown.
-    :param direction: radians to the left of where the camera looks now, negative to the right; None where unknown.
-    :param missing: for people: why something is unknown; "" where nothing is.
-    """
-
-    mark: int
-    point: tuple[float, float, float] | None
-    frame: str
-    distance: float | None
-    direction: float | None
-    missing: str
+T = TypeVar("T")
 
 
 class SpatialMemory(AbstractContextManager["SpatialMemory"]):
@@ -176,23 +157,19 @@ class SpatialMemory(AbstractContextManager["SpatialMemory"]):
             if len(answer.mark_ids) != 1:
                 raise NodeError(answer.message or f"the answer names no one mark: {answer.text}")
             (mark,) = answer.mark_ids
-        message = self._fetch(timeout)
-        keyframes = to_keyframes(message).keyframes
-        scene = SceneMap.from_keyframes(keyframes)
-        if mark not in scene.places:
-            raise NodeError(f"no keyframe shows mark {mark}; they show {', '.join(map(str, scene.ids)) or 'no marks'}")
-        point, gap, side = scene.places[mark].point, distance_from_robot(scene, mark), direction(scene, mark)
-        unknown = [found.reason for found in (gap, side) if not isinstance(found, Measured)]
-        if point is None and isinstance(gap, Measured):
-            unknown.append(f"the place of mark {mark} is not known ({scene.no_place(mark).reason})")
-        return Place(
-            mark=mark,
-            point=None if point is None else (float(point.xyz[0]), float(point.xyz[1]), float(point.xyz[2])),
-            frame=next((keyframe.world_frame for keyframe in keyframes if keyframe.pose is not None), ""),
-            distance=gap.value if isinstance(gap, Measured) else None,
-            direction=side.value if isinstance(side, Measured) else None,
-            missing="; ".join(unknown),
-        )
+        places = {place.mark: place for place in self.places(timeout=timeout)}
+        if mark not in places:
+            raise NodeError(f"no keyframe shows mark {mark}; they show {', '.join(map(str, places)) or 'no marks'}")
+        return places[mark]
+
+    def places(self, *, timeout: float = 30.0) -> list[Place]:
+        """Return where all marked objects are, by mark, measured from one set of keyframes.
+
+        :param timeout: seconds until the keyframes must be there.
+        :raises NotRunningError: as ``keyframes`` does.
+        :raises NodeError: as ``keyframes`` does.
+        """
+        return places_in(self.keyframes(timeout=timeout))
 
     def measure(self, query: Query | str, *, timeout: float = 30.0) -> Found | Unknown:
         """Answer a question about marks from the keyframes, without a model.
@@ -227,6 +204,16 @@ class SpatialMemory(AbstractContextManager["SpatialMemory"]):
         response = self._connection.call(self._reset, Trigger.Request(), timeout)
         if not response.success:
             raise NodeError(response.message)
+
+    def in_thread(self, work: Callable[[], T]) -> T:
+        """Do something in the client's own thread and return what it returns.
+
+        Subscriptions of ``node`` are made and dropped there: the executor of another thread may be about to use them.
+
+        :raises NotRunningError: the client was closed.
+        """
+        done: T = self._connection.in_executor(work)
+        return done
 
     def close(self) -> None:
         """Cancel what is being asked and leave the graph."""
