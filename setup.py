@@ -104,8 +104,9 @@ setup(
         "cc_ros": ["py.typed", "data/*/*"],
         "cc_ros.reasoning.measured": ["*.lark"],
         "cc_ros.reasoning.prompts": ["text/*"],
-        "cc_ros.runs": ["*.j2"],
+        "cc_ros.runs": ["*.css", "*.j2"],
         "cc_ros.tracking.objects": ["*.npz", "NOTICE"],
+        "cc_ros.web": ["page/*"],
     },
     # Makes an editable install a plain path entry: an import hook would lose against site-packages/cc_ros, where
     # the generated msg, srv and action live.
@@ -143,6 +144,8 @@ setup(
     extras_require={
         "onnx": ["onnxruntime>=1.17"],  # runs the network that sees objects in half the time
         "sam2": ["sam2==1.1.0", "torch>=2.5"],
+        "web": ["starlette>=0.40", "uvicorn>=0.31.1", "websockets>=13"],  # the live page
+        "mcp": ["mcp>=2.3"],  # the server of tools for agents
         "test": ["onnxruntime>=1.17", "hypothesis>=6.90", "pytest>=8", "pytest-timeout>=2.2"],
         "docs": ["mkdocs-material>=9.6", "mkdocstrings[python]>=0.30", "ruff>=0.6"],
         "lint": ["mypy>=1.11", "ruff>=0.6"],

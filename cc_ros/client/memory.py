@@ -13,6 +13,7 @@ from std_srvs.srv import Trigger
 
 from cc_ros.action import SpatialQuery
 from cc_ros.client.connection import Connection
+from cc_ros.client.motion import MotionStop
 from cc_ros.client.places import Place, places_in
 from cc_ros.client.question import CANCEL_TIME, PendingQuestion
 from cc_ros.errors import NodeError, SettingsError
@@ -58,6 +59,7 @@ class SpatialMemory(AbstractContextManager["SpatialMemory"]):
         self._action: Any = ActionClient(self.node, SpatialQuery, "cc/ask_with_feedback")
         self._get: Any = self.node.create_client(GetKeyframes, "cc/get_keyframes")
         self._reset: Any = self.node.create_client(Trigger, "cc/reset")
+        self._motion = MotionStop(self._connection)
         self._reasoner = Watch(self.node, "cc/ask")
         self._keyframes = Watch(self.node, "cc/get_keyframes")
         self._connection.start()
@@ -204,6 +206,16 @@ class SpatialMemory(AbstractContextManager["SpatialMemory"]):
         response = self._connection.call(self._reset, Trigger.Request(), timeout)
         if not response.success:
             raise NodeError(response.message)
+
+    def stop(self, *, timeout: float = 2.0) -> list[str]:
+        """Cancel every goal by which the robot drives: of ``cc/follow_instruction`` and of Nav2's actions.
+
+        :param timeout: seconds that each of them has to answer.
+        :return: for people: what was stopped and what could not be; empty where nothing is there that drives.
+        :raises NotRunningError: the client was closed.
+        """
+        self._connection.check_open()
+        return self._motion.stop(timeout)
 
     def in_thread(self, work: Callable[[], T]) -> T:
         """Do something in the client's own thread and return what it returns.

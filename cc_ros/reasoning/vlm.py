@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import threading
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Future, wait
 from typing import TYPE_CHECKING, Any
 
@@ -75,7 +75,7 @@ class Model:
         ids = {mark.id for frame in seen.keyframes for mark in frame.marks}
         turns = [self._writer.user(pictures, text)]
         task = Task(ids, system, turns, self._writer.size(pictures, system, text))
-        answer = self._run(task, context)
+        answer = self._run(task, [text], context)
         if answer.ok:
             self._cache.put(key, answer)
         return answer
@@ -104,7 +104,7 @@ class Model:
             budget = self._settings.history_tokens - self._writer.tokens([], system)
             turns, pictures, texts = episode.write(self._writer, opening, picture, text, budget)
             task = Task(ids, system, turns, self._writer.size(pictures, system, *texts))
-            answer = self._run(task, context)
+            answer = self._run(task, texts, context)
             if answer.action is not None and episodes == self._episodes:
                 episode.add(picture, text, answer.action)
                 episode.marks = ids
@@ -127,7 +127,7 @@ class Model:
         """Cancel what is being asked and close the connections."""
         self._thread.close(self._close_client)
 
-    def _run(self, task: Task, context: Context) -> Answer:
+    def _run(self, task: Task, texts: Sequence[str], context: Context) -> Answer:
         count = UsageCount()
 
         async def work(post: Callable[[Any], None]) -> Answer:
@@ -145,7 +145,8 @@ class Model:
             failed = ModelFault(Status.SERVER_ERROR, answer_to(error).message)
             failed.usage = self._loop.usage(task, count)
             raise failed from error
-        return dataclasses.replace(answer, usage=self._loop.usage(task, count))
+        prompt = "\n\n".join((task.system, *texts))
+        return dataclasses.replace(answer, usage=self._loop.usage(task, count), prompt=prompt)
 
     async def _open(self) -> RetryingClient:
         try:
