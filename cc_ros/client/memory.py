@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -18,6 +19,7 @@ from cc_ros.client.places import Place, places_in
 from cc_ros.client.question import CANCEL_TIME, PendingQuestion
 from cc_ros.errors import NodeError, SettingsError
 from cc_ros.geometry import SceneMap
+from cc_ros.geometry.changes import Changes, changes
 from cc_ros.geometry.evaluate import Found, evaluate
 from cc_ros.geometry.outcome import Unknown
 from cc_ros.geometry.queries import Query
@@ -29,10 +31,13 @@ from cc_ros.nodes.convert.questions import to_answer
 from cc_ros.nodes.registry import NODES
 from cc_ros.reasoning.context import Flag
 from cc_ros.reasoning.measured.questions import read
-from cc_ros.reasoning.types import Answer, Progress, Status
+from cc_ros.reasoning.types import Answer, Goal, Progress, Status
 from cc_ros.srv import GetKeyframes
 
 T = TypeVar("T")
+SAME_GOAL = 0.5  # metres that a goal may have moved since somebody agreed to it
+MOST_FRAMES = 64  # that can be asked for
+MOST_MARKS = 64  # that are compared
 
 
 class SpatialMemory(AbstractContextManager["SpatialMemory"]):
@@ -172,6 +177,46 @@ class SpatialMemory(AbstractContextManager["SpatialMemory"]):
         :raises NodeError: as ``keyframes`` does.
         """
         return places_in(self.keyframes(timeout=timeout))
+
+    def changed(self, seconds: float, *, timeout: float = 30.0) -> Changes:
+        """Return what the last so many seconds of the episode show differently from the time before.
+
+        :param seconds: more than 0.
+        :param timeout: seconds until the keyframes must be there.
+        :raises NotRunningError: as ``keyframes`` does.
+        :raises NodeError: as ``keyframes`` does.
+        """
+        keyframes = self.keyframes(MOST_FRAMES, MOST_MARKS, timeout=timeout)
+        return changes(keyframes, keyframes[-1].stamp - seconds)
+
+    def goal(self, mark: int, *, timeout: float = 30.0) -> Goal:
+        """Return where the robot would go for a mark. Nothing is published.
+
+        :raises NotRunningError: as ``ask`` does.
+        :raises NodeError: no such place is known, for the reason in the text.
+        """
+        return self._go(mark, timeout, None, send=False)
+
+    def send_goal(self, mark: int, agreed: Goal, *, timeout: float = 30.0, cancel: Flag | None = None) -> Goal:
+        """Publish the goal for a mark on ``cc/goal``, where it still is the one that somebody agreed to.
+
+        :param agreed: what ``goal`` returned.
+        :param cancel: once it is set, nothing is published any more.
+        :return: the goal that was published.
+        :raises NotRunningError: as ``ask`` does.
+        :raises NodeError: it is at another place by now, or is not known any more; nothing was published.
+        """
+        now = self._go(mark, timeout, cancel, send=False)
+        moved = math.hypot(now.x - agreed.x, now.y - agreed.y)
+        if moved > SAME_GOAL or now.frame != agreed.frame:
+            raise NodeError(f"the goal before mark {mark} has moved by {moved:.1f} m meanwhile; look at it again")
+        return self._go(mark, timeout, cancel, send=True)
+
+    def _go(self, mark: int, timeout: float, cancel: Flag | None, send: bool) -> Goal:
+        answer = self.ask(f"Go to mark {mark}.", send_goal=send, timeout=timeout, cancel=cancel)
+        if not answer.ok or answer.goal is None:
+            raise NodeError(answer.message or answer.text or f"there is no goal before mark {mark}")
+        return answer.goal
 
     def measure(self, query: Query | str, *, timeout: float = 30.0) -> Found | Unknown:
         """Answer a question about marks from the keyframes, without a model.

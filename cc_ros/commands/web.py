@@ -29,7 +29,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--host", default="127.0.0.1", metavar="ADDRESS", help="to listen on; any but loopback needs a token"
     )
     parser.add_argument(
-        "--token", metavar="T", help=f"that browsers show once, as ?token=T; {TOKEN} in the environment is not seen by ps"
+        "--token",
+        metavar="T",
+        help=f"that browsers show once, as ?token=T; {TOKEN} in the environment is not seen by ps",
     )
     parser.add_argument("--namespace", metavar="NS", default="", help="of the robot's nodes")
 

@@ -112,6 +112,8 @@ class Browser:
                 self._questions[wish.id].set()
         elif isinstance(wish, Reset):
             tasks.start_soon(self._tell, self._desk.reset)
+        elif isinstance(wish, Go):
+            tasks.start_soon(self._tell, lambda: self._desk.go(wish))
         elif isinstance(wish, Stop):
             for cancel in self._questions.values():
                 cancel.set()
@@ -121,7 +123,7 @@ class Browser:
             self._put("answer", wish.id, {"id": wish.id, "ok": False, "cancelled": False, "message": refusal})
         else:
             self._questions[wish.id] = threading.Event()
-            tasks.start_soon(self._ask if isinstance(wish, Ask) else self._go, wish)
+            tasks.start_soon(self._ask, wish)
 
     async def _ask(self, wish: Ask) -> None:
         def on_progress(stage: str, text: str) -> None:
@@ -133,11 +135,6 @@ class Browser:
         del self._questions[wish.id]
         self._outbox.pop(("progress", wish.id), None)
         self._put("answer", wish.id, {"id": wish.id, **answer})
-
-    async def _go(self, wish: Go) -> None:
-        cancel = self._questions[wish.id]
-        await self._tell(lambda: self._desk.go(wish, cancel))
-        del self._questions[wish.id]
 
     async def _tell(self, work: Callable[[], str]) -> None:
         self._notice(await _in_thread(work))

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import math
 import threading
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from cc_ros.client import NodeError, SpatialMemory
 from cc_ros.client.places import places_in
 from cc_ros.errors import CCError
-from cc_ros.reasoning.types import Progress
+from cc_ros.reasoning.types import Goal, Progress
 from cc_ros.web import views
 from cc_ros.web.board import Board
 from cc_ros.web.feed import Feed
 
 MOST_EVIDENCE = 8  # pictures beside an answer
-SAME_GOAL = 0.5  # metres that a goal may have moved since somebody agreed to it
 
 
 class _Wish(BaseModel):
@@ -44,10 +42,10 @@ class Go(_Wish):
     """Send the robot before a mark, where somebody has seen and agreed to the goal."""
 
     do: Literal["go"]
-    id: int
     mark: int = Field(ge=1, le=65535)
     x: float = Field(allow_inf_nan=False)
     y: float = Field(allow_inf_nan=False)
+    frame: str
 
 
 class Reset(_Wish):
@@ -78,6 +76,8 @@ class Desk:
         self._memory = memory
         self._board = board
         self._feed = feed
+        self._going = threading.Lock()  # held while a goal is being sent
+        self._stopped = threading.Event()  # ends the sending under way
 
     def ask(self, wish: Ask, on_progress: Progress, cancel: threading.Event) -> views.Plain:
         """Return the answer to a question with its evidence, or why there is none."""
@@ -100,21 +100,15 @@ class Desk:
         evidence = views.keyframes_view(shown[-MOST_EVIDENCE:], self._board.add_picture, fill)
         return views.answer_view(result, places, evidence, fill)
 
-    def go(self, wish: Go, cancel: threading.Event) -> str:
+    def go(self, wish: Go) -> str:
         """Publish the goal that was agreed to; return what was done, or why nothing was."""
-        question = f"Go to mark {wish.mark}."
-        try:
-            now = self._memory.query(question, cancel=cancel)
-            refusal = _changed(now, wish)
-            if refusal:
-                return f"No goal was sent: {refusal}"
-            sent = self._memory.query(question, send_goal=True, cancel=cancel)
-        except CCError as error:
-            return f"No goal was sent: {error}"
-        if sent.status != sent.OK or not sent.has_goal:
-            return f"No goal was sent: {sent.message or sent.answer}"
-        place = sent.goal.pose.position
-        return f"Sent on cc/goal: before mark {wish.mark}, ({place.x:.2f}, {place.y:.2f}) in {sent.goal.header.frame_id}."
+        with self._going:
+            stopped = self._stopped = threading.Event()
+            try:
+                goal = self._memory.send_goal(wish.mark, Goal(wish.x, wish.y, 0.0, wish.frame), cancel=stopped)
+            except CCError as error:
+                return f"No goal was sent: {error}"
+        return f"Sent on cc/goal: before mark {wish.mark}, ({goal.x:.2f}, {goal.y:.2f}) in {goal.frame}."
 
     def reset(self) -> str:
         """Begin a new episode in every node."""
@@ -126,18 +120,15 @@ class Desk:
 
     def stop(self) -> str:
         """Stop every question and whatever drives the robot; return what was stopped."""
+        self._stopped.set()
         self._memory.cancel()
         try:
             stopped = self._memory.stop()
+            if self._going.locked():  # one that goes out just now is stopped as well
+                with self._going:
+                    stopped += self._memory.stop()
         except CCError as error:
             return f"Could NOT stop: {error}"
-        return "Stop: " + ("; ".join(stopped) or "no navigation was found that could be stopped; questions are cancelled")
-
-
-def _changed(result: Any, wish: Go) -> str:
-    """Return why a goal is not the one that was agreed to, "" where it is."""
-    if result.status != result.OK or not result.has_goal:
-        return str(result.message or result.answer or "its place is not known any more")
-    place = result.goal.pose.position
-    moved = math.hypot(place.x - wish.x, place.y - wish.y)
-    return f"it has moved by {moved:.1f} m meanwhile; ask again" if moved > SAME_GOAL else ""
+        return "Stop: " + (
+            "; ".join(stopped) or "no navigation was found that could be stopped; questions are cancelled"
+        )

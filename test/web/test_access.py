@@ -43,7 +43,9 @@ async def live(socket: WebSocket) -> None:
 
 @contextmanager
 def running(token: str) -> Iterator[int]:
-    app = Starlette(routes=[Route("/", page), WebSocketRoute("/live", live)], middleware=[Middleware(Access, token=token)])
+    app = Starlette(
+        routes=[Route("/", page), WebSocketRoute("/live", live)], middleware=[Middleware(Access, token=token)]
+    )
     with listen("127.0.0.1", 0, token) as listening:
         server = uvicorn.Server(uvicorn.Config(app, log_level="error"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
@@ -96,7 +98,9 @@ def test_on_loopback_its_own_names_are_answered(open_port: int, host: str) -> No
     assert get(open_port, Host=host)[0] == 200
 
 
-@pytest.mark.parametrize("host", ["attacker.example", "localhost.attacker.example", "127.0.0.1.attacker.example:80", "[", ""])
+@pytest.mark.parametrize(
+    "host", ["attacker.example", "localhost.attacker.example", "127.0.0.1.attacker.example:80", "[", ""]
+)
 def test_another_name_for_this_machine_is_refused(open_port: int, host: str) -> None:
     assert get(open_port, Host=host)[0] in (400, 403)  # 400: no host name at all
 
@@ -112,7 +116,12 @@ def test_a_page_of_another_site_can_not_connect(open_port: int, locked_port: int
 
 
 def test_without_the_token_there_is_nothing(locked_port: int) -> None:
-    for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": TOKEN}, {"Cookie": f"cc_ros_{locked_port}={TOKEN}"}):
+    for headers in (
+        {},
+        {"Authorization": "Bearer wrong"},
+        {"Authorization": TOKEN},
+        {"Cookie": f"cc_ros_{locked_port}={TOKEN}"},
+    ):
         status, _, text = get(locked_port, **headers)
         assert status == 403 and "inside" not in text and TOKEN not in text
         assert refused_socket(locked_port, **headers)

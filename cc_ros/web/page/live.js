@@ -235,7 +235,7 @@ function goButton(mark, goal) {
   const place = `(${goal.x}, ${goal.y}) in ${goal.frame || "an unnamed frame"}`;
   const onclick = async () => {
     if (await sure(`Send the robot before mark ${mark}, to ${place}? It may begin to drive at once.`))
-      send({ do: "go", id: ++number, mark, x: goal.x, y: goal.y });
+      send({ do: "go", mark, x: goal.x, y: goal.y, frame: goal.frame });
   };
   return element("button", { type: "button", textContent: `Go to mark ${mark} …`, onclick });
 }

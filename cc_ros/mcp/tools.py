@@ -1,0 +1,227 @@
+"""The tools: each one call of the client, bounded, in a thread, and ended when the agent gives it up."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Literal, TypeVar
+
+import anyio
+from mcp.server.elicitation import AcceptedElicitation, CancelledElicitation, DeclinedElicitation
+from mcp.server.mcpserver import Context, MCPServer
+from mcp.server.mcpserver.exceptions import ToolError
+from mcp.server.mcpserver.resolve import Elicit, Resolve
+from mcp.server.mcpserver.utilities.types import Image
+from mcp_types import ToolAnnotations
+from pydantic import BaseModel, Field
+
+from cc_ros.client import SpatialMemory
+from cc_ros.client.places import places_in
+from cc_ros.errors import CCError
+from cc_ros.keyframes.types import MarkedKeyframe
+from cc_ros.mcp.values import Answered, Changed, MovedObject, Objects, Seen, Sent, Whereabouts
+
+T = TypeVar("T")
+MOST_BYTES = 6_000_000  # of pictures in one result
+READS = ToolAnnotations(read_only_hint=True, open_world_hint=False)
+MOVES = ToolAnnotations(read_only_hint=False, destructive_hint=True, idempotent_hint=False, open_world_hint=True)
+
+Question = Annotated[str, Field(min_length=1, max_length=2000, description="in plain words; objects by their number")]
+Mark = Annotated[int, Field(ge=1, le=65535, description="number of the object")]
+LastSeconds = Annotated[float, Field(ge=0, le=1e6, description="only from the last so many seconds; 0 = all")]
+
+
+@dataclass(frozen=True, slots=True)
+class GoalLimits:
+    """What limits the goals of agents.
+
+    :param distance: metres from the robot.
+    :param pause: seconds between two goals.
+    """
+
+    distance: float = 5.0
+    pause: float = 10.0
+
+
+def add_tools(server: MCPServer, memory: SpatialMemory) -> None:
+    """Add the tools that only look."""
+
+    @server.tool(annotations=READS)
+    async def ask(
+        question: Question,
+        ctx: Context,
+        choices: Annotated[list[str], Field(max_length=26, description="answers to choose from")] = [],  # noqa: B006
+        last_seconds: LastSeconds = 0,
+        timeout: Annotated[float, Field(gt=0, le=300, description="seconds")] = 60,
+    ) -> Answered:
+        """Ask about the scene that the robot's camera has seen: what, where, how many, left or right of what.
+
+        Questions about numbered objects alone are measured; others are answered by the model that is set up.
+        """
+        told = _Progress(ctx)
+
+        def work(cancel: threading.Event) -> Answered:
+            answer = memory.ask(
+                question,
+                choices=choices,
+                last_seconds=last_seconds,
+                timeout=timeout,
+                on_progress=told,
+                cancel=cancel,
+            )
+            if not answer.ok:
+                raise ToolError(f"{answer.status.name}: {answer.message}")
+            return Answered.of(answer)
+
+        return await _in_thread(work)
+
+    @server.tool(annotations=READS, structured_output=False)
+    async def keyframes(
+        frames: Annotated[int, Field(ge=1, le=16, description="pictures")] = 4,
+        last_seconds: LastSeconds = 0,
+        style: Annotated[
+            Literal["marks", "raw"], Field(description="with numbers on the objects or without")
+        ] = "marks",
+    ) -> list[str | Image]:
+        """Look: pictures spread over what the camera has seen, the same number on the same object in each."""
+        found = await _in_thread(lambda _: memory.keyframes(frames, last_seconds=last_seconds, style=style))
+        return _pictures(found)
+
+    @server.tool(annotations=READS)
+    async def objects(last_seconds: LastSeconds = 0) -> Objects:
+        """List the numbered objects: how often each was seen, when last, and where it is."""
+        return await _in_thread(lambda _: _objects(memory.keyframes(last_seconds=last_seconds)))
+
+    @server.tool(annotations=READS)
+    async def where(
+        mark: Annotated[int | str, Field(description="its number, or a question such as: Which mark is the lamp?")],
+        timeout: Annotated[float, Field(gt=0, le=300, description="seconds")] = 60,
+    ) -> Whereabouts:
+        """Tell where one object is, in metres and as seen from the camera now."""
+        return await _in_thread(lambda _: Whereabouts.of(memory.where(mark, timeout=timeout)))
+
+    @server.tool(annotations=READS)
+    async def changed(
+        seconds: Annotated[float, Field(gt=0, le=1e6, description="compare these last seconds with before")] = 60,
+    ) -> Changed:
+        """Tell what changed in the running episode: what came, what is gone, what moved."""
+
+        def work(_: threading.Event) -> Changed:
+            found = memory.changed(seconds)
+            return Changed(
+                seconds=seconds,
+                new=list(found.new),
+                absent=list(found.absent),
+                unseen=list(found.unseen),
+                moved=[MovedObject(mark=m.mark, before=_round(m.before), now=_round(m.now)) for m in found.moved],
+            )
+
+        return await _in_thread(work)
+
+
+class Agreed(BaseModel):
+    """What the person beside the robot says."""
+
+    go: bool = Field(description="Let the robot drive there")
+
+
+def add_goal_tool(server: MCPServer, memory: SpatialMemory, limits: GoalLimits) -> None:
+    """Add the tool that makes a robot move, once a person has agreed to the very place."""
+    sent_at = -math.inf
+    one_at_a_time = anyio.Lock()
+
+    async def confirm(mark: int) -> Elicit[Agreed]:
+        goal = await _in_thread(lambda _: memory.goal(mark))
+        here = await _in_thread(lambda _: memory.where(mark))
+        if here.distance is None or here.distance > limits.distance:
+            far = "at an unknown distance" if here.distance is None else f"{here.distance:.1f} m away"
+            raise ToolError(f"mark {mark} is {far}; goals of agents lie within {limits.distance:g} m")
+        place = f"({goal.x:.1f}, {goal.y:.1f}) in {goal.frame or 'an unnamed frame'}"
+        return Elicit(f"Send the robot before mark {mark}, to {place}? It may begin to drive at once.", Agreed)
+
+    @server.tool(annotations=MOVES)
+    async def goal(
+        mark: Mark,
+        agreed: Annotated[AcceptedElicitation[Agreed] | DeclinedElicitation | CancelledElicitation, Resolve(confirm)],
+    ) -> Sent:
+        """Send the robot before an object. The person beside it is asked first, and nothing is sent without a yes."""
+        nonlocal sent_at
+        if not (isinstance(agreed, AcceptedElicitation) and agreed.data.go):
+            raise ToolError("nobody agreed: no goal was sent")
+        async with one_at_a_time:
+            wait = limits.pause - (time.monotonic() - sent_at)
+            if wait > 0:
+                raise ToolError(f"a goal was sent a moment ago; the next one in {wait:.0f} s")
+
+            def work(cancel: threading.Event) -> Sent:
+                found = memory.send_goal(mark, memory.goal(mark), cancel=cancel)
+                return Sent(mark=mark, x=round(found.x, 2), y=round(found.y, 2), frame=found.frame)
+
+            result = await _in_thread(work)
+            sent_at = time.monotonic()
+            return result
+
+
+class _Progress:
+    """Tells an agent how a question gets on; called in a thread of ``_in_thread``."""
+
+    def __init__(self, ctx: Context) -> None:
+        self._ctx = ctx
+        self._count = 0
+
+    def __call__(self, stage: str, text: str) -> None:
+        self._count += 1
+        anyio.from_thread.run(self._ctx.report_progress, float(self._count), None, f"{stage}: {text[-500:]}")
+
+
+async def _in_thread(work: Callable[[threading.Event], T]) -> T:
+    """Do what waits in a thread; what the agent gives up is cancelled.
+
+    :param work: is given a flag that says so.
+    :raises ToolError: with the words of what it raises.
+    """
+    cancel = threading.Event()
+    try:
+        return await anyio.to_thread.run_sync(work, cancel, abandon_on_cancel=True)
+    except CCError as error:
+        raise ToolError(str(error)) from error
+    finally:
+        cancel.set()
+
+
+def _pictures(found: list[MarkedKeyframe]) -> list[str | Image]:
+    newest = found[-1].stamp
+    kept: list[MarkedKeyframe] = []
+    size = 0
+    for keyframe in reversed(found):
+        size += len(keyframe.jpeg)
+        if size <= MOST_BYTES or not kept:
+            kept.insert(0, keyframe)
+    result: list[str | Image] = []
+    if len(kept) < len(found):
+        result.append(f"{len(found) - len(kept)} older pictures are left out: all would be {size / 1e6:.0f} MB")
+    for keyframe in kept:
+        marks = ", ".join(str(mark.id) for mark in keyframe.marks) or "none"
+        result += [
+            f"{newest - keyframe.stamp:.1f} s before the newest; marks: {marks}",
+            Image(data=keyframe.jpeg, format="jpeg"),
+        ]
+    return result
+
+
+def _objects(found: list[MarkedKeyframe]) -> Objects:
+    newest = found[-1].stamp
+    seen: list[Seen] = []
+    for place in places_in(found):
+        stamps = [frame.stamp for frame in found if any(mark.id == place.mark for mark in frame.marks)]
+        known = Whereabouts.of(place).model_dump()
+        seen.append(Seen(**known, pictures=len(stamps), last_seen=round(newest - max(stamps), 1)))
+    return Objects(objects=seen)
+
+
+def _round(point: tuple[float, float, float]) -> tuple[float, float, float]:
+    x, y, z = (round(value, 2) for value in point)
+    return x, y, z
