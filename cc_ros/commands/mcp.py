@@ -1,7 +1,7 @@
 """serve agents by the Model Context Protocol: look, ask, measure
 
-Over stdin and stdout, as most programs start it, or over HTTP on this machine (http://127.0.0.1:N/mcp). Agents can send the
-robot somewhere only with --allow-goals, and then a person is asked by the agent's program each time.
+Over stdin and stdout, as most programs start it, or over HTTP on this machine (http://127.0.0.1:N/mcp). Agents can send
+the robot somewhere only with --allow-goals, and then a person is asked by the agent's program each time.
 
   cc-ros mcp
   cc-ros mcp --http 8601
@@ -13,6 +13,7 @@ import argparse
 import importlib.util
 
 from cc_ros.commands.ros import need_ros
+from cc_ros.commands.signals import stop_on_signals
 from cc_ros.errors import CCError
 
 
@@ -43,6 +44,11 @@ def main(options: argparse.Namespace) -> int:
         server = make_server(memory, goals)
         if options.http is None:
             server.run()
-        else:
-            server.run("streamable-http", host="127.0.0.1", port=options.http)
+            return 0
+        from cc_ros.serving import address, listen, serve
+
+        # On loopback alone: nothing here asks who calls.
+        with stop_on_signals(), listen("127.0.0.1", options.http) as listening:
+            print(f"cc_ros: agents connect to {address(listening)}/mcp", flush=True)
+            serve(server.streamable_http_app(host="127.0.0.1"), listening)
     return 0

@@ -1,7 +1,7 @@
 """a live page of what the running nodes see, and a place to ask them
 
-Shows the picture with tracks, the keyframes, a map, the timeline, and the state of the nodes. For this machine alone unless
---host says otherwise, which needs a token. Ctrl-C stops it; the nodes may come and go meanwhile.
+Shows the picture with tracks, the keyframes, a map, the timeline, and the state of the nodes. For this machine alone
+unless --host says otherwise, which needs a token. Ctrl-C stops it; the nodes may come and go meanwhile.
 
   cc-ros web
   CC_ROS_TOKEN=... cc-ros web --host 0.0.0.0
@@ -50,14 +50,13 @@ def main(options: argparse.Namespace) -> int:
     """Serve until interrupted."""
     need_ros()
     need_web()
-    from cc_ros.web.server import listen, make_app, serve
+    from cc_ros.serving import address, listen, serve
+    from cc_ros.web.server import check_token, make_app
 
     token = os.environ.get(TOKEN, "") if options.token is None else options.token
-    # uvicorn ends by the signals itself, and hands them on to whoever had them before.
-    with stop_on_signals(), listen(options.host, options.port, token) as listening:
-        host, port = listening.getsockname()[:2]
-        shown = f"[{host}]" if ":" in host else host
+    check_token(options.host, token)
+    with stop_on_signals(), listen(options.host, options.port) as listening:
         how = ", the first time with ?token= and the token" if token else ""
-        print(f"cc_ros: open http://{shown}:{port}/{how}", flush=True)
+        print(f"cc_ros: open {address(listening)}/{how}", flush=True)
         serve(make_app(options.namespace, token), listening)
     return 0

@@ -22,7 +22,7 @@ from cc_ros.client import SpatialMemory
 from cc_ros.client.places import places_in
 from cc_ros.errors import CCError
 from cc_ros.keyframes.types import MarkedKeyframe
-from cc_ros.mcp.values import Answered, Changed, MovedObject, Objects, Seen, Sent, Whereabouts
+from cc_ros.mcp.values import Answered, Changed, MovedObject, Objects, Seen, Sent, Whereabouts, rounded
 
 T = TypeVar("T")
 MOST_BYTES = 6_000_000  # of pictures in one result
@@ -101,7 +101,8 @@ def add_tools(server: MCPServer, memory: SpatialMemory) -> None:
         timeout: Annotated[float, Field(gt=0, le=300, description="seconds")] = 60,
     ) -> Whereabouts:
         """Tell where one object is, in metres and as seen from the camera now."""
-        return await _in_thread(lambda _: Whereabouts.of(memory.where(mark, timeout=timeout)))
+        wanted = int(mark) if isinstance(mark, str) and mark.strip().isdecimal() else mark
+        return await _in_thread(lambda _: Whereabouts.of(memory.where(wanted, timeout=timeout)))
 
     @server.tool(annotations=READS)
     async def changed(
@@ -116,7 +117,7 @@ def add_tools(server: MCPServer, memory: SpatialMemory) -> None:
                 new=list(found.new),
                 absent=list(found.absent),
                 unseen=list(found.unseen),
-                moved=[MovedObject(mark=m.mark, before=_round(m.before), now=_round(m.now)) for m in found.moved],
+                moved=[MovedObject(mark=m.mark, before=rounded(m.before), now=rounded(m.now)) for m in found.moved],
             )
 
         return await _in_thread(work)
@@ -220,8 +221,3 @@ def _objects(found: list[MarkedKeyframe]) -> Objects:
         known = Whereabouts.of(place).model_dump()
         seen.append(Seen(**known, pictures=len(stamps), last_seen=round(newest - max(stamps), 1)))
     return Objects(objects=seen)
-
-
-def _round(point: tuple[float, float, float]) -> tuple[float, float, float]:
-    x, y, z = (round(value, 2) for value in point)
-    return x, y, z

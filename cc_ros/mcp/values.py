@@ -49,10 +49,9 @@ class Whereabouts(BaseModel):
     @classmethod
     def of(cls, place: Place) -> Whereabouts:
         """Return a place as it is sent."""
-        point = None if place.point is None else tuple(round(value, 2) for value in place.point)
         return cls(
             mark=place.mark,
-            point=point,
+            point=None if place.point is None else rounded(place.point),
             frame=place.frame,
             sigma=_rounded(place.sigma, 3),
             distance=_rounded(place.distance, 2),
@@ -99,6 +98,12 @@ class Sent(BaseModel):
     x: float
     y: float
     frame: str
+
+
+def rounded(point: tuple[float, float, float]) -> tuple[float, float, float]:
+    """Return a point to the centimetre."""
+    x, y, z = (round(value, 2) for value in point)
+    return x, y, z
 
 
 def _rounded(value: float | None, digits: int) -> float | None:

@@ -1,10 +1,9 @@
-"""Who may look: a token, no foreign pages, no foreign names for this machine, and nothing from elsewhere in the page."""
+"""Who may look: a token, no foreign pages, no foreign names for this machine, nothing from elsewhere in the page."""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
-import ipaddress
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qs, urlsplit
 
@@ -23,14 +22,6 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
-
-
-def is_loopback(host: str) -> bool:
-    """Whether an address or a name can be reached from this machine alone."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 class Access:

@@ -141,5 +141,5 @@ class Browser:
 
 
 async def _in_thread(work: Callable[[], Any]) -> Any:
-    """Do what waits in a thread; left alone once the browser has gone, since its cancelled questions end by themselves."""
+    """Do what waits in a thread; once the browser has gone it is left alone, and its cancelled questions end."""
     return await anyio.to_thread.run_sync(work, abandon_on_cancel=True)

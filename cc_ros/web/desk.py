@@ -1,4 +1,4 @@
-"""What a browser can have done: questions, goals, a new episode, a stop. All of it waits, so it is called in threads."""
+"""What a browser can have done: questions, goals, a new episode, a stop. It waits, so it is called in threads."""
 
 from __future__ import annotations
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import uvicorn
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -19,8 +17,9 @@ from starlette.websockets import WebSocket
 
 import cc_ros.runs
 from cc_ros.client import SpatialMemory
-from cc_ros.errors import CCError, SettingsError
-from cc_ros.web.access import Access, is_loopback
+from cc_ros.errors import SettingsError
+from cc_ros.serving import is_loopback
+from cc_ros.web.access import Access
 from cc_ros.web.board import Board
 from cc_ros.web.browser import Browser
 from cc_ros.web.desk import Desk
@@ -35,7 +34,6 @@ FILES = {
     "/page.css": Path(cc_ros.runs.__file__).parent / "page.css",  # the looks of the report
 }
 MOST_BROWSERS = 16
-LONGEST_MESSAGE = 16384  # bytes from a browser
 FOREVER = {"Cache-Control": "private, max-age=86400, immutable"}  # a picture is named by its content
 FRESH = {"Cache-Control": "no-cache"}
 
@@ -70,39 +68,13 @@ def make_app(namespace: str = "", token: str = "", wait: float = 5.0) -> Starlet
     )
 
 
-def listen(host: str, port: int, token: str) -> socket.socket:
-    """Return a listening socket.
+def check_token(host: str, token: str) -> None:
+    """See that whoever can reach the page has to show a token.
 
-    :param port: 0 = any free one.
-    :raises SettingsError: an address that others can reach needs a token.
-    :raises CCError: the address cannot be had.
+    :raises SettingsError: others can reach it, and there is none.
     """
     if not token and not is_loopback(host):
         raise SettingsError(f"others can reach {host}: give --token, or CC_ROS_TOKEN in the environment")
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, port), family=family, backlog=64)
-    except (OSError, OverflowError) as error:
-        raise CCError(f"cannot listen on {host}, port {port}: {error}; --port 0 takes any free one") from error
-
-
-def serve(app: Any, listening: socket.socket) -> None:
-    """Serve until SIGINT or SIGTERM.
-
-    :param app: an ASGI application.
-    """
-    config = uvicorn.Config(
-        app,
-        log_level="warning",
-        access_log=False,  # addresses hold the token once
-        server_header=False,
-        ws_max_size=LONGEST_MESSAGE,
-        ws_per_message_deflate=False,  # JPEG does not shrink
-        limit_concurrency=128,
-        timeout_graceful_shutdown=2,
-        lifespan="on",
-    )
-    uvicorn.Server(config).run(sockets=[listening])
 
 
 def _file(path: Path) -> Any:

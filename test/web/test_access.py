@@ -12,8 +12,9 @@ import pytest
 
 pytest.importorskip("rclpy")
 pytest.importorskip("starlette")
-uvicorn = pytest.importorskip("uvicorn")
+pytest.importorskip("uvicorn")
 
+import uvicorn
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -25,8 +26,9 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from cc_ros.errors import CCError, SettingsError
+from cc_ros.serving import listen
 from cc_ros.web.access import Access
-from cc_ros.web.server import listen
+from cc_ros.web.server import check_token
 
 TOKEN = "a token of this test"
 
@@ -46,7 +48,7 @@ def running(token: str) -> Iterator[int]:
     app = Starlette(
         routes=[Route("/", page), WebSocketRoute("/live", live)], middleware=[Middleware(Access, token=token)]
     )
-    with listen("127.0.0.1", 0, token) as listening:
+    with listen("127.0.0.1", 0) as listening:
         server = uvicorn.Server(uvicorn.Config(app, log_level="error"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()
@@ -156,6 +158,7 @@ def test_every_answer_forbids_what_comes_from_elsewhere(open_port: int, locked_p
 def test_others_need_a_token_and_a_port_that_is_taken_is_told(open_port: int) -> None:
     for host in ("0.0.0.0", "::", "192.0.2.1", "robot.example"):
         with pytest.raises(SettingsError, match="--token"):
-            listen(host, 0, "")
+            check_token(host, "")
+        check_token(host, TOKEN)
     with pytest.raises(CCError, match=f"port {open_port}"):
-        listen("127.0.0.1", open_port, "")
+        listen("127.0.0.1", open_port)

@@ -8,17 +8,15 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any
 
 import pytest
 
 pytest.importorskip("rclpy")
 pytest.importorskip("uvicorn")
-sync_api = pytest.importorskip(
-    "playwright.sync_api", reason="the page is tested with Playwright, which is not installed"
-)
+pytest.importorskip("playwright.sync_api", reason="the page is tested with Playwright, which is not installed")
 
 import rclpy
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 from sensor_msgs.msg import Image
 from support.model_server import Hang, ModelServer, Say, reply
 from support.rig import START, Onlooker, Program, cc_ros, image_of, isolated, scene, until
@@ -67,8 +65,8 @@ def nodes(server: ModelServer) -> Iterator[Program]:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with sync_api.sync_playwright() as playwright:
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield browser
         browser.close()
@@ -80,15 +78,15 @@ def server() -> Iterator[ModelServer]:
         yield server
 
 
-def ask(page: Any, question: str) -> Any:
+def ask(page: Page, question: str) -> Locator:
     """Ask, and return the card of the question."""
     page.fill("#text", question)
     page.click("#ask")
     return page.locator("#answers article").first
 
 
-def test_a_browser_sees_asks_cancels_and_survives_a_restart(browser: Any, server: ModelServer) -> None:
-    expect, faults = sync_api.expect, []
+def test_a_browser_sees_asks_cancels_and_survives_a_restart(browser: Browser, server: ModelServer) -> None:
+    faults: list[str] = []
     with ExitStack() as stack:
         web = stack.enter_context(cc_ros("web", "--port", "0", "--token", "secret"))
         stack.enter_context(camera())
@@ -119,8 +117,7 @@ def test_a_browser_sees_asks_cancels_and_survives_a_restart(browser: Any, server
         assert faults == []
 
 
-def sees(page: Any) -> None:
-    expect = sync_api.expect
+def sees(page: Page) -> None:
     expect(page.locator("#nodes .ok")).to_have_count(3)
     page.wait_for_function("document.querySelector('.live.on img')?.naturalWidth === 640")
     marked = page.locator("#frames figure:not([data-marks='']) img")
@@ -129,8 +126,7 @@ def sees(page: Any) -> None:
     expect(page.locator("#timeline rect").first).to_be_attached()
 
 
-def asks(page: Any, server: ModelServer) -> None:
-    expect = sync_api.expect
+def asks(page: Page, server: ModelServer) -> None:
     server.script(Say(reply(EVIL, confidence=0.75), pause=0.02))
     card = ask(page, "How many chairs are there?")
     expect(card.locator(".answer")).to_have_text(EVIL)
@@ -140,11 +136,11 @@ def asks(page: Any, server: ModelServer) -> None:
     assert page.title() == "cc_ros live" and not card.locator("b").count()
 
 
-def cancels(page: Any, server: ModelServer) -> None:
+def cancels(page: Page, server: ModelServer) -> None:
     server.script(Hang())
     before = len(server.received)
     card = ask(page, "Will this take long?")
     until(lambda: len(server.received) > before, START, "the model was not asked")
     card.get_by_text("Cancel").click()
-    sync_api.expect(card.locator(".error")).to_have_text("Cancelled.")
+    expect(card.locator(".error")).to_have_text("Cancelled.")
     assert server.wait_idle(), "the request goes on"

@@ -1,0 +1,203 @@
+"""The tools for agents by the SDK's own client, over stdio and over HTTP, against nodes over DDS."""
+
+from __future__ import annotations
+
+import base64
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import anyio
+import pytest
+
+pytest.importorskip("rclpy")
+pytest.importorskip("mcp")
+
+import rclpy
+from cc_ros.msg import MarkedKeyframes
+from cc_ros.srv import GetKeyframes
+from geometry_msgs.msg import PoseStamped
+from mcp import Client, MCPError, StdioServerParameters
+from mcp_types import ElicitResult, ImageContent
+from std_msgs.msg import Header
+from support.marked_scene import looking, see
+from support.model_server import Hang, ModelServer, Say, reply
+from support.rig import START, Onlooker, cc_ros, environment, isolated, until
+from support.single_node import spinning
+
+from cc_ros.dds import prepare
+from cc_ros.nodes.alive import announce
+from cc_ros.nodes.convert.keyframes import keyframe_message
+from cc_ros.nodes.reasoner import ReasonerNode
+
+ROOM = {1: (2.8, 1.0, 0.5), 2: (2.0, 0.0, 0.7), 3: (9.0, -1.4, 1.0)}
+
+
+@contextmanager
+def robot(server: ModelServer) -> Iterator[Onlooker]:
+    """The reasoner node, and a stand-in for cc_keyframes."""
+    prepare()
+    context = rclpy.Context()
+    rclpy.init(args=["--ros-args", "-p", f"base_url:={server.base_url}", "-p", "cache_seconds:=0"], context=context)
+    node = ReasonerNode(context=context)
+    look = Onlooker(context, "cc_keyframes")
+
+    def give(request: GetKeyframes.Request, response: GetKeyframes.Response) -> GetKeyframes.Response:
+        frames = see([looking(0, 0, 10), looking(0, 0, 0), looking(0, 0, -10)], ROOM, depth=True)
+        frames = [replace(frame, world_frame="odom") for frame in frames][-(request.frames or 3) :]
+        response.keyframes = MarkedKeyframes(keyframes=[_message(frame) for frame in frames])
+        response.success = True
+        return response
+
+    kept = [announce(look.node, "cc/get_keyframes"), look.node.create_service(GetKeyframes, "cc/get_keyframes", give)]
+    try:
+        with spinning(node):
+            assert node.autostart()
+            until(node._keyframes.service_is_ready, START)
+            yield look
+    finally:
+        look.close()
+        node.destroy_node()
+        rclpy.shutdown(context=context)
+        kept.clear()
+
+
+def _message(frame: Any) -> Any:
+    header = Header(frame_id="camera")
+    header.stamp.sec, header.stamp.nanosec = divmod(round(frame.stamp * 1e9), 10**9)
+    return keyframe_message(frame, header)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[ModelServer]:
+    with isolated(), ModelServer() as server:
+        yield server
+
+
+@asynccontextmanager
+async def over_stdio(*options: str, **callbacks: Any) -> AsyncIterator[Client]:
+    command = ["-m", "cc_ros.cli", "mcp", *options]
+    async with Client(
+        StdioServerParameters(command=sys.executable, args=command, env=environment()), **callbacks
+    ) as client:
+        yield client
+
+
+@asynccontextmanager
+async def over_http(*options: str, **callbacks: Any) -> AsyncIterator[Client]:
+    with cc_ros("mcp", "--http", "0", *options) as program:
+        await anyio.to_thread.run_sync(program.wait_for, "/mcp")
+        async with Client(program.text.split("connect to ")[1].split()[0], **callbacks) as client:
+            yield client
+
+
+def run(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    async def bounded() -> None:
+        with anyio.fail_after(90):
+            await work()
+
+    anyio.run(bounded)
+
+
+async def fails(client: Client, tool: str, **arguments: Any) -> str:
+    result = await client.call_tool(tool, arguments)
+    assert result.is_error, result
+    return result.content[0].text
+
+
+@pytest.mark.parametrize("connect", [over_stdio, over_http])
+def test_agents_look_ask_measure_and_come_back_after_a_restart(connect: Any, server: ModelServer) -> None:
+    async def work() -> None:
+        async with AsyncExitStack() as stack:
+            client = await stack.enter_async_context(connect("--wait", "3"))
+            tools = {tool.name: tool for tool in (await client.list_tools()).tools}
+            assert set(tools) == {"ask", "keyframes", "objects", "where", "changed"}
+            assert all(tool.description and tool.annotations.read_only_hint for tool in tools.values())
+            assert "no cc_keyframes answers" in await fails(client, "objects")
+            for _ in range(2):  # the nodes are started, and started again
+                with robot(server):
+                    await uses(client, server)
+
+    run(work)
+
+
+async def uses(client: Client, server: ModelServer) -> None:
+    server.script(Say(reply("two chairs", marks=[2]), pause=0.01))
+    told: list[str | None] = []
+
+    async def progress(done: float, total: float | None, message: str | None) -> None:
+        told.append(message)
+
+    result = await client.call_tool("ask", {"question": "How many chairs are there?"}, progress_callback=progress)
+    assert not result.is_error, result.content
+    assert result.structured_content["answer"] == "two chairs" and result.structured_content["marks"] == [2]
+    assert any(message and message.startswith("answering: ") for message in told)
+    result = await client.call_tool("keyframes", {"frames": 2})
+    pictures = [part for part in result.content if isinstance(part, ImageContent)]
+    assert len(pictures) == 2 and {part.mime_type for part in pictures} == {"image/jpeg"}
+    assert all(base64.b64decode(part.data).startswith(b"\xff\xd8") for part in pictures)
+    result = await client.call_tool("objects", {})
+    seen = {one["mark"]: one for one in result.structured_content["objects"]}
+    assert set(seen) == set(ROOM) and seen[2]["pictures"] == 3 and seen[2]["point"] == [2.0, 0.0, 0.7]
+    result = await client.call_tool("where", {"mark": "2"})
+    assert result.structured_content["distance"] == pytest.approx(2.0, abs=0.05)
+    assert result.structured_content["frame"] == "odom"
+    result = await client.call_tool("changed", {"seconds": 0.6})
+    assert result.structured_content["new"] == [] and result.structured_content["moved"] == []
+
+
+def test_what_is_out_of_bounds_is_refused_and_what_is_given_up_ends(server: ModelServer) -> None:
+    async def work() -> None:
+        async with over_stdio("--wait", "3") as client:
+            with robot(server):
+                assert "less than or equal to 16" in await fails(client, "keyframes", frames=17)
+                assert "at most 2000 characters" in await fails(client, "ask", question="x" * 2001)
+                assert "no keyframe shows mark 77" in await fails(client, "where", mark=77)
+                assert "Unknown tool" in await fails(client, "goal", mark=2)
+                server.script(Hang())
+                assert "TIMEOUT" in await fails(client, "ask", question="Will this take long?", timeout=0.5)
+                server.script(Hang())
+                before = len(server.received)
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(partial(client.call_tool, "ask", {"question": "And this?"}))
+                    await anyio.to_thread.run_sync(until, lambda: len(server.received) > before)
+                    tasks.cancel_scope.cancel()
+                assert await anyio.to_thread.run_sync(server.wait_idle), "the model is still being asked"
+
+    run(work)
+
+
+def test_a_robot_moves_only_after_a_persons_yes(server: ModelServer) -> None:
+    said: list[str] = []
+    answers = iter([ElicitResult(action="decline"), ElicitResult(action="accept", content={"go": False})])
+
+    async def person(context: Any, params: Any) -> ElicitResult:
+        said.append(params.message)
+        return next(answers, ElicitResult(action="accept", content={"go": True}))
+
+    async def work() -> None:
+        with robot(server) as look:
+            goals = look.listen(PoseStamped, "cc/goal")
+            async with over_stdio("--allow-goals") as client:
+                tools = {tool.name: tool for tool in (await client.list_tools()).tools}
+                assert tools["goal"].annotations.destructive_hint
+                with pytest.raises(MCPError, match="elicitation"):  # nobody can be asked
+                    await client.call_tool("goal", {"mark": 2})
+            async with over_stdio("--allow-goals", elicitation_callback=person) as client:
+                assert "within 5 m" in await fails(client, "goal", mark=3)
+                assert "no keyframe shows mark 77" in await fails(client, "goal", mark=77)
+                for _ in range(2):
+                    assert "nobody agreed" in await fails(client, "goal", mark=2)
+                assert goals == []
+                result = await client.call_tool("goal", {"mark": 2})
+                assert not result.is_error, result.content
+                await anyio.to_thread.run_sync(until, lambda: goals)
+                assert goals[0].pose.position.x == pytest.approx(result.structured_content["x"], abs=0.01)
+                assert "before mark 2" in said[0] and "odom" in said[0]
+                assert "the next one in" in await fails(client, "goal", mark=2)
+                assert len(goals) == 1
+
+    run(work)
