@@ -36,8 +36,8 @@ def main(options: argparse.Namespace) -> int:
     if importlib.util.find_spec("mcp") is None:
         raise CCError("agents are served by the package mcp, which is missing: pip install 'cc_ros[mcp]'")
     from cc_ros.client import SpatialMemory
+    from cc_ros.mcp.goals import GoalLimits
     from cc_ros.mcp.server import make_server
-    from cc_ros.mcp.tools import GoalLimits
 
     goals = GoalLimits(options.goal_distance) if options.allow_goals else None
     with SpatialMemory(options.namespace, name="cc_mcp", wait=options.wait) as memory:

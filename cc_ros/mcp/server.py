@@ -6,7 +6,8 @@ from mcp.server import MCPServer
 
 from cc_ros import __version__
 from cc_ros.client import SpatialMemory
-from cc_ros.mcp.tools import GoalLimits, add_goal_tool, add_tools
+from cc_ros.mcp.goals import GoalLimits, add_goal_tool
+from cc_ros.mcp.tools import add_tools
 
 INSTRUCTIONS = (
     "A robot's spatial memory. The same number is the same object in every picture of an episode; use these numbers in "

@@ -2,48 +2,29 @@
 
 from __future__ import annotations
 
-import math
 import threading
-import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Annotated, Literal, TypeVar
 
 import anyio
-from mcp.server.elicitation import AcceptedElicitation, CancelledElicitation, DeclinedElicitation
 from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
-from mcp.server.mcpserver.resolve import Elicit, Resolve
 from mcp.server.mcpserver.utilities.types import Image
 from mcp_types import ToolAnnotations
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from cc_ros.client import SpatialMemory
 from cc_ros.client.places import places_in
 from cc_ros.errors import CCError
 from cc_ros.keyframes.types import MarkedKeyframe
-from cc_ros.mcp.values import Answered, Changed, MovedObject, Objects, Seen, Sent, Whereabouts, rounded
+from cc_ros.mcp.values import Answered, Changed, MovedObject, Objects, Seen, Whereabouts, rounded
 
 T = TypeVar("T")
 MOST_BYTES = 6_000_000  # of pictures in one result
 READS = ToolAnnotations(read_only_hint=True, open_world_hint=False)
-MOVES = ToolAnnotations(read_only_hint=False, destructive_hint=True, idempotent_hint=False, open_world_hint=True)
 
 Question = Annotated[str, Field(min_length=1, max_length=2000, description="in plain words; objects by their number")]
-Mark = Annotated[int, Field(ge=1, le=65535, description="number of the object")]
 LastSeconds = Annotated[float, Field(ge=0, le=1e6, description="only from the last so many seconds; 0 = all")]
-
-
-@dataclass(frozen=True, slots=True)
-class GoalLimits:
-    """What limits the goals of agents.
-
-    :param distance: metres from the robot.
-    :param pause: seconds between two goals.
-    """
-
-    distance: float = 5.0
-    pause: float = 10.0
 
 
 def add_tools(server: MCPServer, memory: SpatialMemory) -> None:
@@ -76,7 +57,7 @@ def add_tools(server: MCPServer, memory: SpatialMemory) -> None:
                 raise ToolError(f"{answer.status.name}: {answer.message}")
             return Answered.of(answer)
 
-        return await _in_thread(work)
+        return await in_thread(work)
 
     @server.tool(annotations=READS, structured_output=False)
     async def keyframes(
@@ -87,13 +68,13 @@ def add_tools(server: MCPServer, memory: SpatialMemory) -> None:
         ] = "marks",
     ) -> list[str | Image]:
         """Look: pictures spread over what the camera has seen, the same number on the same object in each."""
-        found = await _in_thread(lambda _: memory.keyframes(frames, last_seconds=last_seconds, style=style))
+        found = await in_thread(lambda _: memory.keyframes(frames, last_seconds=last_seconds, style=style))
         return _pictures(found)
 
     @server.tool(annotations=READS)
     async def objects(last_seconds: LastSeconds = 0) -> Objects:
         """List the numbered objects: how often each was seen, when last, and where it is."""
-        return await _in_thread(lambda _: _objects(memory.keyframes(last_seconds=last_seconds)))
+        return await in_thread(lambda _: _objects(memory.keyframes(last_seconds=last_seconds)))
 
     @server.tool(annotations=READS)
     async def where(
@@ -102,7 +83,7 @@ def add_tools(server: MCPServer, memory: SpatialMemory) -> None:
     ) -> Whereabouts:
         """Tell where one object is, in metres and as seen from the camera now."""
         wanted = int(mark) if isinstance(mark, str) and mark.strip().isdecimal() else mark
-        return await _in_thread(lambda _: Whereabouts.of(memory.where(wanted, timeout=timeout)))
+        return await in_thread(lambda _: Whereabouts.of(memory.where(wanted, timeout=timeout)))
 
     @server.tool(annotations=READS)
     async def changed(
@@ -120,54 +101,11 @@ def add_tools(server: MCPServer, memory: SpatialMemory) -> None:
                 moved=[MovedObject(mark=m.mark, before=rounded(m.before), now=rounded(m.now)) for m in found.moved],
             )
 
-        return await _in_thread(work)
-
-
-class Agreed(BaseModel):
-    """What the person beside the robot says."""
-
-    go: bool = Field(description="Let the robot drive there")
-
-
-def add_goal_tool(server: MCPServer, memory: SpatialMemory, limits: GoalLimits) -> None:
-    """Add the tool that makes a robot move, once a person has agreed to the very place."""
-    sent_at = -math.inf
-    one_at_a_time = anyio.Lock()
-
-    async def confirm(mark: int) -> Elicit[Agreed]:
-        goal = await _in_thread(lambda _: memory.goal(mark))
-        here = await _in_thread(lambda _: memory.where(mark))
-        if here.distance is None or here.distance > limits.distance:
-            far = "at an unknown distance" if here.distance is None else f"{here.distance:.1f} m away"
-            raise ToolError(f"mark {mark} is {far}; goals of agents lie within {limits.distance:g} m")
-        place = f"({goal.x:.1f}, {goal.y:.1f}) in {goal.frame or 'an unnamed frame'}"
-        return Elicit(f"Send the robot before mark {mark}, to {place}? It may begin to drive at once.", Agreed)
-
-    @server.tool(annotations=MOVES)
-    async def goal(
-        mark: Mark,
-        agreed: Annotated[AcceptedElicitation[Agreed] | DeclinedElicitation | CancelledElicitation, Resolve(confirm)],
-    ) -> Sent:
-        """Send the robot before an object. The person beside it is asked first, and nothing is sent without a yes."""
-        nonlocal sent_at
-        if not (isinstance(agreed, AcceptedElicitation) and agreed.data.go):
-            raise ToolError("nobody agreed: no goal was sent")
-        async with one_at_a_time:
-            wait = limits.pause - (time.monotonic() - sent_at)
-            if wait > 0:
-                raise ToolError(f"a goal was sent a moment ago; the next one in {wait:.0f} s")
-
-            def work(cancel: threading.Event) -> Sent:
-                found = memory.send_goal(mark, memory.goal(mark), cancel=cancel)
-                return Sent(mark=mark, x=round(found.x, 2), y=round(found.y, 2), frame=found.frame)
-
-            result = await _in_thread(work)
-            sent_at = time.monotonic()
-            return result
+        return await in_thread(work)
 
 
 class _Progress:
-    """Tells an agent how a question gets on; called in a thread of ``_in_thread``."""
+    """Tells an agent how a question gets on; called in a thread of ``in_thread``."""
 
     def __init__(self, ctx: Context) -> None:
         self._ctx = ctx
@@ -178,7 +116,7 @@ class _Progress:
         anyio.from_thread.run(self._ctx.report_progress, float(self._count), None, f"{stage}: {text[-500:]}")
 
 
-async def _in_thread(work: Callable[[threading.Event], T]) -> T:
+async def in_thread(work: Callable[[threading.Event], T]) -> T:
     """Do what waits in a thread; what the agent gives up is cancelled.
 
     :param work: is given a flag that says so.
