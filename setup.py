@@ -146,7 +146,10 @@ setup(
         "sam2": ["sam2==1.1.0", "torch>=2.5"],
         "web": ["starlette>=0.40", "uvicorn>=0.31.1", "websockets>=13"],  # the live page
         "mcp": ["mcp>=2.3"],  # the server of tools for agents
-        "test": ["onnxruntime>=1.17", "hypothesis>=6.90", "pytest>=8", "pytest-timeout>=2.2"],
+        "test": [
+            *("onnxruntime>=1.17", "hypothesis>=6.90", "pytest>=8", "pytest-timeout>=2.2"),
+            *("starlette>=0.40", "uvicorn>=0.31.1", "websockets>=13", "mcp>=2.3", "playwright>=1.45"),
+        ],
         "docs": ["mkdocs-material>=9.6", "mkdocstrings[python]>=0.30", "ruff>=0.6"],
         "lint": ["mypy>=1.11", "ruff>=0.6"],
     },
