@@ -5,8 +5,7 @@ from __future__ import annotations
 import base64
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from dataclasses import replace
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
@@ -16,62 +15,16 @@ import pytest
 pytest.importorskip("rclpy")
 pytest.importorskip("mcp")
 
-import rclpy
-from cc_ros.msg import MarkedKeyframes
-from cc_ros.srv import GetKeyframes
 from geometry_msgs.msg import PoseStamped
 from mcp import Client, MCPError, StdioServerParameters
 from mcp_types import ElicitResult, ImageContent
-from std_msgs.msg import Header
-from support.marked_scene import looking, see
 from support.model_server import Hang, ModelServer, Say, reply
-from support.rig import START, Onlooker, cc_ros, environment, isolated, until
-from support.single_node import spinning
+from support.rig import cc_ros, environment, isolated, until
+from support.robot import ROOM, robot
 
 from cc_ros.client import SpatialMemory
-from cc_ros.dds import prepare
 from cc_ros.mcp.goals import GoalLimits
 from cc_ros.mcp.server import make_server
-from cc_ros.nodes.alive import announce
-from cc_ros.nodes.convert.keyframes import keyframe_message
-from cc_ros.nodes.reasoner import ReasonerNode
-
-ROOM = {1: (2.8, 1.0, 0.5), 2: (2.0, 0.0, 0.7), 3: (9.0, -1.4, 1.0)}
-
-
-@contextmanager
-def robot(server: ModelServer) -> Iterator[Onlooker]:
-    """The reasoner node, and a stand-in for cc_keyframes."""
-    prepare()
-    context = rclpy.Context()
-    rclpy.init(args=["--ros-args", "-p", f"base_url:={server.base_url}", "-p", "cache_seconds:=0"], context=context)
-    node = ReasonerNode(context=context)
-    look = Onlooker(context, "cc_keyframes")
-
-    def give(request: GetKeyframes.Request, response: GetKeyframes.Response) -> GetKeyframes.Response:
-        frames = see([looking(0, 0, 10), looking(0, 0, 0), looking(0, 0, -10)], ROOM, depth=True)
-        frames = [replace(frame, world_frame="odom") for frame in frames][-(request.frames or 3) :]
-        response.keyframes = MarkedKeyframes(keyframes=[_message(frame) for frame in frames])
-        response.success = True
-        return response
-
-    kept = [announce(look.node, "cc/get_keyframes"), look.node.create_service(GetKeyframes, "cc/get_keyframes", give)]
-    try:
-        with spinning(node):
-            assert node.autostart()
-            until(node._keyframes.service_is_ready, START)
-            yield look
-    finally:
-        look.close()
-        node.destroy_node()
-        rclpy.shutdown(context=context)
-        kept.clear()
-
-
-def _message(frame: Any) -> Any:
-    header = Header(frame_id="camera")
-    header.stamp.sec, header.stamp.nanosec = divmod(round(frame.stamp * 1e9), 10**9)
-    return keyframe_message(frame, header)
 
 
 @pytest.fixture(scope="module")
