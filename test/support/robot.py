@@ -29,7 +29,8 @@ def robot(server: ModelServer) -> Iterator[Onlooker]:
     """Run it in this process, and yield the node of the stand-in."""
     prepare()
     context = rclpy.Context()
-    rclpy.init(args=["--ros-args", "-p", f"base_url:={server.base_url}", "-p", "cache_seconds:=0"], context=context)
+    settings = (f"base_url:={server.base_url}", "cache_seconds:=0", "prefer:=geometry")
+    rclpy.init(args=["--ros-args", *(word for one in settings for word in ("-p", one))], context=context)
     node = ReasonerNode(context=context)
     look = Onlooker(context, "cc_keyframes")
 
