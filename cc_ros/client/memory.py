@@ -108,9 +108,7 @@ class SpatialMemory(AbstractContextManager["SpatialMemory"]):
             return number <= self._cancelled or (cancel is not None and cancel.is_set())
 
         try:
-            if not self._connection.found(
-                "cc_reasoner", "cc/ask_with_feedback", self._action.server_is_ready, cancelled
-            ):
+            if not self._connection.found("cc_reasoner", "cc/ask_with_feedback", self._reasoner_there, cancelled):
                 return SpatialQuery.Result(status=int(Status.CANCELLED), message="the question was cancelled")
             pending = PendingQuestion(self._connection, self._action, self._reasoner, goal, on_progress, cancelled)
             return pending.result()
@@ -282,9 +280,16 @@ class SpatialMemory(AbstractContextManager["SpatialMemory"]):
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    # One that was killed is in the graph for a while, and so may its successor be before it is heard to live.
+    def _reasoner_there(self) -> bool:
+        return bool(self._action.server_is_ready()) and not self._reasoner.gone()
+
+    def _keyframes_there(self) -> bool:
+        return bool(self._get.service_is_ready()) and not self._keyframes.gone()
+
     def _fetch(self, timeout: float, **wish: Any) -> MarkedKeyframes:
         request = _filled(GetKeyframes.Request, **wish)
-        self._connection.found("cc_keyframes", "cc/get_keyframes", self._get.service_is_ready)
+        self._connection.found("cc_keyframes", "cc/get_keyframes", self._keyframes_there)
         response = self._connection.call(self._get, request, timeout, self._keyframes)
         if not response.success:
             raise NodeError(response.message)

@@ -98,7 +98,7 @@ class Browser:
             except (WebSocketDisconnect, KeyError):  # KeyError: bytes came
                 return
             try:
-                self._take(_WISHES.validate_json(text), tasks)
+                self._take(_WISHES.validate_json(text or ""), tasks)
             except ValidationError as error:
                 first = error.errors(include_url=False, include_input=False)[0]
                 self._notice(f"Not understood: {'.'.join(map(str, first['loc']))}: {first['msg']}")

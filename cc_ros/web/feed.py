@@ -18,6 +18,7 @@ from cc_ros.client.places import places_in
 from cc_ros.encodings import encode_jpeg
 from cc_ros.errors import CCError
 from cc_ros.msg import MarkedKeyframes, Tracks
+from cc_ros.nodes.base_node import INACTIVE
 from cc_ros.nodes.convert.images import to_bgr
 from cc_ros.nodes.convert.keyframes import to_keyframes
 from cc_ros.nodes.convert.stamps import nanoseconds
@@ -126,6 +127,7 @@ class Feed:
         if gone > SILENT:
             return {"name": name, "level": "missing", "message": f"not heard for {gone:.0f} s: is it running?"}
         level = {DiagnosticStatus.OK: "ok", DiagnosticStatus.WARN: "warn"}.get(status.level, "error")
+        level = "inactive" if status.message == INACTIVE else level
         figures = views.words({pair.key: pair.value for pair in status.values})
         return {"name": name, "level": level, "message": status.message, "figures": figures}
 
