@@ -85,6 +85,7 @@ def ask(page: Page, question: str) -> Locator:
     return page.locator("#answers article").first
 
 
+@pytest.mark.timeout(300)
 def test_a_browser_sees_asks_cancels_and_survives_a_restart(browser: Browser, server: ModelServer) -> None:
     faults: list[str] = []
     with ExitStack() as stack:
@@ -92,6 +93,7 @@ def test_a_browser_sees_asks_cancels_and_survives_a_restart(browser: Browser, se
         stack.enter_context(camera())
         running = stack.enter_context(nodes(server))
         web.wait_for("open http://")
+        running.wait_for("active after", 2 * START)
         address = web.text.split("open ")[1].split("/,")[0]
         page = browser.new_page(viewport=PHONE)
         page.set_default_timeout(SLOW)
@@ -110,7 +112,7 @@ def test_a_browser_sees_asks_cancels_and_survives_a_restart(browser: Browser, se
         expect(page.locator("#nodes .missing")).to_have_count(3)
         card = ask(page, "Is anybody there?")
         expect(card.locator(".error")).to_contain_text("cc_reasoner")
-        stack.enter_context(nodes(server))
+        stack.enter_context(nodes(server)).wait_for("active after", 2 * START)
         sees(page)
         server.always(reply("back again"))
         expect(ask(page, "Are you back?").locator(".answer")).to_have_text("back again")
