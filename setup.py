@@ -143,6 +143,7 @@ setup(
     ],
     extras_require={
         "onnx": ["onnxruntime>=1.17"],  # runs the network that sees objects in half the time
+        "rerun": ["rerun-sdk>=0.26"],  # recordings for its viewer
         "sam2": ["sam2==1.1.0", "torch>=2.5"],
         "web": ["starlette>=0.40", "uvicorn>=0.31.1", "websockets>=13"],  # the live page
         "mcp": ["mcp>=2.3"],  # the server of tools for agents

@@ -103,7 +103,7 @@ def main() -> None:
     with ExitStack() as stack:
         up = stack.enter_context(Program(["-m", "cc_ros.cli", "up", "--backend", "flow"], os.environ))
         web = stack.enter_context(Program(["-m", "cc_ros.cli", "web", "--port", "0"], os.environ))
-        up.wait_for("active after")
+        up.wait_for("active after", 180)
         web.wait_for("open http")
         url = web.text.split("open ")[1].split("/\n")[0].strip().rstrip("/")
         context = rclpy.Context()

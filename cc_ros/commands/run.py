@@ -17,6 +17,7 @@ import math
 import sys
 import time
 import traceback
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from cc_ros.frame import Frame
     from cc_ros.keyframes import Keyframes, MarkedKeyframe
     from cc_ros.reasoning import Answer
+    from cc_ros.runs.rerun_log import RerunLog
     from cc_ros.runs.track_history import TrackHistory
     from cc_ros.runs.writer import RunWriter, Timing
     from cc_ros.sources.base import Source
@@ -70,6 +72,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--max-frames", type=int, default=0, metavar="N", help="stop after so many frames; 0 = all")
     parser.add_argument("--seconds", type=float, default=0.0, metavar="S", help="stop after so long; 0 = at the end")
+    parser.add_argument("--rerun", type=Path, metavar="FILE.rrd", help="write a recording for the Rerun viewer as well")
     parser.add_argument("--no-labels", action="store_true", help="do not write labels/*.png")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     asking = parser.add_argument_group("asking")
@@ -111,14 +114,17 @@ def main(options: argparse.Namespace) -> int:
         with (
             open_source(options.source, **dataclasses.asdict(reading)) as source,
             RunWriter(out, source.name, source.fps, labels=not options.no_labels) as writer,
+            _rerun_log(options, source) as log,
         ):
             tracker.prepare()  # what is loaded and compiled once is no frame's time
             if options.init_mask:
                 tracker.seed(read_mask(options.init_mask))
-            run = _Run(options, settings, source, tracker, keyframes, writer, history)
+            run = _Run(options, settings, source, tracker, keyframes, writer, history, log)
             ended = run.follow()
             marked = keyframes.marked()
             writer.keyframes(marked)
+            if log is not None:
+                log.keyframes(marked)
             timing = writer.finish()
             answers, interrupted = ask_all(options.ask, settings["reasoner"], keyframes)
             ended = ended or (INTERRUPTED if interrupted else "")
@@ -132,6 +138,14 @@ def main(options: argparse.Namespace) -> int:
     )
     failed = not all(answer.ok for _, answer in answers)
     return {"": int(failed), INTERRUPTED: 130}.get(ended, 1)
+
+
+def _rerun_log(options: argparse.Namespace, source: Source) -> AbstractContextManager[RerunLog | None]:
+    if options.rerun is None:
+        return nullcontext()
+    from cc_ros.runs.rerun_log import RerunLog
+
+    return RerunLog(options.rerun, source.name)
 
 
 def _settings(options: argparse.Namespace) -> dict[str, Any]:
@@ -183,6 +197,7 @@ class _Run:
     keyframes: Keyframes
     writer: RunWriter
     history: TrackHistory
+    log: RerunLog | None
 
     def follow(self) -> str:
         """Step through the source; return why it ended early, or "".
@@ -252,6 +267,8 @@ class _Run:
             )
         )
         self.writer.frame(index, tracked.labels, time.perf_counter() - begun)
+        if self.log is not None:
+            self.log.frame(frame, tracked)
         self.history.add(frame.stamp, [track.id for track in tracked.tracks if track.area])
 
     def report(

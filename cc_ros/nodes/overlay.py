@@ -43,7 +43,7 @@ class Overlay:
         self._thread.join()
 
     def offer(self, header: Header, image: np.ndarray, labels: np.ndarray) -> None:
-        """Take a frame in the place of one that waits; the picture must not change any more.
+        """Take a frame in the place of one that waits; neither array changes any more.
 
         :param image: HxWx3 uint8 BGR.
         :param labels: HxW uint16, 0 = none.
@@ -51,7 +51,7 @@ class Overlay:
         if not self._publisher.get_subscription_count():
             return
         with self._change:
-            self._newest = header, image, labels.copy()
+            self._newest = header, image, labels
             self._change.notify()
 
     def _work(self) -> None:
