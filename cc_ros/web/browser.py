@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
@@ -20,6 +21,7 @@ AHEAD = 2  # pictures on their way that a browser has not shown yet: one on the 
 MOST_QUESTIONS = 4  # of one browser at a time
 PICTURE = "picture"
 
+log = logging.getLogger(__name__)
 _WISHES: TypeAdapter[Any] = TypeAdapter(Wish)
 
 
@@ -131,8 +133,13 @@ class Browser:
             self._loop.call_soon_threadsafe(self._put, "progress", wish.id, told)
 
         cancel = self._questions[wish.id]
-        answer = await _in_thread(lambda: self._desk.ask(wish, on_progress, cancel))
-        del self._questions[wish.id]
+        try:
+            answer = await _in_thread(lambda: self._desk.ask(wish, on_progress, cancel))
+        except Exception as error:  # a defect met in one question must not end the page
+            log.exception("a question failed")
+            answer = {"ok": False, "cancelled": False, "message": f"the page failed: {error!r}"}
+        finally:
+            del self._questions[wish.id]
         self._outbox.pop(("progress", wish.id), None)
         self._put("answer", wish.id, {"id": wish.id, **answer})
 

@@ -26,13 +26,14 @@ from cc_ros.dds import prepare
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: apt install chromium")
 EVIL = '<img src=x onerror="document.title=1"> & <b>two</b> chairs'
+SIZE = (320, 240)
 PHONE = {"width": 390, "height": 844}
 SLOW = START * 1000  # milliseconds, as Playwright counts
 
 
 @contextmanager
 def camera() -> Iterator[None]:
-    """Publish ten pictures a second."""
+    """Publish five pictures a second."""
     with isolated():
         prepare()
         context = rclpy.Context()
@@ -42,8 +43,8 @@ def camera() -> Iterator[None]:
 
         def publish() -> None:
             for index in range(1 << 30):
-                publisher.publish(image_of(scene(index % 90), time.time_ns()))
-                if end.wait(0.1):
+                publisher.publish(image_of(scene(index % 90, *SIZE), time.time_ns()))
+                if end.wait(0.2):
                     return
 
         thread = threading.Thread(target=publish)
@@ -58,9 +59,11 @@ def camera() -> Iterator[None]:
 
 
 @contextmanager
-def nodes(server: ModelServer) -> Iterator[Program]:
+def nodes(server: ModelServer, *options: str) -> Iterator[Program]:
     settings = ["--param", "cc_reasoner:cache_seconds:=0", "--param", "cc_keyframes:publish_period:=0.3"]
-    with cc_ros("up", "--backend", "flow", "--base-url", server.base_url, "--model", "m", *settings) as program:
+    with cc_ros(
+        "up", "--backend", "flow", "--base-url", server.base_url, "--model", "m", *settings, *options
+    ) as program:
         yield program
 
 
@@ -112,18 +115,20 @@ def test_a_browser_sees_asks_cancels_and_survives_a_restart(browser: Browser, se
         expect(page.locator("#nodes .missing")).to_have_count(3)
         card = ask(page, "Is anybody there?")
         expect(card.locator(".error")).to_contain_text("cc_reasoner")
-        stack.enter_context(nodes(server)).wait_for("active after", 2 * START)
+        again = stack.enter_context(nodes(server, "--web", "0"))  # and a second page
+        again.wait_for("active after", 2 * START)
         sees(page)
         server.always(reply("back again"))
         expect(ask(page, "Are you back?").locator(".answer")).to_have_text("back again")
+        again.wait_for("open http://127.0.0.1:")
         assert faults == []
 
 
 def sees(page: Page) -> None:
     expect(page.locator("#nodes .ok")).to_have_count(3)
-    expect(page.locator(".live.on img")).to_have_js_property("naturalWidth", 640)
+    expect(page.locator(".live.on img")).to_have_js_property("naturalWidth", SIZE[0])
     marked = page.locator("#frames figure:not([data-marks='']) img")
-    expect(marked.first).to_have_js_property("naturalWidth", 640)
+    expect(marked.first).to_have_js_property("naturalWidth", SIZE[0])
     assert "marks on objects" in str(marked.first.get_attribute("alt"))
     expect(page.locator("#timeline rect").first).to_be_attached()
 
