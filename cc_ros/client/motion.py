@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from action_msgs.srv import CancelGoal
@@ -30,7 +31,9 @@ class MotionStop:
 
         :param timeout: seconds that each action server has to answer.
         """
-        return [self._cancel(name, timeout) for name, client in self._clients.items() if client.service_is_ready()]
+        there = [action for action, client in self._clients.items() if client.service_is_ready()]
+        with ThreadPoolExecutor(len(self._clients)) as pool:  # one that hangs must not keep the others moving
+            return list(pool.map(lambda action: self._cancel(action, timeout), there))
 
     def _cancel(self, action: str, timeout: float) -> str:
         try:
