@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+import threading
 from typing import TYPE_CHECKING, Any
 
 from cc_ros.errors import CCError
@@ -41,8 +42,11 @@ def address(listening: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def serve(app: ASGIApp, listening: socket.socket) -> None:
-    """Serve until SIGINT or SIGTERM; both are handed on to the handlers before, once it has ended."""
+def serve(app: ASGIApp, listening: socket.socket, stop: threading.Event) -> None:
+    """Serve until SIGINT or SIGTERM, which uvicorn takes meanwhile and hands on once it has ended.
+
+    :param stop: set where one of them came before that.
+    """
     import uvicorn
 
     options: dict[str, Any] = {
@@ -55,4 +59,6 @@ def serve(app: ASGIApp, listening: socket.socket) -> None:
         "timeout_graceful_shutdown": 2,
         "lifespan": "on",
     }
-    uvicorn.Server(uvicorn.Config(app, **options)).run(sockets=[listening])
+    server = uvicorn.Server(uvicorn.Config(app, **options))
+    server.should_exit = stop.is_set()
+    server.run(sockets=[listening])

@@ -48,7 +48,7 @@ def main(options: argparse.Namespace) -> int:
         from cc_ros.serving import address, listen, serve
 
         # On loopback alone: nothing here asks who calls.
-        with stop_on_signals(), listen("127.0.0.1", options.http) as listening:
+        with stop_on_signals() as stop, listen("127.0.0.1", options.http) as listening:
             print(f"cc_ros: agents connect to {address(listening)}/mcp", flush=True)
-            serve(server.streamable_http_app(host="127.0.0.1"), listening)
+            serve(server.streamable_http_app(host="127.0.0.1"), listening, stop)
     return 0

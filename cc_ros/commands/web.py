@@ -55,8 +55,8 @@ def main(options: argparse.Namespace) -> int:
 
     token = os.environ.get(TOKEN, "") if options.token is None else options.token
     check_token(options.host, token)
-    with stop_on_signals(), listen(options.host, options.port) as listening:
+    with stop_on_signals() as stop, listen(options.host, options.port) as listening:
         how = ", the first time with ?token= and the token" if token else ""
         print(f"cc_ros: open {address(listening)}/{how}", flush=True)
-        serve(make_app(options.namespace, token), listening)
+        serve(make_app(options.namespace, token), listening, stop)
     return 0
