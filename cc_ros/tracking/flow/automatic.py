@@ -131,7 +131,7 @@ class AutomaticTracking:
                 track.evidence += one.score**2 * one.held
                 track.add_descriptor(descriptor)
                 track.place, track.size = one.centre - self._shift, one.size
-            if not track.id and track.detections > 1:
+            if not track.id and (track.proved or track.detections > 1):
                 gone = self._table.known_again(track, absent, self._in_view)
                 if gone is not None:
                     self._views.rename(track.key, gone.key)

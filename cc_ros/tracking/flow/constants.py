@@ -28,7 +28,9 @@ REJOIN_DISTANCE = 0.5  # cosines that a distance of one image costs
 # that are not squared give as many ids to things as to what only seems to be one for a moment.
 PROOF_EVIDENCE = 0.3
 SAME_COSINE, SAME_COSINE_LEAD = 0.65, 0.05  # of two descriptors of one object at one place; lead over any other
-SAME_DISTANCE = 1.0  # cosines that a distance of one image costs; with 0.5 one child got the number of another
+# Cosines that a distance of one image costs, and the most that any costs: with 0.5, or with nothing beyond a distance of
+# 0.1, one child in the bedroom gets the number of another.
+SAME_DISTANCE, SAME_FAR = 1.0, 0.2
 SAME_PLACE = 0.1  # share of the image; nearer to where a lost object should be, a similar one is that one
 DESCRIPTOR_RATE = 0.2  # share of a new descriptor in the running mean
 # Score, averaged over passes -> share of such masks that lie on an object: measured on photographs that the network

@@ -62,6 +62,11 @@ class TrackState:
         score = self.objectness + const.OFTEN_BONUS * (1 - math.exp(-self.detections / const.OFTEN_DETECTIONS))
         return float(np.interp(score, const.EXPECTED_IOU, const.RIGHT_SHARE)) * math.sqrt(self.held)
 
+    @property
+    def proved(self) -> bool:
+        """Whether it has been detected for long enough, or surely enough, to be an object."""
+        return self.evidence >= const.PROOF_EVIDENCE
+
     def add_descriptor(self, new: np.ndarray) -> None:
         """Update the running mean by a new descriptor (c float32, unit vector)."""
         mean = new if self.descriptor is None else self.descriptor + const.DESCRIPTOR_RATE * (new - self.descriptor)
@@ -124,7 +129,7 @@ class TrackTable:
         track.objectness += rate * (objectness - track.objectness)
         track.held += rate * (held - track.held)
         track.judged = stamp
-        if not track.id and (at_once or track.evidence >= const.PROOF_EVIDENCE):
+        if not track.id and (at_once or track.proved):
             track.id, track.named, track.turn = self._pool.take(), stamp, self._pool.given
 
     def known_again(
@@ -143,7 +148,7 @@ class TrackTable:
             return None
         cosine = np.stack([t.descriptor for t in others if t.descriptor is not None]) @ track.descriptor
         apart = np.linalg.norm(np.stack([t.place for t in others if t.place is not None]) - track.place, axis=1)
-        alike = cosine - const.SAME_DISTANCE * apart
+        alike = cosine - np.minimum(const.SAME_DISTANCE * apart, const.SAME_FAR)
         best = int(alike.argmax())
         rest = np.delete(alike, best).max(initial=-1.0)
         clear = alike[best] > const.SAME_COSINE and alike[best] > rest + const.SAME_COSINE_LEAD

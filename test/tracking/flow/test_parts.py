@@ -79,7 +79,7 @@ def test_ids_are_given_once_and_statuses_tell_what_happened() -> None:
         table.measure(table.ids(shown), float(stamp))
         seen.append(table.report()[0].status)
     assert seen == [TrackStatus.NEW, TrackStatus.VISIBLE, TrackStatus.LOST, TrackStatus.RECOVERED]
-    assert math.isclose(table.report()[0].confidence, 0.77 * 0.9)
+    assert math.isclose(table.report()[0].confidence, 0.76 * 0.9)
     other = table.open(5.0)
     table.judge(other, objectness=0.9, held=1.0, stamp=5.0, average=0.5, at_once=True)
     assert (track.id, other.id) == (1, 2)
