@@ -94,7 +94,7 @@ $(VENV)/.made:
 $(VENV)/.installed: $(VENV)/.made $(INTERFACES)
 	@echo "== installing cc_ros and the ROS 2 Kilted wheels, compiling the interfaces (once, some minutes)"
 	@$(PIP) install --upgrade pip
-	@$(PIP) install -e .
+	@$(PIP) install -e '.[web]'
 	@touch $@
 
 $(VENV)/.sim: $(VENV)/.installed

@@ -108,9 +108,10 @@ setup(
         "cc_ros": ["py.typed", "data/*/*"],
         "cc_ros.reasoning.measured": ["*.lark"],
         "cc_ros.reasoning.prompts": ["text/*"],
-        "cc_ros.runs": ["*.j2"],
         "cc_ros.sim": ["*.j2"],
+        "cc_ros.runs": ["*.css", "*.j2"],
         "cc_ros.tracking.objects": ["*.npz", "NOTICE"],
+        "cc_ros.web": ["page/*"],
     },
     # Makes an editable install a plain path entry: an import hook would lose against site-packages/cc_ros, where
     # the generated msg, srv and action live.
@@ -148,9 +149,15 @@ setup(
     ],
     extras_require={
         "onnx": ["onnxruntime>=1.17"],  # runs the network that sees objects in half the time
+        "rerun": ["rerun-sdk>=0.26"],  # recordings for its viewer
         "sam2": ["sam2==1.1.0", "torch>=2.5"],
         "sim": ["mujoco>=3.3"],
-        "test": ["mujoco>=3.3", "onnxruntime>=1.17", "hypothesis>=6.90", "pytest>=8", "pytest-timeout>=2.2"],
+        "web": ["starlette>=0.40", "uvicorn>=0.31.1", "websockets>=13"],  # the live page
+        "mcp": ["mcp>=2.3"],  # the server of tools for agents
+        "test": [
+            *("mujoco>=3.3", "onnxruntime>=1.17", "hypothesis>=6.90", "pytest>=8", "pytest-timeout>=2.2"),
+            *("starlette>=0.40", "uvicorn>=0.31.1", "websockets>=13", "mcp>=2.3", "playwright>=1.45"),
+        ],
         "docs": ["mkdocs-material>=9.6", "mkdocstrings[python]>=0.30", "ruff>=0.6"],
         "lint": ["mypy>=1.11", "ruff>=0.6"],
     },

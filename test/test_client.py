@@ -346,7 +346,7 @@ def test_the_security_policy_allows_what_the_client_uses(memory: SpatialMemory, 
         ("services", "reply"): graph.get_service_names_and_types_by_node,
         ("services", "request"): graph.get_client_names_and_types_by_node,
     }
-    for name in ("cc_ask", "cc_follow", "cc_client"):
+    for name in ("cc_ask", "cc_follow", "cc_client", "cc_mcp", "cc_web"):
         profile = policies.find(f".//profile[@node='{name}']")
         assert profile is not None
         for (kind, how), used in calls.items():

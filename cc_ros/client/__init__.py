@@ -19,7 +19,8 @@ Errors, all of them a :class:`~cc_ros.errors.CCError`::
 That a question has no answer is no error: ``answer.status`` and ``answer.message`` say why.
 """
 
-from cc_ros.client.memory import Place, SpatialMemory
+from cc_ros.client.memory import SpatialMemory
+from cc_ros.client.places import Place
 from cc_ros.errors import NodeError, NotRunningError
 from cc_ros.motion.halt import Followed, FollowStatus
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from action_msgs.msg import GoalStatus
 from rclpy.action.client import ActionClient
@@ -15,13 +15,15 @@ from std_srvs.srv import Trigger
 
 from cc_ros.action import FollowInstruction, SpatialQuery
 from cc_ros.client.connection import Connection
+from cc_ros.client.motion import MotionStop
 from cc_ros.client.pending_goal import CANCEL_TIME, PendingGoal
+from cc_ros.client.places import Place, places_in
 from cc_ros.errors import NodeError, SettingsError
 from cc_ros.geometry import SceneMap
+from cc_ros.geometry.changes import Changes, changes
 from cc_ros.geometry.evaluate import Found, evaluate
-from cc_ros.geometry.outcome import Measured, Unknown
+from cc_ros.geometry.outcome import Unknown
 from cc_ros.geometry.queries import Query
-from cc_ros.geometry.relations import direction, distance_from_robot
 from cc_ros.keyframes.types import MarkedKeyframe
 from cc_ros.motion.halt import Followed, FollowStatus
 from cc_ros.msg import MarkedKeyframes, MarkStyle
@@ -31,28 +33,13 @@ from cc_ros.nodes.convert.questions import to_answer
 from cc_ros.nodes.registry import NODES
 from cc_ros.reasoning.context import Flag
 from cc_ros.reasoning.measured.questions import read
-from cc_ros.reasoning.types import Answer, Progress, Status
+from cc_ros.reasoning.types import Answer, Goal, Progress, Status
 from cc_ros.srv import GetKeyframes
 
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a mark is, as far as that was measured.
-
-    :param mark: its id.
-    :param point: (x, y, z) in ``frame``, metres; None where unknown.
-    :param frame: of ``point``: that of the odometry; "" without odometry.
-    :param distance: metres from the camera's newest place; None where unknown.
-    :param direction: radians to the left of where the camera looks now, negative to the right; None where unknown.
-    :param missing: for people: why something is unknown; "" where nothing is.
-    """
-
-    mark: int
-    point: tuple[float, float, float] | None
-    frame: str
-    distance: float | None
-    direction: float | None
-    missing: str
+T = TypeVar("T")
+SAME_GOAL = 0.5  # metres that a goal may have moved since somebody agreed to it
+MOST_FRAMES = 64  # that can be asked for
+MOST_MARKS = 64  # that are compared
 
 
 class SpatialMemory(AbstractContextManager["SpatialMemory"]):
@@ -80,6 +67,7 @@ class SpatialMemory(AbstractContextManager["SpatialMemory"]):
         self._follow: Any = ActionClient(self.node, FollowInstruction, "cc/follow_instruction")
         self._get: Any = self.node.create_client(GetKeyframes, "cc/get_keyframes")
         self._reset: Any = self.node.create_client(Trigger, "cc/reset")
+        self._motion = MotionStop(self._connection)
         self._reasoner = Watch(self.node, "cc/ask")
         self._navigator = Watch(self.node, "cc/follow_instruction")
         self._keyframes = Watch(self.node, "cc/get_keyframes")
@@ -246,23 +234,59 @@ class SpatialMemory(AbstractContextManager["SpatialMemory"]):
             if len(answer.mark_ids) != 1:
                 raise NodeError(answer.message or f"the answer names no one mark: {answer.text}")
             (mark,) = answer.mark_ids
-        message = self._fetch(timeout)
-        keyframes = to_keyframes(message).keyframes
-        scene = SceneMap.from_keyframes(keyframes)
-        if mark not in scene.places:
-            raise NodeError(f"no keyframe shows mark {mark}; they show {', '.join(map(str, scene.ids)) or 'no marks'}")
-        point, gap, side = scene.places[mark].point, distance_from_robot(scene, mark), direction(scene, mark)
-        unknown = [found.reason for found in (gap, side) if not isinstance(found, Measured)]
-        if point is None and isinstance(gap, Measured):
-            unknown.append(f"the place of mark {mark} is not known ({scene.no_place(mark).reason})")
-        return Place(
-            mark=mark,
-            point=None if point is None else (float(point.xyz[0]), float(point.xyz[1]), float(point.xyz[2])),
-            frame=next((keyframe.world_frame for keyframe in keyframes if keyframe.pose is not None), ""),
-            distance=gap.value if isinstance(gap, Measured) else None,
-            direction=side.value if isinstance(side, Measured) else None,
-            missing="; ".join(unknown),
-        )
+        places = {place.mark: place for place in self.places(timeout=timeout)}
+        if mark not in places:
+            raise NodeError(f"no keyframe shows mark {mark}; they show {', '.join(map(str, places)) or 'no marks'}")
+        return places[mark]
+
+    def places(self, *, timeout: float = 30.0) -> list[Place]:
+        """Return where all marked objects are, by mark, measured from one set of keyframes.
+
+        :param timeout: seconds until the keyframes must be there.
+        :raises NotRunningError: as ``keyframes`` does.
+        :raises NodeError: as ``keyframes`` does.
+        """
+        return places_in(self.keyframes(timeout=timeout))
+
+    def changed(self, seconds: float, *, timeout: float = 30.0) -> Changes:
+        """Return what the last so many seconds of the episode show differently from the time before.
+
+        :param seconds: more than 0.
+        :param timeout: seconds until the keyframes must be there.
+        :raises NotRunningError: as ``keyframes`` does.
+        :raises NodeError: as ``keyframes`` does.
+        """
+        keyframes = self.keyframes(MOST_FRAMES, MOST_MARKS, timeout=timeout)
+        return changes(keyframes, keyframes[-1].stamp - seconds)
+
+    def goal(self, mark: int, *, timeout: float = 30.0) -> Goal:
+        """Return where the robot would go for a mark. Nothing is published.
+
+        :raises NotRunningError: as ``ask`` does.
+        :raises NodeError: no such place is known, for the reason in the text.
+        """
+        return self._go(mark, timeout, None, send=False)
+
+    def send_goal(self, mark: int, agreed: Goal, *, timeout: float = 30.0, cancel: Flag | None = None) -> Goal:
+        """Publish the goal for a mark on ``cc/goal``, where it still is the one that somebody agreed to.
+
+        :param agreed: what ``goal`` returned.
+        :param cancel: once it is set, nothing is published any more.
+        :return: the goal that was published.
+        :raises NotRunningError: as ``ask`` does.
+        :raises NodeError: it is at another place by now, or is not known any more; nothing was published.
+        """
+        now = self._go(mark, timeout, cancel, send=False)
+        moved = math.hypot(now.x - agreed.x, now.y - agreed.y)
+        if moved > SAME_GOAL or now.frame != agreed.frame:
+            raise NodeError(f"the goal before mark {mark} has moved by {moved:.1f} m meanwhile; look at it again")
+        return self._go(mark, timeout, cancel, send=True)
+
+    def _go(self, mark: int, timeout: float, cancel: Flag | None, send: bool) -> Goal:
+        answer = self.ask(f"Go to mark {mark}.", send_goal=send, timeout=timeout, cancel=cancel)
+        if not answer.ok or answer.goal is None:
+            raise NodeError(answer.message or answer.text or f"there is no goal before mark {mark}")
+        return answer.goal
 
     def measure(self, query: Query | str, *, timeout: float = 30.0) -> Found | Unknown:
         """Answer a question about marks from the keyframes, without a model.
@@ -299,6 +323,26 @@ class SpatialMemory(AbstractContextManager["SpatialMemory"]):
         if not response.success:
             raise NodeError(response.message)
 
+    def stop(self, *, timeout: float = 2.0) -> list[str]:
+        """Cancel every goal by which the robot drives: of ``cc/follow_instruction`` and of Nav2's actions.
+
+        :param timeout: seconds that each of them has to answer.
+        :return: for people: what was stopped and what could not be; empty where nothing is there that drives.
+        :raises NotRunningError: the client was closed.
+        """
+        self._connection.check_open()
+        return self._motion.stop(timeout)
+
+    def in_thread(self, work: Callable[[], T]) -> T:
+        """Do something in the client's own thread and return what it returns.
+
+        Subscriptions of ``node`` are made and dropped there: the executor of another thread may be about to use them.
+
+        :raises NotRunningError: the client was closed.
+        """
+        done: T = self._connection.in_executor(work)
+        return done
+
     def close(self) -> None:
         """Cancel what is being asked or followed, and leave the graph."""
         self.cancel()
@@ -309,9 +353,16 @@ class SpatialMemory(AbstractContextManager["SpatialMemory"]):
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    # One that was killed is in the graph for a while, and so may its successor be before it is heard to live.
+    def _reasoner_there(self) -> bool:
+        return bool(self._action.server_is_ready()) and not self._reasoner.gone()
+
+    def _keyframes_there(self) -> bool:
+        return bool(self._get.service_is_ready()) and not self._keyframes.gone()
+
     def _fetch(self, timeout: float, **wish: Any) -> MarkedKeyframes:
         request = _filled(GetKeyframes.Request, **wish)
-        self._connection.found("cc_keyframes", "cc/get_keyframes", self._get.service_is_ready)
+        self._connection.found("cc_keyframes", "cc/get_keyframes", self._keyframes_there)
         response = self._connection.call(self._get, request, timeout, self._keyframes)
         if not response.success:
             raise NodeError(response.message)

@@ -77,14 +77,25 @@ class PendingGoal:
     def _taken(self, deadline: float) -> Any:
         """Return the handle of the accepted goal; None where it is cancelled.
 
-        A node that is only just starting is in the graph, and refuses, for some seconds.
+        A node that is only just starting is in the graph, and refuses, for some seconds. One that leaves before it has
+        taken the goal may be starting again.
 
         :raises NotRunningError: the node does not take it in time.
         """
         connection = self.connection
         while True:
             self._sent = connection.in_executor(lambda: self.action.send_goal_async(self.goal, self._news.put))
-            if not self._done(self._sent, deadline - time.monotonic()):
+            try:
+                sent = self._done(self._sent, deadline - time.monotonic())
+            except NotRunningError:
+                connection.check_open()
+                self._sent.add_done_callback(_cancel)  # should it have been taken after all
+                if self._back(deadline):
+                    continue
+                if self.cancelled():
+                    return None
+                raise
+            if not sent:
                 if self.cancelled():
                     return None
                 raise NotRunningError(f"{self.server} did not respond within {connection.wait:g} s")
@@ -119,6 +130,15 @@ class PendingGoal:
                 return False
         return True
 
+    def _back(self, deadline: float) -> bool:
+        """Wait for a reasoner; return whether there is one again, which is not so where the question is cancelled."""
+        while time.monotonic() < deadline and not self.cancelled():
+            self.connection.check_open()
+            if not self._gone():
+                return True
+            self.connection.closed.wait(LOOK_PERIOD)
+        return False
+
     def _gone(self) -> bool:
         return self.alive.gone() or not self.action.server_is_ready()
 
@@ -135,6 +155,12 @@ class PendingGoal:
         connection.in_executor(handle.cancel_goal_async)
         self._result = self._result or connection.in_executor(handle.get_result_async)
         _wait(self._result, deadline)
+
+
+def _cancel(sent: Any) -> None:
+    """Cancel a goal that is taken when nobody waits for it any more; called in the client's thread."""
+    if sent.exception() is None and sent.result().accepted:
+        sent.result().cancel_goal_async()
 
 
 def _wait(future: Any, deadline: float) -> bool:

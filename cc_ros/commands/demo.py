@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import os
 import queue
+import shlex
 import subprocess
 import threading
 import time
@@ -26,6 +27,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from cc_ros.commands.beside import nodes_beside
 from cc_ros.commands.ros import need_ros
 from cc_ros.commands.signals import stop_on_signals
+from cc_ros.commands.web import PORT
 from cc_ros.errors import CCError, NodeError
 from cc_ros.nodes.pacing import AHEAD, Pace
 from cc_ros.nodes.registry import NODES
@@ -259,6 +261,7 @@ class _Demo:
         median = f"median {timing.median or 0:.1f} ms a frame"
         print(f"{timing.frames} of {self._pace.played} frames tracked, {median} -> {path}")
         print(notes[-1] if len(notes) > 1 else "The answers come from the model.")
+        print(f"\n{how_to_watch(self._options.bag, self._options.remap)}")
 
     # -- waiting
 
@@ -287,6 +290,17 @@ class _Demo:
         log = self._options.out / "nodes.log"
         tail = "\n  ".join(log.read_text(errors="replace").splitlines()[-15:])
         return f"{what}; the nodes said ({log}):\n  {tail}"
+
+
+def how_to_watch(bag: Path, remaps: list[str]) -> str:
+    """Return the commands that show the same bag on the live page."""
+    own = "".join(f" --remap {rule}" for rule in (remaps or (BAG_REMAPS if bag == BAG else ())))
+    program = shlex.quote(str(Path(sys.executable).with_name("cc-ros")))
+    return (
+        f"To watch it live and to ask, open http://127.0.0.1:{PORT} with these two running:\n"
+        f"  {program} up --web{own}\n"
+        f"  {program} play {shlex.quote(os.path.relpath(bag))} --loop"
+    )
 
 
 def _questions(keyframes: list[MarkedKeyframe]) -> list[str]:

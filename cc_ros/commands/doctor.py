@@ -38,6 +38,7 @@ PACKAGES = (
     "yaml",
 )
 MODULES = {"opencv": "cv2", "lark-parser": "lark"}
+EXTRAS = (("uvicorn", "web", "the live page (`cc-ros web`)"), ("mcp", "mcp", "the server for agents (`cc-ros mcp`)"))
 LISTEN = 3.0  # seconds for a publisher of images to be found, and then for images to arrive
 
 
@@ -108,6 +109,9 @@ def _installation() -> Iterator[Finding]:
             f"packages: numpy {np.__version__}, OpenCV {cv2.__version__}, "
             f"openai {importlib.metadata.version('openai')}",
         )
+    for module, extra, what in EXTRAS:
+        if importlib.util.find_spec(module) is None:
+            yield Finding("note", f"{what} is not installed", f"pip install 'cc_ros[{extra}]'")
 
 
 def _ros() -> Iterator[Finding]:

@@ -17,6 +17,7 @@ import math
 import sys
 import time
 import traceback
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from cc_ros.keyframes import Candidate, Keyframes, MarkedKeyframe
     from cc_ros.memory import Asked, Memory
     from cc_ros.reasoning import Answer
+    from cc_ros.runs.rerun_log import RerunLog
     from cc_ros.runs.track_history import TrackHistory
     from cc_ros.runs.writer import RunWriter, Timing
     from cc_ros.sources.base import Source
@@ -75,6 +77,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--max-frames", type=int, default=0, metavar="N", help="stop after so many frames; 0 = all")
     parser.add_argument("--seconds", type=float, default=0.0, metavar="S", help="stop after so long; 0 = at the end")
     parser.add_argument("--memory", metavar="DIR", help="keep the episode there, and give objects the numbers they had")
+    parser.add_argument("--rerun", type=Path, metavar="FILE.rrd", help="write a recording for the Rerun viewer as well")
     parser.add_argument("--no-labels", action="store_true", help="do not write labels/*.png")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     asking = parser.add_argument_group("asking")
@@ -119,14 +122,17 @@ def main(options: argparse.Namespace) -> int:
         with (
             open_source(options.source, **dataclasses.asdict(reading)) as source,
             RunWriter(out, source.name, source.fps, labels=not options.no_labels) as writer,
+            _rerun_log(options, source) as log,
         ):
             tracker.prepare()  # what is loaded and compiled once is no frame's time
             if options.init_mask:
                 tracker.seed(read_mask(options.init_mask))
-            run = _Run(options, settings, source, tracker, keyframes, places, writer, history, memory)
+            run = _Run(options, settings, source, tracker, keyframes, places, writer, history, memory, log)
             ended = run.follow()
             marked = keyframes.marked()
             writer.keyframes(marked)
+            if log is not None:
+                log.keyframes(marked)
             timing = writer.finish()
             asked = source_of(keyframes, places, run.ground, source.remarks)
             answers, interrupted = ask_all(
@@ -153,6 +159,14 @@ def _memory(options: argparse.Namespace) -> Memory | None:
     from cc_ros.memory import Memory, MemorySettings
 
     return Memory(MemorySettings(memory_dir=options.memory))
+
+
+def _rerun_log(options: argparse.Namespace, source: Source) -> AbstractContextManager[RerunLog | None]:
+    if options.rerun is None:
+        return nullcontext()
+    from cc_ros.runs.rerun_log import RerunLog
+
+    return RerunLog(options.rerun, source.name)
 
 
 def _settings(options: argparse.Namespace) -> dict[str, Any]:
@@ -206,6 +220,7 @@ class _Run:
     writer: RunWriter
     history: TrackHistory
     memory: Memory | None = None
+    log: RerunLog | None = None
     now: float | None = None  # seconds since 1970 of the newest frame
 
     def __post_init__(self) -> None:
@@ -301,6 +316,8 @@ class _Run:
             self.ground.add(frame.stamp, *known)
         self.places.add(frame.stamp, tracked.labels, *known, first_seen, frame.distortion)
         self.writer.frame(index, tracked.labels, time.perf_counter() - begun)
+        if self.log is not None:
+            self.log.frame(frame, tracked)
         self.history.add(frame.stamp, [track.id for track in tracked.tracks if track.area])
 
     def _begin(self, frame: Frame) -> None:

@@ -5,6 +5,8 @@ Starts them and brings them to active, without `ros2 launch`. Ctrl-C stops them.
   cc-ros up --remap image:=/camera/image_raw --remap camera_info:=/camera/camera_info
   cc-ros up --base-url http://127.0.0.1:8000/v1 --model my-model
 
+  cc-ros up --web     # and a page to look at, http://127.0.0.1:8600
+
 Remapping `image` moves `image/compressed` along. Parameters are listed in config/cc.yaml.
 """
 
@@ -16,7 +18,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +27,7 @@ import yaml
 
 from cc_ros.commands.ros import need_ros
 from cc_ros.commands.signals import stop_on_signals
+from cc_ros.commands.web import PORT, need_web
 from cc_ros.errors import SettingsError
 from cc_ros.nodes.registry import NODES
 
@@ -66,6 +70,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         default=names,
         metavar="NODE",
         help="only some of: " + ", ".join(names),
+    )
+    parser.add_argument(
+        "--web",
+        type=int,
+        nargs="?",
+        const=PORT,
+        metavar="PORT",
+        help=f"serve the live page on this machine too, as `cc-ros web` does; default {PORT}",
     )
     parser.add_argument("--processes", action="store_true", help="one process a node, instead of one for all")
 
@@ -114,8 +126,29 @@ def _parameters(options: argparse.Namespace) -> dict[str, dict[str, Any]]:
 def main(options: argparse.Namespace) -> int:
     """Run the nodes until interrupted."""
     need_ros()
-    with tempfile.TemporaryDirectory(prefix="cc_ros_") as folder:
+    if options.web is not None:
+        need_web()
+    with tempfile.TemporaryDirectory(prefix="cc_ros_") as folder, _web(options):
         return _run(options, ros_arguments(options, Path(folder)))
+
+
+@contextmanager
+def _web(options: argparse.Namespace) -> Iterator[None]:
+    """Serve the live page meanwhile, in a process of its own: its work is none of the tracker's."""
+    if options.web is None:
+        yield
+        return
+    command = [sys.executable, "-m", "cc_ros.cli", "web", "--port", str(options.web)]
+    process = subprocess.Popen([*command, "--namespace", options.namespace or ""])
+    try:
+        yield
+    finally:
+        process.terminate()
+        try:
+            process.wait(END_TIME)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 def _run(options: argparse.Namespace, arguments: list[str]) -> int:

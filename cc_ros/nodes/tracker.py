@@ -11,19 +11,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rclpy.qos import QoSProfile
-from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
 from cc_ros.errors import BackendError, CCError
 from cc_ros.frame import Frame
-from cc_ros.keyframes.drawing import draw_labels
 from cc_ros.msg import TrackedMasks, Tracks
 from cc_ros.nodes.base_node import STEADY, BaseNode
 from cc_ros.nodes.camera import SENSOR_QOS, CameraContext, CameraSettings, ImageInput, ImageMessage
-from cc_ros.nodes.convert.images import image_message, to_small_bgr
+from cc_ros.nodes.convert.images import to_small_bgr
 from cc_ros.nodes.convert.stamps import nanoseconds
 from cc_ros.nodes.convert.tracks import enlarged, masks_message, tracks_message
 from cc_ros.nodes.graph import explain_silence
+from cc_ros.nodes.overlay import Overlay
 from cc_ros.nodes.runtime import main_of
 from cc_ros.settings import knob
 from cc_ros.stamps import Order, StampOrder
@@ -60,7 +59,7 @@ class TrackerNode(BaseNode):
         super().__init__(**node_options)
         self._masks = self.create_publisher(TrackedMasks, "cc/masks", QoSProfile(depth=5))
         self._tracks = self.create_publisher(Tracks, "cc/tracks", QoSProfile(depth=5))
-        self._overlay = self.create_publisher(Image, "cc/overlay", QoSProfile(depth=1))
+        self._overlay = Overlay(self)
 
     def prepare(self) -> None:
         """Make the tracker and let it load and compile.
@@ -116,6 +115,7 @@ class TrackerNode(BaseNode):
         self.undo.callback(self._images.close)
         watch = self.create_timer(1.0, self._watch_silence, self.background, STEADY)
         self.undo.callback(self.destroy_timer, watch)
+        self._overlay.start()
         self._worker = threading.Thread(target=self._work, name="cc_tracker", daemon=True)
         self._worker.start()
 
@@ -126,6 +126,7 @@ class TrackerNode(BaseNode):
             self._stopping = True
             self._wake.notify()
         self._worker.join()
+        self._overlay.stop()
 
     def _tracking(self) -> tuple[str, list[BackendSettings]]:
         read = self.parameters.read
@@ -258,8 +259,7 @@ class TrackerNode(BaseNode):
         took = time.perf_counter() - begun
         self._durations.append(took)
         if not self._restart:  # else it belongs to the episode that was just ended
-            if self._overlay.get_subscription_count():
-                self._overlay.publish(image_message(message.header, draw_labels(image, tracked.labels), "bgr8"))
+            self._overlay.offer(message.header, image, tracked.labels)
             self._publish(message.header, enlarged(tracked, size), took, self._begin)
 
     def _publish(self, header: Header, tracked: Tracked, took: float, begin: int) -> None:

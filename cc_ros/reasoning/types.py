@@ -222,6 +222,7 @@ class Answer:
     :param source: "model", "geometry", "cache", or "" without an answer.
     :param reason: why, in a sentence or two.
     :param kind: the kind that the question was taken for.
+    :param prompt: the text that a model was asked with, beside the pictures; "" where none was.
     :param action: the next move, for navigation only.
     :param goal: a free place before the mark that was asked for, facing it.
     :param usage: what it took.
@@ -237,6 +238,7 @@ class Answer:
     source: str = ""
     reason: str = ""
     kind: str = ""
+    prompt: str = ""
     action: Action | None = None
     goal: Goal | None = None
     usage: Usage = field(default_factory=Usage)

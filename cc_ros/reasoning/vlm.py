@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import threading
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Future, wait
 from typing import TYPE_CHECKING, Any
 
@@ -115,7 +115,7 @@ class Model:
         turns = [self._writer.user(pictures, text)]
         defined = json.dumps(definitions()) if tools is not None else ""
         task = Task(ids, system, turns, self._writer.size(pictures, system, text, defined), tools)
-        answer = self._run(task, context)
+        answer = self._run(task, [text], context)
         if answer.ok:
             self._cache.put(key, answer)
         return answer
@@ -145,7 +145,7 @@ class Model:
             budget = self._settings.history_tokens - self._writer.tokens([], system)
             turns, pictures, texts = episode.write(self._writer, opening, picture, text, budget)
             task = Task(ids, system, turns, self._writer.size(pictures, system, *texts))
-            answer = self._run(task, context)
+            answer = self._run(task, texts, context)
             if answer.action is not None and episodes == self._episodes:
                 episode.add(picture, text, answer.action)
                 episode.marks = ids
@@ -168,7 +168,7 @@ class Model:
         """Cancel what is being asked and close the connections."""
         self._thread.close(self._close_client)
 
-    def _run(self, task: Task, context: Context) -> Answer:
+    def _run(self, task: Task, texts: Sequence[str], context: Context) -> Answer:
         count = UsageCount()
 
         async def work(post: Callable[[Any], None]) -> Answer:
@@ -186,7 +186,8 @@ class Model:
             failed = ModelFault(Status.SERVER_ERROR, answer_to(error).message)
             failed.usage = self._loop.usage(task, count)
             raise failed from error
-        return dataclasses.replace(answer, usage=self._loop.usage(task, count))
+        prompt = "\n\n".join((task.system, *texts))
+        return dataclasses.replace(answer, usage=self._loop.usage(task, count), prompt=prompt)
 
     async def _open(self) -> RetryingClient:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import threading
 from pathlib import Path
 
@@ -13,11 +14,22 @@ from support.bags import image, write_bag
 from support.rig import BAG, isolated
 
 from cc_ros.cli import main
+from cc_ros.commands.demo import BAG_REMAPS, how_to_watch
 from cc_ros.nodes.bag_player import PlaySettings, play
 from cc_ros.nodes.pacing import AHEAD, Pace, stamp_of
 from cc_ros.sources.bag.file import BagFile
 
 TOPIC = "/image"
+
+
+def test_it_ends_by_telling_how_to_watch_live(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = []
+    for name in ("up", "play"):
+        monkeypatch.setattr(f"cc_ros.commands.{name}.main", lambda options: taken.append(options) or 0)
+    for line in how_to_watch(BAG, []).splitlines()[1:]:
+        assert main(shlex.split(line)[1:]) == 0
+    up, play = taken
+    assert up.web and up.remap == list(BAG_REMAPS) and play.loop and play.bag.resolve() == BAG
 
 
 def raw(stamp: int, little: bool = True) -> bytes:
