@@ -1,0 +1,1 @@
+"""Benchmarks with marks and without: load, ask, score and report."""
