@@ -89,7 +89,7 @@ class TrackingCache:
         if tracker.backend == TRUTH and media.truth is not None:
             files.append(media.truth)
         what = [
-            *(_CACHE_VERSION, __version__, direction, media.fps, tracker.backend),
+            *(_CACHE_VERSION, __version__, direction, media.fps, media.things, tracker.backend),
             *({name: dict(values) for name, values in tracker.settings.items()}, list(map(self._digest, files))),
         ]
         return hashlib.blake2b(json.dumps(what, sort_keys=True).encode(), digest_size=16).hexdigest()
@@ -173,6 +173,8 @@ def _true(media: Media, direction: str) -> Iterator[Candidate]:
         raise SourceError(f"{media.path or 'a question'} has no true instance ids: take another tracker than {TRUTH!r}")
     for index, frame in frames(media, direction):
         labels = true_map(media.truth, index, (frame.image.shape[1], frame.image.shape[0]))
+        if media.things:
+            labels = np.where(np.isin(labels, media.things), labels, 0).astype(np.uint16)
         yield Candidate(
             *(index, frame.stamp, ArrayPicture(frame.image), labels, frame.depth, frame.intrinsics, frame.pose)
         )

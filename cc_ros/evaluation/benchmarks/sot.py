@@ -83,13 +83,18 @@ def scene_questions(folder: Path) -> Iterator[Question]:
     scene = room_scene(folder) if is_room(folder) else _read(folder / SCENE_FILE)
     try:
         name, videos, truth = str(scene["scene"]), scene["videos"], scene.get("truth", {})
+        things = tuple(sorted(int(id) for id in scene.get("objects", {})))
         for row in scene["questions"]:
             video = row.get("video", "A")
             yield Question(
                 id=f"{name}/{row['id']}",
                 benchmark=Sot.name,
                 text=row["question"],
-                media=Media(path=folder / videos[video], truth=folder / truth[video] if video in truth else None),
+                media=Media(
+                    path=folder / videos[video],
+                    truth=folder / truth[video] if video in truth else None,
+                    things=things if video in truth else (),
+                ),
                 answers=(_one_of(SIDES, row["answer"]),),
                 kind=_one_of(KINDS, row["kind"]),
                 # Seen from elsewhere, the prompt must not speak of the camera's place.
