@@ -29,7 +29,6 @@ OBSERVER, PERSPECTIVE = "observer", "perspective"
 KINDS = (OBSERVER, PERSPECTIVE)
 SIDES = ("left", "right")
 SCENE_FILE = "sot.json"
-BUNDLED = Path(__file__).parents[2] / "data" / "sot"
 
 
 class Sot:
