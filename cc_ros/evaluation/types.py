@@ -24,12 +24,14 @@ class Media:
     :param fps: of ``images``.
     :param truth: the true instance ids of every frame, where they are known: an ``.npz`` whose array ``ids`` is
         N x H x W, at the size of the frames or smaller.
+    :param things: the true ids that are things and not walls or floors; empty = all.
     """
 
     path: Path | None = None
     images: tuple[Path, ...] = ()
     fps: float = 1.0
     truth: Path | None = None
+    things: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

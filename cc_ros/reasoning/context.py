@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Protocol
+from typing import Any, Protocol
 
 from cc_ros.errors import CCError
 from cc_ros.geometry.queries import Query
@@ -15,7 +15,7 @@ from cc_ros.reasoning.kinds import KINDS, Form, KindSpec, kind_of
 from cc_ros.reasoning.llm.errors import ModelFault
 from cc_ros.reasoning.measured import questions
 from cc_ros.reasoning.settings import ReasonerSettings
-from cc_ros.reasoning.types import KeyframeSource, Kind, Progress, Question, Status, Style
+from cc_ros.reasoning.types import Exchanged, KeyframeSource, Kind, Progress, Question, Status, Style
 
 
 class Flag(Protocol):
@@ -34,6 +34,7 @@ class Context:
     :param on_progress: to be told how it gets on.
     :param cancelled: set once nobody wants the answer any more.
     :param closed: set once the reasoner shuts down.
+    :param on_exchange: to be told what is sent and what comes back.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class Context:
         on_progress: Progress | None,
         cancelled: Flag | None,
         closed: Flag,
+        on_exchange: Exchanged | None = None,
     ) -> None:
         self._start = time.monotonic()
         self.question = question
@@ -54,6 +56,7 @@ class Context:
         self._on_progress = on_progress
         self._cancelled = cancelled
         self._closed = closed
+        self._on_exchange = on_exchange
         self._seen: dict[str, KeyframeSet] = {}
 
     @property
@@ -101,6 +104,11 @@ class Context:
         """Tell how it gets on."""
         if self._on_progress is not None:
             self._on_progress(stage, text)
+
+    def exchanged(self, messages: Sequence[Mapping[str, Any]], reply: str) -> None:
+        """Tell what was sent to the model, and what it replied."""
+        if self._on_exchange is not None:
+            self._on_exchange(messages, reply)
 
     def seen(self, style: Style, blur: tuple[int, ...]) -> KeyframeSet:
         """Return the keyframes.

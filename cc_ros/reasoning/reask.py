@@ -86,6 +86,7 @@ class ReaskLoop:
         for last in (False, True):
             request = ChatRequest(messages, shape, self._settings.temperature)
             done = await client.complete(request, task.size.estimated_tokens, context.deadline, count, show)
+            context.exchanged(messages, done.text)
             try:
                 return self._read(context, task.ids, done)
             except (Invented, Unusable) as problem:
