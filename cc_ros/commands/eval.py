@@ -137,8 +137,11 @@ def _conditions(options: argparse.Namespace, chosen: Benchmark) -> list[Conditio
 def _setup(options: argparse.Namespace) -> Setup:
     from cc_ros.commands.run import groups
     from cc_ros.evaluation.asking import Setup
+    from cc_ros.evaluation.benchmarks import BENCHMARKS
 
     settings = parse_assignments(options.set, groups())
+    for group, usual in BENCHMARKS[options.benchmark].settings.items():
+        settings[group] = {**usual, **settings[group]}
     given: dict[str, Any] = {"base_url": options.base_url, "preset": options.preset}
     settings["reasoner"] |= {name: value for name, value in given.items() if value is not None}
     if options.prices:

@@ -15,11 +15,11 @@ from cc_ros.evaluation.answer_file import NAME as ANSWERS
 from cc_ros.evaluation.answer_file import read_answers
 from cc_ros.evaluation.asking import Asker, Setup
 from cc_ros.evaluation.conditions import Condition
+from cc_ros.evaluation.metrics.intervals import Interval
 from cc_ros.evaluation.published import PUBLISHED
 from cc_ros.evaluation.question_page import Told, told
 from cc_ros.evaluation.results import Results, Row, write_whole
 from cc_ros.evaluation.stages import Stage
-from cc_ros.evaluation.statistics import Figure
 from cc_ros.evaluation.types import Answer, Question
 
 EXAMPLES = 2  # wrong answers that are shown, of each stage and condition
@@ -62,10 +62,7 @@ def markdown(table: Results) -> str:
     heading, rows = table_of(table)
     parts = [f"# {table.benchmark}", _markdown_table(heading, rows), ""]
     if table.differences:
-        differences = [
-            (a, b, metric, _figure(metric, one), f"{one.p:.3g}") for (a, b, metric), one in table.differences.items()
-        ]
-        parts += ["## Differences", _markdown_table(("this", "above this", "metric", "by", "p"), differences), ""]
+        parts += ["## Differences", _markdown_table(("this", "above this", "metric", "by", "p"), _differences(table))]
     failures = _failures(table)
     if failures:
         parts += ["## Where wrong answers went wrong", _markdown_table(("condition", *_STAGES), failures), ""]
@@ -89,9 +86,7 @@ def page(table: Results, examples: Sequence[tuple[Row, Told]]) -> str:
         plots=_plots(table),
         failures=_failures(table),
         stages=_STAGES,
-        differences=[
-            (a, b, metric, _figure(metric, one), f"{one.p:.3g}") for (a, b, metric), one in table.differences.items()
-        ],
+        differences=_differences(table),
         examples=examples,
         about=table.about,
     )
@@ -99,7 +94,7 @@ def page(table: Results, examples: Sequence[tuple[Row, Told]]) -> str:
 
 def table_of(table: Results) -> tuple[list[str], list[list[str]]]:
     """Return the head and the rows of the main table, the paper's rows last."""
-    metrics = [name for name in (table.rows[0].figures if table.rows else ())]
+    metrics = list(table.rows[0].figures) if table.rows else []
     published = PUBLISHED.get(table.benchmark, ())
     heading = ["", "model", "style", "frames", "marks", "tracker", "trials", "answers", *metrics]
     rows = []
@@ -117,6 +112,13 @@ def table_of(table: Results) -> tuple[list[str], list[list[str]]]:
     return heading, rows
 
 
+def _differences(table: Results) -> list[tuple[str, ...]]:
+    return [
+        (a, b, metric, f"{_scale(metric) * one.value:+.1f}", f"{one.p_value:.3g}")
+        for (a, b, metric), one in table.differences.items()
+    ]
+
+
 def _more(condition: Condition) -> str:
     parts = [f"{condition.diameter} px"] * bool(condition.diameter)
     parts += ["no outline"] * (not condition.outline) + ["overlay"] * condition.overlay
@@ -128,7 +130,7 @@ def _scale(metric: str) -> float:
     return 100.0 if metric.startswith(SHARES) else 1.0
 
 
-def _figure(metric: str, figure: Any) -> str:
+def _figure(metric: str, figure: Interval) -> str:
     if math.isnan(figure.value):
         return "-"
     scale = _scale(metric)
@@ -176,11 +178,12 @@ def main_metric(table: Results) -> str:
     return next((name for name in ("harmonic", "CIDEr", "accuracy") if name in names), names[0])
 
 
-def _mean(figures: Sequence[Figure]) -> Figure:
-    return Figure(*(math.fsum(values) / len(figures) for values in zip(*((f.value, f.low, f.high) for f in figures), strict=True)))
+def _mean(figures: Sequence[Interval]) -> Interval:
+    columns = zip(*((one.value, one.low, one.high) for one in figures), strict=True)
+    return Interval(*(math.fsum(column) / len(figures) for column in columns))
 
 
-def _bar(label: str, metric: str, figure: Figure) -> Bar:
+def _bar(label: str, metric: str, figure: Interval) -> Bar:
     values = [0.0 if math.isnan(value) else _scale(metric) * value for value in (figure.value, figure.low, figure.high)]
     return Bar(label, *values, _figure(metric, figure))
 

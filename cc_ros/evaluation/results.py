@@ -14,13 +14,24 @@ from typing import Any
 
 from cc_ros import __version__
 from cc_ros.errors import SourceError
-from cc_ros.evaluation import statistics
 from cc_ros.evaluation.conditions import Condition
+from cc_ros.evaluation.metrics.intervals import Interval, bootstrap, paired
 from cc_ros.evaluation.stages import Stage
 from cc_ros.evaluation.types import Answer, Benchmark, Pair, Question, Score
 
 NAME = "results.json"
 HALF = 0.5  # an answer whose first metric is less is wrong
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """By how much a figure is above another on the questions that both conditions were asked.
+
+    :param p_value: two-sided: how often conditions swapped at random, question by question, differ as much.
+    """
+
+    value: float
+    p_value: float
 
 
 @dataclass(frozen=True)
@@ -38,8 +49,8 @@ class Row:
     trials: int
     questions: int
     answered: int
-    figures: Mapping[str, statistics.Figure]
-    kinds: Mapping[str, Mapping[str, statistics.Figure]]
+    figures: Mapping[str, Interval]
+    kinds: Mapping[str, Mapping[str, Interval]]
     stages: Mapping[str, int]
     wrong: Sequence[Answer]
     models: Sequence[str]
@@ -73,7 +84,7 @@ class Results:
 
     benchmark: str
     rows: Sequence[Row]
-    differences: Mapping[tuple[str, str, str], statistics.Difference]
+    differences: Mapping[tuple[str, str, str], Difference]
     about: Mapping[str, Any] = field(default_factory=dict)
 
     def write(self, folder: Path) -> None:
@@ -141,7 +152,7 @@ def _row(condition: Condition, pairs: Sequence[Pair], scores: Sequence[Score], s
         trials=1 + max(answer.trial for _, answer in pairs),
         questions=len(set(groups)),
         answered=len(pairs),
-        figures={score.name: statistics.figure(score, groups, seed) for score in scores},
+        figures={score.name: _figure(score, groups, seed) for score in scores},
         kinds=_by_kind(pairs, scores, seed),
         stages=Counter(answer.stage for answer in wrong),
         wrong=wrong,
@@ -165,20 +176,20 @@ def _with_stage(answer: Answer, condition: Condition) -> Answer:
     return dataclasses.replace(answer, stage=Stage.MODEL.value, why="the pictures carry no marks")
 
 
-def _by_kind(pairs: Sequence[Pair], scores: Sequence[Score], seed: int) -> dict[str, dict[str, statistics.Figure]]:
+def _by_kind(pairs: Sequence[Pair], scores: Sequence[Score], seed: int) -> dict[str, dict[str, Interval]]:
     kinds: dict[str, list[int]] = {}
     for number, (question, _) in enumerate(pairs):
         kinds.setdefault(question.kind, []).append(number)
     if len(kinds) < 2:
         return {}
-    table: dict[str, dict[str, statistics.Figure]] = {}
+    table: dict[str, dict[str, Interval]] = {}
     for kind, numbers in sorted(kinds.items()):
         groups = [pairs[number][0].id for number in numbers]
         table[kind] = {}
         for score in scores:
             if any(score.name.endswith(f"_{other}") for other in kinds):
                 continue  # one kind's own figure
-            table[kind][score.name] = statistics.figure(_part(score, numbers), groups, seed)
+            table[kind][score.name] = _figure(_part(score, numbers), groups, seed)
     return table
 
 
@@ -191,22 +202,37 @@ def _part(score: Score, numbers: Sequence[int]) -> Score:
     )
 
 
+def _figure(score: Score, groups: Sequence[str], seed: int) -> Interval:
+    """Return a figure with its interval; NaN where no answer counts towards it."""
+    if math.isnan(score.over(range(len(groups)))):
+        return Interval(math.nan, math.nan, math.nan)
+    return bootstrap(score, groups, seed=seed)
+
+
 def _differences(
     rows: Sequence[Row], pairs: Mapping[str, Sequence[Pair]], scored: Mapping[str, Sequence[Score]], seed: int
-) -> dict[tuple[str, str, str], statistics.Difference]:
-    """Compare every condition with the first raw one of its model and number of frames, else with the first."""
+) -> dict[tuple[str, str, str], Difference]:
+    """Compare every condition with the raw one of its model and number of frames, else with the first."""
     found = {}
     for row in rows:
         base = next((one for one in rows if _is_base(one.condition, row.condition)), rows[0])
         if base is row:
             continue
         a, b = row.condition.name, base.condition.name
-        groups = [[question.id for question, _ in pairs[name]] for name in (a, b)]
+        asked = [{answer.key[:1] + answer.key[2:]: n for n, (_, answer) in enumerate(pairs[name])} for name in (a, b)]
+        both = [key for key in asked[0] if key in asked[1]]
+        groups = [key[0] for key in both]
         for first in scored[a]:
             second = next((score for score in scored[b] if score.name == first.name), None)
-            one = None if second is None else statistics.difference(first, groups[0], second, groups[1], seed)
-            if one is not None:
-                found[a, b, first.name] = one
+            if second is None or not both:
+                continue
+            ours, theirs = (
+                _part(score, [numbers[key] for key in both])
+                for score, numbers in zip((first, second), asked, strict=True)
+            )
+            value = ours.over(range(len(both))) - theirs.over(range(len(both)))
+            if not math.isnan(value):
+                found[a, b, first.name] = Difference(value, paired(theirs, ours, groups, seed=seed).p_value)
     return found
 
 
