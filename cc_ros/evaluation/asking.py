@@ -121,7 +121,7 @@ class Asker(AbstractContextManager["Asker"]):
             lambda request, blur, timeout: sent,
             on_exchange=said,
         )
-        stage, why = stages.of_reply(replied.status.name, replied.message)
+        stage, why = stages.of_reply(question, replied.status.name, replied.text, replied.message)
         if not stage and condition.marks:
             stage, why = stages.of_pictures(question, seen.keyframes, labels)
         return Answer(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from enum import Enum
 
@@ -28,9 +29,19 @@ class Stage(str, Enum):
     UNKNOWN = "marks or model: no true masks to tell"
 
 
-def of_reply(status: str, message: str) -> tuple[str, str]:
-    """Return the stage and a sentence where a reply is no answer, else two empty texts."""
-    return (Stage.FORMAT.value, message) if status in FORMAT_STATUSES else ("", "")
+def of_reply(question: Question, status: str, text: str, message: str) -> tuple[str, str]:
+    """Return the stage and a sentence where a reply is no answer, else two empty texts.
+
+    :param question: its ``extra["allowed"]`` are the words of which an answer has to say one.
+    """
+    if status in FORMAT_STATUSES:
+        return Stage.FORMAT.value, message
+    allowed = question.extra.get("allowed")
+    if status == "OK" and allowed:
+        said = set(re.findall(r"\w+", text.lower())) & set(allowed)
+        if len(said) != 1:
+            return Stage.FORMAT.value, f"the answer must say one of {', '.join(allowed)}"
+    return "", ""
 
 
 def of_pictures(

@@ -101,7 +101,7 @@ def scene_questions(folder: Path) -> Iterator[Question]:
                 # Seen from elsewhere, the prompt must not speak of the camera's place.
                 ask_as="left_right" if row["kind"] == OBSERVER else "viewpoint",
                 scene=name,
-                extra={"objects": row.get("objects", []), "mirrored": row["kind"] == PERSPECTIVE},
+                extra={"objects": row.get("objects", []), "mirrored": row["kind"] == PERSPECTIVE, "allowed": SIDES},
             )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         what = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else error
