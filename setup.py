@@ -141,6 +141,7 @@ setup(
         "ros-kilted-std-srvs",
     ],
     extras_require={
+        "eval": ["lmms-eval==0.7.3", "pycocoevalcap>=1.2"],  # the second alone is enough for `cc-ros eval`
         "onnx": ["onnxruntime>=1.17"],  # runs the network that sees objects in half the time
         "sam2": ["sam2==1.1.0", "torch>=2.5"],
         "test": ["onnxruntime>=1.17", "hypothesis>=6.90", "pytest>=8", "pytest-timeout>=2.2"],
@@ -153,7 +154,8 @@ setup(
             "cc_tracker = cc_ros.nodes.tracker:main",
             "cc_keyframes = cc_ros.nodes.keyframes:main",
             "cc_reasoner = cc_ros.nodes.reasoner:main",
-        ]
+        ],
+        "lmms_eval.models": ["coarse_correspondences = cc_ros.evaluation.lmms.manifest:MANIFEST"],
     },
     cmdclass={"build_interfaces": BuildInterfaces},
     distclass=BinaryDistribution,

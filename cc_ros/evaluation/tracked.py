@@ -24,8 +24,8 @@ from cc_ros.evaluation.types import FORWARD, REVERSE, Media
 from cc_ros.frame import Frame
 from cc_ros.keyframes.keyframes import MAX_FRAMES
 from cc_ros.keyframes.store import ArrayPicture, Candidate, KeptFrame, KeyframeStore, evenly_spaced
-from cc_ros.sources.open import open_source
 from cc_ros.settings import checked
+from cc_ros.sources.open import open_source
 from cc_ros.tracking import Tracker
 from cc_ros.tracking.factory import NAMES, SETTINGS, make_tracker
 
@@ -267,5 +267,3 @@ def _pairs(values: Mapping[int, float]) -> list[tuple[int, float]]:
 
 def _listed(matrix: np.ndarray | None) -> Any:
     return None if matrix is None else matrix.tolist()
-
-

@@ -27,6 +27,11 @@ _HERE = "cc_ros.evaluation.benchmarks"
 BENCHMARKS = {
     # The objects of a SOT question have to be among those that are marked: rooms show 8 to 12 large ones.
     "sot": Entry(f"{_HERE}.sot:Sot", marks=12),
+    "scanqa": Entry(f"{_HERE}.scanqa:ScanQa"),
+    "openeqa": Entry(f"{_HERE}.openeqa:OpenEqa"),
+    "sqa3d": Entry(f"{_HERE}.sqa3d:Sqa3d"),
+    "egoschema": Entry(f"{_HERE}.egoschema:EgoSchema"),
+    "vsi": Entry(f"{_HERE}.vsi:VsiBench"),
 }
 
 

@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from cc_ros.errors import SourceError
-from cc_ros.evaluation.benchmarks.sample import drawn
 from cc_ros.evaluation.benchmarks.rooms import is_room, room_scene
+from cc_ros.evaluation.benchmarks.sample import drawn
 from cc_ros.evaluation.types import FORWARD, REVERSE, Media, Pair, Question, Score
 
 OBSERVER, PERSPECTIVE = "observer", "perspective"

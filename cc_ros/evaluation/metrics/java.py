@@ -32,7 +32,7 @@ def coco_folder(module: str) -> Path:
         spec = None
     if spec is None or spec.origin is None:
         raise BackendError(
-            "BLEU, METEOR, ROUGE-L and CIDEr need pycocoevalcap, which is not installed: pip install 'cc_ros[eval]'"
+            "BLEU, METEOR, ROUGE-L and CIDEr need pycocoevalcap: pip install pycocoevalcap, or 'cc_ros[eval]'"
         )
     return Path(spec.origin).parent
 

@@ -89,7 +89,7 @@ def test_without_java_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -
 
 def test_without_pycocoevalcap_it_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(java, "find_spec", lambda name: None)
-    with pytest.raises(BackendError, match=r"pip install 'cc_ros\[eval\]'"):
+    with pytest.raises(BackendError, match="pip install pycocoevalcap"):
         caption_scores(["a"], [["a"]])
 
 
