@@ -23,12 +23,12 @@ class OpenEqa:
     splits = ("em",)
     directions = (FORWARD,)
     needs = """free questions about a walk through rooms, marked by a judge model (LLM-Match)
-Questions: data/open-eqa-v0.json of https://github.com/facebookresearch/open-eqa (MIT): DIR/open-eqa-v0.json or DIR/data/.
-Frames: as its data/README.md says, into DIR/frames or DIR/data/frames: {episode_history}/*-rgb.png. HM3D and ScanNet have
-terms of their own.
+Questions: data/open-eqa-v0.json of https://github.com/facebookresearch/open-eqa (MIT): in DIR or DIR/data.
+Frames: as its data/README.md says: frames/{episode_history}/*-rgb.png beside that file. HM3D and ScanNet have terms of
+their own.
 Judge: its prompts mmbench.txt and mmbench-extra.txt in DIR/prompts, and CC_ROS_JUDGE=name of a model, with
-CC_ROS_JUDGE_URL=its endpoint. The official judge was shut down in 2026: figures name theirs, and only those of one judge can
-be compared. Without a judge there is exact match alone."""
+CC_ROS_JUDGE_URL=its endpoint. The official judge was shut down in 2026: figures name theirs, and only those of one
+judge can be compared. Without a judge there is exact match alone."""
 
     def __init__(self, judge: ModelJudge | None = None) -> None:
         self._judge = judge or judge_of_environment()

@@ -28,7 +28,7 @@ class ScanQa:
     splits = ("val", "train")
     directions = (FORWARD,)
     needs = f"""free questions about rooms, scored by BLEU, METEOR, ROUGE-L, CIDEr (Java) and exact match
-Questions: https://github.com/ATR-DBI/ScanQA, docs/dataset.md (CC BY-NC-SA 3.0): DIR/ScanQA_v1.0_val.json, or in DIR/qa/.
+Questions: docs/dataset.md of https://github.com/ATR-DBI/ScanQA (CC BY-NC-SA 3.0): DIR/ScanQA_v1.0_val.json or in qa/.
 {SCANNET}"""
 
     def load(self, data: Path, split: str = "", limit: int = 0, seed: int = 0) -> Iterable[Question]:
@@ -55,7 +55,7 @@ Questions: https://github.com/ATR-DBI/ScanQA, docs/dataset.md (CC BY-NC-SA 3.0):
         return with_media(drawn(questions, limit, seed), self.needs)
 
     def score(self, pairs: Sequence[Pair]) -> Sequence[Score]:
-        """Return the caption metrics and exact match, in per cent; a question without an answer counts as answered by "".
+        """Return the caption metrics and exact match, in per cent; no answer counts as an empty one.
 
         :raises BackendError: Java or pycocoevalcap is missing.
         """

@@ -24,7 +24,7 @@ class VsiBench:
     splits = ("test",)
     directions = (FORWARD,)
     needs = """spatial questions about rooms, choices scored by accuracy and numbers by mean relative accuracy
-The data set nyu-visionx/VSI-Bench of Hugging Face (Apache-2.0; the videos under the terms of their sources): DIR/test.jsonl,
+Data: nyu-visionx/VSI-Bench of Hugging Face (Apache-2.0; videos under the terms of their sources): DIR/test.jsonl,
 and its three archives unpacked: DIR/{arkitscenes,scannet,scannetpp}/{scene_name}.mp4."""
 
     def load(self, data: Path, split: str = "", limit: int = 0, seed: int = 0) -> Iterable[Question]:

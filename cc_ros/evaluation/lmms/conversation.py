@@ -18,7 +18,7 @@ from cc_ros.evaluation.tracked import UNTRACKED, TrackerChoice, TrackingCache
 from cc_ros.evaluation.types import FORWARD, Media
 from cc_ros.keyframes import Keyframes, KeyframeSettings, MarkedKeyframe, MarkSettings
 from cc_ros.keyframes.keyframes import MAX_FRAMES, RAW, SET_OF_MARK
-from cc_ros.reasoning.prompts import Prompts
+from cc_ros.reasoning.prompts.templates import Prompts
 from cc_ros.reasoning.types import Style
 from cc_ros.settings import knob
 
