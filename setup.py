@@ -141,7 +141,8 @@ setup(
         "ros-kilted-std-srvs",
     ],
     extras_require={
-        "eval": ["lmms-eval==0.7.3", "pycocoevalcap>=1.2"],  # the second alone is enough for `cc-ros eval`
+        # lmms-eval reaches into what filelock 4 moved; pycocoevalcap alone is enough for `cc-ros eval`.
+        "eval": ["filelock<4", "lmms-eval==0.7.3", "pycocoevalcap>=1.2"],
         "onnx": ["onnxruntime>=1.17"],  # runs the network that sees objects in half the time
         "sam2": ["sam2==1.1.0", "torch>=2.5"],
         "test": ["onnxruntime>=1.17", "hypothesis>=6.90", "pytest>=8", "pytest-timeout>=2.2"],
