@@ -101,7 +101,7 @@ setup(
     license="Apache-2.0",
     packages=find_packages(include=["cc_ros", "cc_ros.*"]),
     package_data={
-        "cc_ros": ["py.typed", "data/*/*"],
+        "cc_ros": ["py.typed", "data/*/*", "data/sot/*/*"],
         "cc_ros.reasoning.measured": ["*.lark"],
         "cc_ros.reasoning.prompts": ["text/*"],
         "cc_ros.runs": ["*.j2"],

@@ -134,7 +134,7 @@ class Oracle(AbstractContextManager["Oracle"]):
             key = next((key for key in (_key(line, urls) for line in _lines(texts)) if key in self._known), b"")
             known = self._known.get(key)
             self._asked[key] += 1
-            coin = random.Random(f"{self._seed} {key.hex()} {self._asked[key]}")
+            coin = random.Random(_key(f"{self._seed} {self._asked[key]}", [key.hex()]))
         side = ""
         # Where a number means something else in every picture, only those that show both tell anything.
         if known is not None and len(known.asked) == 2:

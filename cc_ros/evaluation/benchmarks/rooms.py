@@ -17,7 +17,7 @@ from cc_ros.errors import SourceError
 
 FILES = ("rgb.mp4", "ids.npz", "frames.json", "scene.json")
 SAME_PLACE = 0.25  # m that the camera may move and still stand at one place
-SEEN = 0.01  # share of a picture that an object must fill once to be asked about
+SEEN = 0.02  # share of a picture that an object must fill once to be asked about
 APART = math.radians(15)  # between the directions of two objects, for left and right to be beyond doubt
 FAR_APART = math.radians(35)  # so far apart, no one picture shows both whole: pairs to prefer
 BEHIND = math.radians(150)

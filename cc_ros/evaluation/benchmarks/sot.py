@@ -15,6 +15,7 @@ The paper's own scenes were never published. A scene is a folder with ``sot.json
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -23,13 +24,13 @@ from typing import Any
 from cc_ros.errors import SourceError
 from cc_ros.evaluation.benchmarks.rooms import is_room, room_scene
 from cc_ros.evaluation.benchmarks.sample import drawn
+from cc_ros.evaluation.metrics.harmonic import harmonic_mean
 from cc_ros.evaluation.types import FORWARD, REVERSE, Media, Pair, Question, Score
 
 OBSERVER, PERSPECTIVE = "observer", "perspective"
 KINDS = (OBSERVER, PERSPECTIVE)
 SIDES = ("left", "right")
 SCENE_FILE = "sot.json"
-BUNDLED = Path(__file__).parents[2] / "data" / "sot"
 
 
 class Sot:
@@ -64,14 +65,14 @@ The paper's ten scenes were never published. --data DIR is one of
         def figure(name: str, kind: str, direction: str) -> Score:
             ours = [question.kind == kind or not kind for question, _ in pairs]
             wanted = [direction == (REVERSE if back else FORWARD) for back in backwards]
-            values = [r if o and w else float("nan") for r, o, w in zip(right, ours, wanted, strict=True)]
+            values = [r if o and w else math.nan for r, o, w in zip(right, ours, wanted, strict=True)]
             return Score(name, values)
 
         scores = []
         for kind in ("", *(kind for kind in KINDS if any(question.kind == kind for question, _ in pairs))):
             after = f"_{kind}" if kind else ""
-            both = [figure(direction + after, kind, direction) for direction in (FORWARD, REVERSE)]
-            scores += [*both, _harmonic(f"harmonic{after}", *both)]
+            forward, reverse = (figure(direction + after, kind, direction) for direction in (FORWARD, REVERSE))
+            scores += [forward, reverse, _harmonic(f"harmonic{after}", forward, reverse)]
         return scores
 
 
@@ -114,11 +115,8 @@ def side_of(text: str) -> str:
 
 
 def _harmonic(name: str, forward: Score, reverse: Score) -> Score:
-    def mean(numbers: Sequence[int]) -> float:
-        a, b = forward.over(numbers), reverse.over(numbers)
-        return 0.0 if a + b == 0 else 2 * a * b / (a + b)
-
-    return Score(name, (), mean)
+    values = [b if math.isnan(a) else a for a, b in zip(forward.values, reverse.values, strict=True)]
+    return Score(name, values, lambda numbers: harmonic_mean(forward.over(numbers), reverse.over(numbers)))
 
 
 def _scenes(data: Path) -> list[Path]:
