@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from cc_ros.evaluation.benchmarks.files import Row, find_file, made, read_json, rows_of, with_media
@@ -11,6 +12,8 @@ from cc_ros.evaluation.benchmarks.short_answers import by_kind, em_scores, texts
 from cc_ros.evaluation.judge import ModelJudge, judge_of_environment
 from cc_ros.evaluation.metrics.llm_match import JudgePrompts, llm_match
 from cc_ros.evaluation.types import FORWARD, Media, Pair, Question, Score
+
+JUDGED_AT_ONCE = 8
 
 
 class OpenEqa:
@@ -72,9 +75,13 @@ judge can be compared. Without a judge there is exact match alone."""
         exact = em_scores(pairs)
         if self._judge is None or self._prompts is None:
             return exact
-        marks = []
-        for (question, _), said in zip(pairs, texts(pairs), strict=True):
+        judge, prompts = self._judge, self._prompts
+
+        def mark(pair: Pair) -> int | None:
+            (question, _), [said] = pair, texts([pair])
             extra = question.extra.get("extra_answers")
-            prompt = self._prompts.fill(question.text, question.answers[0], said, extra)
-            marks.append(self._judge.mark(prompt) if said else None)
-        return [*by_kind(llm_match(self._judge.name, marks), pairs), *exact]
+            return judge.mark(prompts.fill(question.text, question.answers[0], said, extra)) if said else None
+
+        with ThreadPoolExecutor(JUDGED_AT_ONCE) as pool:
+            marks = list(pool.map(mark, pairs))
+        return [*by_kind(llm_match(judge.name, marks), pairs), *exact]

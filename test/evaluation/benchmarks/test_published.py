@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import math
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from cc_ros.evaluation.benchmarks.scanqa import ScanQa
 from cc_ros.evaluation.benchmarks.sqa3d import Sqa3d
 from cc_ros.evaluation.benchmarks.vsi import VsiBench
 from cc_ros.evaluation.judge import ModelJudge
+from cc_ros.evaluation.metrics.captions import NAMES
 from cc_ros.evaluation.tracked import frames
 from cc_ros.evaluation.types import Answer, Question
 
@@ -72,6 +74,16 @@ def test_scanqa(scanqa: Path) -> None:
     assert (first.id, first.text, first.answers) == ("val-scene0011-0", "What is number 0?", ("brown chair", "chair 0"))
     assert (first.scene, first.media.path, first.extra["object_ids"]) == (SCENE, scanqa / "scans" / SCENE, [8])
     assert len(list(ScanQa().load(scanqa))) == 20
+
+
+def test_scanqa_is_scored_by_captions_and_exact_match(scanqa: Path) -> None:
+    pytest.importorskip("pycocoevalcap")
+    if shutil.which("java") is None:
+        pytest.skip("Java is not installed")
+    questions = list(ScanQa().load(scanqa))[:4]
+    found = figures(ScanQa().score(replies(questions, "Brown chair.", "the chair 1", "table", "")), 4)
+    assert set(found) == {*NAMES, "EM", "EM-refined"}
+    assert (found["EM"], found["ROUGE-L"]) == (50, 50)
 
 
 def test_a_limit_draws_over_the_whole_split_by_its_seed(scanqa: Path) -> None:
@@ -184,15 +196,16 @@ def test_openeqa_shows_the_frames_and_not_the_depth(openeqa: Path) -> None:
 
 def test_openeqa_is_marked_by_a_judge_that_is_named_and_asked_once(openeqa: Path, tmp_path: Path) -> None:
     with ModelServer() as server:
-        server.script(Whole("Your mark: 4"), Whole("hm"), Whole("2"))
+        unsure = iter(["hm", "2"])
+        server.always(lambda body: Whole(next(unsure) if "couch" in str(body["messages"]) else "Your mark: 4"))
         for _ in range(2):  # the second judge reads what the first has kept
             bench = OpenEqa(ModelJudge("judge-7", server.base_url, tmp_path / "judge"))
             questions = list(bench.load(openeqa))
             scores = bench.score(replies(questions, "sofa. I think", "table"))
             assert figures(scores, 2)["LLM-match (judge-7)"] == 50
-        assert [one.texts for one in server.received] == [
-            ["What is red? the sofa sofa."],
-            *[["What is red? the sofa ['a couch'] table"]] * 2,
+        assert sorted(text for one in server.received for text in one.texts) == [
+            *["What is red? the sofa ['a couch'] table"] * 2,
+            "What is red? the sofa sofa.",
         ]
         assert (server.received[0].body["temperature"], server.received[0].body["max_tokens"]) == (0.2, 32)
         assert figures(bench.score(replies(questions, "", "table")), 2)["LLM-match (judge-7)"] == 12.5
