@@ -47,7 +47,7 @@ def write_task(name: str, questions: Iterable[Question], out: Path, captions: bo
     :raises SettingsError: no questions, or some with choices and some without.
     :raises SourceError: the files cannot be written.
     """
-    docs = [_doc(question) for question in questions]
+    docs = [{**_doc(question), "captions": captions} for question in questions]
     kinds = {bool(doc["choices"]) for doc in docs}
     if len(kinds) != 1:
         raise SettingsError(f"a task needs questions that all have choices or all have none; {name} has {len(docs)}")
@@ -121,8 +121,8 @@ def process_results(doc: dict[str, Any], results: Sequence[str]) -> dict[str, An
         right = lettered(doc["choices"])[doc["choices"].index(doc["answers"][0])][0]
         return {ACCURACY: float(reply.strip()[:2].strip("(.): ").upper() == right)}
     exact, refined = exact_match(reply, doc["answers"])
-    pair = (reply, tuple(doc["answers"]))
-    return {EM: 100.0 * exact, REFINED: 100.0 * refined, **dict.fromkeys(NAMES, pair)}
+    captions = dict.fromkeys(NAMES if doc["captions"] else (), (reply, tuple(doc["answers"])))
+    return {EM: 100.0 * exact, REFINED: 100.0 * refined, **captions}
 
 
 def aggregations() -> dict[str, Callable[[Sequence[Pair]], float]]:
