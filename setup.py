@@ -102,6 +102,7 @@ setup(
     packages=find_packages(include=["cc_ros", "cc_ros.*"]),
     package_data={
         "cc_ros": ["py.typed", "data/*/*", "data/sot/*/*"],
+        "cc_ros.evaluation": ["*.j2"],
         "cc_ros.reasoning.measured": ["*.lark"],
         "cc_ros.reasoning.prompts": ["text/*"],
         "cc_ros.runs": ["*.j2"],
@@ -144,6 +145,7 @@ setup(
         # lmms-eval reaches into what filelock 4 moved; pycocoevalcap alone is enough for `cc-ros eval`.
         "eval": ["filelock<4", "lmms-eval==0.7.3", "pycocoevalcap>=1.2"],
         "onnx": ["onnxruntime>=1.17"],  # runs the network that sees objects in half the time
+        "ray": ["ray>=2.9"],  # spreads evaluations, and the bags of a fleet, over a cluster
         "sam2": ["sam2==1.1.0", "torch>=2.5"],
         "test": ["onnxruntime>=1.17", "hypothesis>=6.90", "pytest>=8", "pytest-timeout>=2.2"],
         "docs": ["mkdocs-material>=9.6", "mkdocstrings[python]>=0.30", "ruff>=0.6"],

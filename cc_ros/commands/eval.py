@@ -42,25 +42,37 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
     parser.add_argument("benchmark", choices=tuple(BENCHMARKS), metavar="BENCHMARK", help=", ".join(BENCHMARKS))
     parser.add_argument("action", nargs="?", choices=(MAKE,), help="sot make: make a scene of your own")
-    parser.add_argument("--data", metavar="DIR", help="the benchmark's data, laid out as said below; sot: default bundled")
+    parser.add_argument(
+        "--data", metavar="DIR", help="the benchmark's data, laid out as said below; sot: default bundled"
+    )
     parser.add_argument("--out", type=Path, metavar="DIR", help="where to write")
     parser.add_argument("--split", default="", metavar="S", help="default: the benchmark's usual one")
     parser.add_argument("--limit", type=int, default=0, metavar="N", help="ask N questions, drawn over all; 0 = all")
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="of the draw and of the intervals; default 0")
     parser.add_argument("--show", metavar="QUESTION", help="write a page about one question that was asked, and stop")
+    parser.add_argument("--export-llava", type=Path, metavar="FILE", help="write the questions with their pictures as "
+                        "LLaVA-format conversations to train on, and ask nothing")  # fmt: skip
     asking = parser.add_argument_group("asking")
     asking.add_argument("--model", metavar="oracle|NAME", help="the scripted oracle, or a name that the server knows")
-    asking.add_argument("--base-url", metavar="URL", help="OpenAI-compatible endpoint; the key comes from the environment")
+    asking.add_argument(
+        "--base-url", metavar="URL", help="OpenAI-compatible endpoint; the key comes from the environment"
+    )
     asking.add_argument("--preset", metavar="NAME", help="kind of server: openai, gemini, claude, vllm, ollama, ...")
-    asking.add_argument("--parallel", type=int, default=4, metavar="N", help="questions at the model at once; default 4")
+    asking.add_argument(
+        "--parallel", type=int, default=4, metavar="N", help="questions at the model at once; default 4"
+    )
     asking.add_argument("--prices", metavar="PROMPT,ANSWER", help="of a million tokens, to count money")
     asking.add_argument("--budget", type=float, default=math.inf, metavar="MONEY", help="ask no more once it is spent")
     asking.add_argument("--dry-run", action="store_true", help="count requests, tokens and money, and ask nothing")
-    asking.add_argument("--ray", metavar="ADDRESS", help="spread over a Ray cluster (pip install 'cc_ros[ray]'); local too")
+    asking.add_argument(
+        "--ray", metavar="ADDRESS", help="spread over a Ray cluster (pip install 'cc_ros[ray]'); local too"
+    )
     compared = parser.add_argument_group("conditions")
     compared.add_argument("--styles", default="raw,marks", metavar="A,B", help="raw, marks, set_of_mark, marks_cot, "
                           "measured, birds_eye; default raw,marks")  # fmt: skip
-    compared.add_argument("--frames", type=int, metavar="M", help="keyframes a question; default: usual for the benchmark")
+    compared.add_argument(
+        "--frames", type=int, metavar="M", help="keyframes a question; default: usual for the benchmark"
+    )
     compared.add_argument("--marks", type=int, metavar="K", help="objects that get a mark; likewise")
     compared.add_argument("--tracker", default="flow", metavar="NAME", help="flow, sam2, auto, or truth; default flow")
     compared.add_argument("--suffix", default="", metavar="TEXT", help="put after every question")
@@ -81,13 +93,19 @@ def main(options: argparse.Namespace) -> int:
     from cc_ros.evaluation.benchmarks import benchmark
 
     if options.out is None:
-        raise SettingsError("say where to write: --out DIR")
+        if not options.export_llava:
+            raise SettingsError("say where to write: --out DIR")
+        options.out = options.export_llava.with_suffix("")
     if options.action == MAKE:
         return _make(options)
+    if options.export_llava and not options.model:
+        options.model = "none"  # nobody is asked
     chosen = benchmark(options.benchmark)
     questions = _questions(options, chosen)
     conditions = _conditions(options, chosen)
     setup = _setup(options)
+    if options.export_llava:
+        return _export(options, questions, conditions, setup)
     if options.show:
         return _show(options, questions, conditions, setup)
     if options.dry_run:
@@ -273,6 +291,21 @@ def _show(
     return 0
 
 
+def _export(
+    options: argparse.Namespace, questions: Sequence[Question], conditions: Sequence[Condition], setup: Setup
+) -> int:
+    from tqdm import tqdm
+
+    from cc_ros.evaluation.export import export_llava
+
+    with tqdm(total=len(questions), unit="question", disable=None) as bar:
+        count, left = export_llava(options.export_llava, questions, conditions, setup, bar.update)
+    for line in left[:10]:
+        print(f"left out: {line}", file=sys.stderr)
+    print(f"{count} conversations -> {options.export_llava}" + (f", {len(left)} left out" if left else ""))
+    return int(bool(left))
+
+
 def _make(options: argparse.Namespace) -> int:
     from cc_ros.evaluation.benchmarks.sot_make import make_scene
 
@@ -281,5 +314,7 @@ def _make(options: argparse.Namespace) -> int:
     if options.sheet is None or not options.video:
         raise SettingsError("sot make needs --video FILE (once or twice) and --sheet CSV")
     count = make_scene(options.video, options.sheet, options.out)
-    print(f"{count} questions -> {options.out}; ask them by: cc-ros eval sot --data {options.out} --model NAME --out DIR")
+    print(
+        f"{count} questions -> {options.out}; ask them by: cc-ros eval sot --data {options.out} --model NAME --out DIR"
+    )
     return 0

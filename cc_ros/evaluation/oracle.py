@@ -142,7 +142,7 @@ class Oracle(AbstractContextManager["Oracle"]):
             side = next(filter(None, (side_by_marks(group, *known.asked) for group in groups)), "")
             if side and known.mirrored:
                 side = "left" if side == "right" else "right"
-        said = {"answer": side or coin.choice(("left", "right")), "marks": [], "confidence": 1.0 if side else 0.5}
+        said: dict[str, Any] = {"answer": side or coin.choice(("left", "right")), "marks": [], "confidence": 1.0 if side else 0.5}
         if "choice" in fields:
             said["choice"] = coin.choice(fields["choice"]["enum"])
         return json.dumps(said | {"reason": "the marks tell" if side else "a coin was tossed"})
@@ -163,7 +163,9 @@ def _key(question: str, urls: Sequence[str]) -> bytes:
 
 def _parts(messages: Sequence[Mapping[str, Any]]) -> tuple[str, list[str], list[str]]:
     """Return the system prompt, the texts of the user, and the addresses of the pictures."""
-    system, texts, urls = "", [], []
+    system = ""
+    texts: list[str] = []
+    urls: list[str] = []
     for message in messages:
         content = message["content"]
         if message["role"] == "system":

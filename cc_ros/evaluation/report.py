@@ -191,14 +191,15 @@ def _bar(label: str, metric: str, figure: Interval) -> Bar:
 def _common_scale(plots: Sequence[tuple[str, list[Bar]]]) -> list[tuple[str, list[Bar]]]:
     top = max((bar.high for _, bars in plots for bar in bars), default=0.0) or 1.0
     return [
-        (title, [Bar(bar.label, *(max(0.0, v) / top for v in (bar.share, bar.low, bar.high)), bar.text) for bar in bars])
+        (
+            title,
+            [Bar(bar.label, *(max(0.0, v) / top for v in (bar.share, bar.low, bar.high)), bar.text) for bar in bars],
+        )
         for title, bars in plots
     ]
 
 
-def _examples(
-    folder: Path, table: Results, questions: Sequence[Question], setup: Setup
-) -> list[tuple[Row, Told]]:
+def _examples(folder: Path, table: Results, questions: Sequence[Question], setup: Setup) -> list[tuple[Row, Told]]:
     """Return some wrong answers of each condition and stage with all that is known of them."""
     wanted: dict[tuple[str, str, str, int], Row] = {}
     for row in table.rows:
@@ -228,5 +229,3 @@ def _told(question: Question, answer: Answer, staged: Answer, condition: Conditi
 def _markdown_table(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [heading, ["---"] * len(heading), *rows]
     return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines)
-
-

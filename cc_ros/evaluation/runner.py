@@ -18,12 +18,12 @@ from cc_ros.evaluation.asking import Asker, Setup, Task
 from cc_ros.evaluation.conditions import Condition
 from cc_ros.evaluation.types import Answer, Question
 
-# Of these, another try may do better: they are no answers, and the next run asks again.
-NO_ANSWER = frozenset(
-    ("NO_KEYFRAMES", "NEEDS_MODEL", "QUEUE_FULL", "TIMEOUT", "CANCELLED", "SPENDING_LIMIT", "UNREACHABLE")
-    + ("SERVER_ERROR", "RATE_LIMITED", "NOT_AUTHORISED", "REJECTED", "SERVER_DOWN", "MISCONFIGURED", "CLOSED")
-)
-HOPELESS = frozenset(("NEEDS_MODEL", "SPENDING_LIMIT", "NOT_AUTHORISED", "MISCONFIGURED"))
+HOPELESS = {"NEEDS_MODEL", "SPENDING_LIMIT", "NOT_AUTHORISED", "MISCONFIGURED"}
+# Another try may do better: these are no answers, and the next run asks again.
+NO_ANSWER = HOPELESS | {
+    *("NO_KEYFRAMES", "QUEUE_FULL", "TIMEOUT", "CANCELLED", "UNREACHABLE", "SERVER_ERROR", "RATE_LIMITED"),
+    *("REJECTED", "SERVER_DOWN", "CLOSED"),
+}
 IN_A_ROW = 10  # questions without an answer after which nothing more is asked
 TICK = 0.5  # seconds between looks at the flag that stops a run
 
