@@ -202,13 +202,13 @@ def test_openeqa_is_marked_by_a_judge_that_is_named_and_asked_once(openeqa: Path
             bench = OpenEqa(ModelJudge("judge-7", server.base_url, tmp_path / "judge"))
             questions = list(bench.load(openeqa))
             scores = bench.score(replies(questions, "sofa. I think", "table"))
-            assert figures(scores, 2)["LLM-match (judge-7)"] == 50
+            assert figures(scores, 2)["LLM match (judge-7)"] == 50
         assert sorted(text for one in server.received for text in one.texts) == [
             *["What is red? the sofa ['a couch'] table"] * 2,
             "What is red? the sofa sofa.",
         ]
         assert (server.received[0].body["temperature"], server.received[0].body["max_tokens"]) == (0.2, 32)
-        assert figures(bench.score(replies(questions, "", "table")), 2)["LLM-match (judge-7)"] == 12.5
+        assert figures(bench.score(replies(questions, "", "table")), 2)["LLM match (judge-7)"] == 12.5
 
 
 def test_a_judge_that_cannot_be_asked_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
