@@ -84,7 +84,7 @@ class Shown:
             path = Path(str(videos[0]["url"]).removeprefix("file://"))
             found = self._keyframes(Media(path=path), self._settings.frames)
             return self._replaced(messages, {id(videos[0]): found}, id(videos[0]))
-        if not videos and 1 < len(images) <= MAX_FRAMES and self._style is not Style.RAW:
+        if not videos and 1 < len(images) <= MAX_FRAMES:
             files = tuple(self._file(part["url"]) for part in images)
             found = self._keyframes(Media(images=files), len(files))
             if len(found) == len(images):

@@ -22,6 +22,7 @@ from cc_ros.evaluation.types import Media, Question
 Image = pytest.importorskip("PIL.Image")
 
 BOXES = [Box((2.0, 0.4, 0), (2.6, 1.0, 0.9), (30, 40, 200)), Box((2.0, -0.9, 0), (2.6, -0.3, 0.7), (200, 60, 30))]
+SIZES = ((0, (320, 240)), (1, (240, 320)), (2, (320, 240)))
 TOLD = "Equal numbers in different images are the same object"
 
 
@@ -73,6 +74,15 @@ def test_a_set_of_pictures_keeps_their_places_in_the_conversation(pan: Path, tmp
     assert TOLD in found[0]["content"][3]["text"]
     assert {picture.shape for picture in pixels(found)} == {(120, 160, 3)}
     assert messages[0]["content"][0]["url"].size == (320, 240)  # what was given is left alone
+    plain = shown(tmp_path, max_side=160, style="raw").shown(messages)  # of the same size, so that only marks differ
+    assert (kinds(plain), {picture.shape for picture in pixels(plain)}) == (["image", "text", "image"], {(120, 160, 3)})
+
+
+def test_pictures_of_several_sizes_are_one_set(pan: Path, tmp_path: Path) -> None:
+    parts = [{"type": "image", "url": Image.open(pan / f"{n}.png").resize(size)} for n, size in SIZES]
+    found = shown(tmp_path).shown(said(*parts))
+    assert [picture.shape[1::-1] for picture in pixels(found)] == [size for _, size in SIZES]
+    assert TOLD in found[0]["content"][3]["text"]
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,11 @@ from support.room import Box, draw, looking
 from cc_ros.evaluation.lmms.tasks import write_task
 from cc_ros.evaluation.types import Media, Question
 
-pytestmark = pytest.mark.skipif(find_spec("lmms_eval") is None, reason="lmms-eval is not installed: make eval-test")
+SECONDS = 300  # lmms-eval imports all that it may need
+pytestmark = [
+    pytest.mark.skipif(find_spec("lmms_eval") is None, reason="lmms-eval is not installed: make eval-test"),
+    pytest.mark.timeout(SECONDS + 20),
+]
 
 BOXES = [Box((2.0, 0.4, 0), (2.6, 1.0, 0.9), (30, 40, 200)), Box((2.0, -0.9, 0), (2.6, -0.3, 0.7), (200, 60, 30))]
 CHOICES = ("left", "right")
@@ -57,7 +61,7 @@ def evaluate(tasks: Path, out: Path, style: str, name: str) -> tuple[dict[str, f
         ]
         offline = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "HF_HOME": str(out / "hf")}
         done = subprocess.run(
-            command, env=os.environ | offline, capture_output=True, text=True, timeout=110, check=False
+            command, env=os.environ | offline, capture_output=True, text=True, timeout=SECONDS, check=False
         )
         assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
         received = sorted(server.received, key=lambda one: -len(one.images))
