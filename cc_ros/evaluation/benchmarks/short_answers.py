@@ -39,7 +39,7 @@ def by_kind(score: Score, pairs: Sequence[Pair]) -> list[Score]:
         return [score]
     parts = [
         Score(
-            f"{score.name}_{kind}",
+            "_".join(filter(None, (score.name, kind))),
             [v if q.kind == kind else math.nan for v, (q, _) in zip(score.values, pairs, strict=True)],
         )
         for kind in kinds

@@ -73,5 +73,4 @@ and its three archives unpacked: DIR/{arkitscenes,scannet,scannetpp}/{scene_name
         def overall(numbers: Sequence[int]) -> float:
             return vsi_table([kinds[n] for n in numbers], [values[n] for n in numbers])["overall"]
 
-        parts = by_kind(Score("score", values), pairs)
-        return [Score("overall", values, overall), *parts[1:]]
+        return [Score("overall", values, overall), *by_kind(Score("", values), pairs)[1:]]

@@ -161,7 +161,7 @@ def test_vsi_has_choices_and_numbers(tmp_path: Path) -> None:
     questions = list(VsiBench().load(tmp_path))
     assert [(one.answers, one.choices) for one in questions[:2]] == [(("right",), ("left", "right")), (("4",), ())]
     scores = VsiBench().score(replies(questions, "right", "five chairs", "left"))
-    kinds = {"score_object_counting": 60, "score_object_rel_direction_easy": 100, "score_route_planning": 0}
+    kinds = {"object_counting": 60, "object_rel_direction_easy": 100, "route_planning": 0}
     assert figures(scores, 3) == {"overall": 53.333333, **kinds}
     assert scores[0].over([1]) == pytest.approx(60)
 
