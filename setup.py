@@ -142,6 +142,8 @@ setup(
         "ros-kilted-std-srvs",
     ],
     extras_require={
+        # lmms-eval reaches into what filelock 4 moved; pycocoevalcap alone is enough for `cc-ros eval`.
+        "eval": ["filelock<4", "lmms-eval==0.7.3", "pycocoevalcap>=1.2"],
         "onnx": ["onnxruntime>=1.17"],  # runs the network that sees objects in half the time
         "ray": ["ray>=2.9"],  # spreads evaluations, and the bags of a fleet, over a cluster
         "sam2": ["sam2==1.1.0", "torch>=2.5"],
@@ -155,7 +157,8 @@ setup(
             "cc_tracker = cc_ros.nodes.tracker:main",
             "cc_keyframes = cc_ros.nodes.keyframes:main",
             "cc_reasoner = cc_ros.nodes.reasoner:main",
-        ]
+        ],
+        "lmms_eval.models": ["coarse_correspondences = cc_ros.evaluation.lmms.manifest:MANIFEST"],
     },
     cmdclass={"build_interfaces": BuildInterfaces},
     distclass=BinaryDistribution,

@@ -75,6 +75,7 @@ def _findings(options: argparse.Namespace) -> Iterator[Finding]:
     yield from _checked("ROS 2", _ros())
     yield from _checked("the weights", _weights())
     yield from _checked("model", _endpoint(options))
+    yield from _checked("evaluation", _evaluation())
     if not options.no_graph and importlib.util.find_spec("rclpy"):
         yield from _checked("topics and nodes", _graph(options))
 
@@ -148,6 +149,18 @@ def _weights() -> Iterator[Finding]:
         yield Finding("ok", "SAM 2 weights are here")
     else:
         yield Finding("note", "SAM 2 weights are not here", "`--backend sam2` fetches them on first use")
+
+
+def _evaluation() -> Iterator[Finding]:
+    from cc_ros.evaluation.metrics.java import coco_folder, find_java
+
+    try:
+        find_java()
+        coco_folder("meteor.meteor")
+    except CCError as error:
+        yield Finding("note", "`cc-ros eval scanqa` cannot score", str(error))
+    else:
+        yield Finding("ok", "Java and pycocoevalcap for `cc-ros eval scanqa`")
 
 
 def _endpoint(options: argparse.Namespace) -> Iterator[Finding]:

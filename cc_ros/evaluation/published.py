@@ -62,8 +62,8 @@ PUBLISHED: dict[str, tuple[Published, ...]] = {
         Published("GPT-4o", 8, True, {"accuracy": 73.2}),
     ),
     "sqa3d": (
-        Published("LLaVA", 8, False, {"accuracy": 36.0}),
-        Published("LLaVA", 8, True, {"accuracy": 39.13}),
+        Published("LLaVA", 8, False, {"EM": 36.0}),
+        Published("LLaVA", 8, True, {"EM": 39.13}),
     ),
     "r2r": (
         Published("GPT-4o", 1, False, _r2r(12, 18, 10.37, 7.31, 8.49)),

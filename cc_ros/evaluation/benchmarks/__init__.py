@@ -35,6 +35,11 @@ BENCHMARKS = {
     # What a SOT question is about has to be marked: rooms show up to 16 objects, and of the tracks of which the tracker
     # is but half sure 98 of 100 are right there (benchmarks/RESULTS.md).
     "sot": Entry(f"{_HERE}.sot:Sot", marks=16, settings={"keyframes": {"min_confidence": 0.4}}, bundled="sot"),
+    "scanqa": Entry(f"{_HERE}.scanqa:ScanQa"),
+    "openeqa": Entry(f"{_HERE}.openeqa:OpenEqa"),
+    "sqa3d": Entry(f"{_HERE}.sqa3d:Sqa3d"),
+    "egoschema": Entry(f"{_HERE}.egoschema:EgoSchema"),
+    "vsi": Entry(f"{_HERE}.vsi:VsiBench"),
 }
 
 

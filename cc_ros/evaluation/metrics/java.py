@@ -8,7 +8,6 @@ import subprocess
 import threading
 import weakref
 from collections.abc import Sequence
-from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -17,8 +16,11 @@ import numpy as np
 from cc_ros.errors import BackendError
 
 TOKENISER_SECONDS = 600.0  # 10,000 answers take some seconds
+METEOR_SECONDS = 600.0  # it loads for some seconds and then answers at once
 CHUNKS = 20  # their column in METEOR's statistics
 NEEDS = "apt install default-jre-headless"
+_SHARED: list[Meteor] = []
+_SHARED_LOCK = threading.Lock()
 
 
 def coco_folder(module: str) -> Path:
@@ -32,7 +34,7 @@ def coco_folder(module: str) -> Path:
         spec = None
     if spec is None or spec.origin is None:
         raise BackendError(
-            "BLEU, METEOR, ROUGE-L and CIDEr need pycocoevalcap, which is not installed: pip install 'cc_ros[eval]'"
+            "BLEU, METEOR, ROUGE-L and CIDEr need pycocoevalcap: pip install pycocoevalcap, or 'cc_ros[eval]'"
         )
     return Path(spec.origin).parent
 
@@ -95,7 +97,13 @@ class Meteor:
         assert process.stdin is not None and process.stdout is not None
         self._input, self._output = process.stdin, process.stdout
         self._lock = threading.RLock()  # a question and its reply belong together
+        self._process = process
         self.close = weakref.finalize(self, _end, process)
+
+    @property
+    def alive(self) -> bool:
+        """Whether the program still runs."""
+        return self._process.poll() is None
 
     def statistics(self, answers: Sequence[str], references: Sequence[Sequence[str]]) -> np.ndarray:
         """Return what each answer contributes to METEOR, (n, 23) float64; contributions of several answers add up.
@@ -124,15 +132,17 @@ class Meteor:
         return np.array(found)
 
     def _ask(self, line: str) -> str:
-        with self._lock:
-            try:
+        watch = threading.Timer(METEOR_SECONDS, self._process.kill)
+        watch.start()
+        try:
+            with self._lock:
                 self._input.write(f"{line}\n".encode())
                 self._input.flush()
-            except OSError as error:
-                raise BackendError(
-                    f"METEOR ended early ({error}); it needs 2 GB of memory and Java 8 or newer"
-                ) from error
-            return self._line()
+                return self._line()
+        except OSError as error:
+            raise BackendError(f"METEOR ended early ({error}); it needs 2 GB of memory and Java 8 or newer") from error
+        finally:
+            watch.cancel()
 
     def _line(self) -> str:
         line = self._output.readline().decode()
@@ -141,10 +151,12 @@ class Meteor:
         return line
 
 
-@cache
 def shared_meteor() -> Meteor:
-    """Return the METEOR of this process: it loads 60 MB of paraphrases once."""
-    return Meteor()
+    """Return the METEOR of this process: it loads 60 MB of paraphrases once. One that ended is started again."""
+    with _SHARED_LOCK:
+        if not _SHARED or not _SHARED[0].alive:
+            _SHARED[:] = [Meteor()]
+        return _SHARED[0]
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -94,7 +94,7 @@ def llm_match(judge: str, marks: Sequence[int | None]) -> Score:
     """
     if not judge:
         raise SettingsError("LLM match needs the name of the judge, since other judges give other marks")
-    return Score(f"LLM-match ({judge})", [0.0 if mark is None else match_score(mark) for mark in marks])
+    return Score(f"LLM match ({judge})", [0.0 if mark is None else match_score(mark) for mark in marks])
 
 
 def _read(path: Path, fields: set[str]) -> str:

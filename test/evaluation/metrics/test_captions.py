@@ -89,7 +89,7 @@ def test_without_java_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -
 
 def test_without_pycocoevalcap_it_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(java, "find_spec", lambda name: None)
-    with pytest.raises(BackendError, match=r"pip install 'cc_ros\[eval\]'"):
+    with pytest.raises(BackendError, match="pip install pycocoevalcap"):
         caption_scores(["a"], [["a"]])
 
 
@@ -99,9 +99,24 @@ def test_a_broken_java_is_an_error_and_no_hang(monkeypatch: pytest.MonkeyPatch, 
     program.write_text("#!/bin/sh\necho no memory >&2\nexit 3\n")
     program.chmod(0o755)
     monkeypatch.setattr(java, "find_java", lambda: str(program))
+    monkeypatch.setattr(java, "_SHARED", [])
     with pytest.raises(BackendError, match="status 3: no memory"):
         java.ptb_tokenise(["a"])
+    ended = java.shared_meteor()
     with pytest.raises(BackendError, match="METEOR"):
+        ended.statistics(["a"], [["a"]])
+    ended._process.wait()
+    assert java.shared_meteor() is not ended  # the next one who asks gets another
+
+
+def test_a_meteor_that_hangs_is_an_error(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
+    pytest.importorskip("pycocoevalcap")
+    program = tmp_path / "java"
+    program.write_text("#!/bin/sh\nexec cat >/dev/null\n")  # reads and says nothing
+    program.chmod(0o755)
+    monkeypatch.setattr(java, "find_java", lambda: str(program))
+    monkeypatch.setattr(java, "METEOR_SECONDS", 0.3)
+    with pytest.raises(BackendError, match="METEOR gave no score: it ended early"):
         java.Meteor().statistics(["a"], [["a"]])
 
 

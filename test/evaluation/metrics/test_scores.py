@@ -118,7 +118,7 @@ def test_a_judge_without_a_mark_is_asked_once_more() -> None:
 
 def test_llm_match_names_its_judge() -> None:
     score = llm_match("judge-7", [5, 1, 3, None])
-    assert (score.name, score.over(range(4))) == ("LLM-match (judge-7)", 37.5)
+    assert (score.name, score.over(range(4))) == ("LLM match (judge-7)", 37.5)
     assert math.isclose(llm_match("judge-7", [4]).over([0]), 75)
     with pytest.raises(SettingsError, match="name of the judge"):
         llm_match("", [5])
