@@ -26,7 +26,7 @@ from cc_ros.keyframes.keyframes import MAX_FRAMES
 from cc_ros.keyframes.store import ArrayPicture, Candidate, KeptFrame, KeyframeStore, evenly_spaced
 from cc_ros.settings import checked
 from cc_ros.sources.open import open_source
-from cc_ros.tracking import Tracker
+from cc_ros.tracking import Tracker, objects
 from cc_ros.tracking.factory import NAMES, SETTINGS, make_tracker
 
 TRUTH = "truth"  # as the name of a tracker: the true instance ids of the frames
@@ -88,6 +88,8 @@ class TrackingCache:
         files = list(media.images) or _files(media.path)
         if tracker.backend == TRUTH and media.truth is not None:
             files.append(media.truth)
+        elif tracker.backend in NAMES:
+            files += sorted(Path(objects.__file__).parent.glob("*.npz"))  # other weights track otherwise
         what = [
             *(_CACHE_VERSION, __version__, direction, media.fps, media.things, tracker.backend),
             *({name: dict(values) for name, values in tracker.settings.items()}, list(map(self._digest, files))),
