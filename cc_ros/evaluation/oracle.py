@@ -142,7 +142,11 @@ class Oracle(AbstractContextManager["Oracle"]):
             side = next(filter(None, (side_by_marks(group, *known.asked) for group in groups)), "")
             if side and known.mirrored:
                 side = "left" if side == "right" else "right"
-        said: dict[str, Any] = {"answer": side or coin.choice(("left", "right")), "marks": [], "confidence": 1.0 if side else 0.5}
+        said: dict[str, Any] = {
+            "answer": side or coin.choice(("left", "right")),
+            "marks": [],
+            "confidence": 1.0 if side else 0.5,
+        }
         if "choice" in fields:
             said["choice"] = coin.choice(fields["choice"]["enum"])
         return json.dumps(said | {"reason": "the marks tell" if side else "a coin was tossed"})
@@ -171,7 +175,8 @@ def _parts(messages: Sequence[Mapping[str, Any]]) -> tuple[str, list[str], list[
         if message["role"] == "system":
             system = content
             continue
-        for part in [{"type": "text", "text": content}] if isinstance(content, str) else content:
+        parts: list[dict[str, Any]] = [{"type": "text", "text": content}] if isinstance(content, str) else content
+        for part in parts:
             if part["type"] == "text":
                 texts.append(part["text"])
             else:

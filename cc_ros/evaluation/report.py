@@ -18,13 +18,12 @@ from cc_ros.evaluation.conditions import Condition
 from cc_ros.evaluation.metrics.intervals import Interval
 from cc_ros.evaluation.published import PUBLISHED
 from cc_ros.evaluation.question_page import Told, told
-from cc_ros.evaluation.results import Results, Row, write_whole
+from cc_ros.evaluation.results import Results, Row, percent, write_whole
 from cc_ros.evaluation.stages import Stage
 from cc_ros.evaluation.types import Answer, Question
 
 EXAMPLES = 2  # wrong answers that are shown, of each stage and condition
 MOST_EXAMPLES = 12
-SHARES = ("forward", "reverse", "harmonic", "accuracy", "EM", "MRA")  # names of metrics that are shown in percent
 VARIED = {
     "frames": "number of frames",
     "marks": "number of marks",
@@ -114,7 +113,7 @@ def table_of(table: Results) -> tuple[list[str], list[list[str]]]:
 
 def _differences(table: Results) -> list[tuple[str, ...]]:
     return [
-        (a, b, metric, f"{_scale(metric) * one.value:+.1f}", f"{one.p_value:.3g}")
+        (a, b, metric, f"{percent(metric) * one.value:+.1f}", f"{one.p_value:.3g}")
         for (a, b, metric), one in table.differences.items()
     ]
 
@@ -126,14 +125,10 @@ def _more(condition: Condition) -> str:
     return ", ".join(parts)
 
 
-def _scale(metric: str) -> float:
-    return 100.0 if metric.startswith(SHARES) else 1.0
-
-
 def _figure(metric: str, figure: Interval) -> str:
     if math.isnan(figure.value):
         return "-"
-    scale = _scale(metric)
+    scale = percent(metric)
     return f"{scale * figure.value:.1f} [{scale * figure.low:.1f}, {scale * figure.high:.1f}]"
 
 
@@ -184,7 +179,9 @@ def _mean(figures: Sequence[Interval]) -> Interval:
 
 
 def _bar(label: str, metric: str, figure: Interval) -> Bar:
-    values = [0.0 if math.isnan(value) else _scale(metric) * value for value in (figure.value, figure.low, figure.high)]
+    values = [
+        0.0 if math.isnan(value) else percent(metric) * value for value in (figure.value, figure.low, figure.high)
+    ]
     return Bar(label, *values, _figure(metric, figure))
 
 

@@ -20,7 +20,7 @@ from cc_ros.evaluation.stages import Stage
 from cc_ros.evaluation.types import Answer, Benchmark, Pair, Question, Score
 
 NAME = "results.json"
-HALF = 0.5  # an answer whose first metric is less is wrong
+SHARES = ("forward", "reverse", "harmonic")  # metrics from 0 to 1; all others are in percent or in units of their own
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,10 +142,8 @@ def write_whole(path: Path, content: bytes) -> None:
 
 def _row(condition: Condition, pairs: Sequence[Pair], scores: Sequence[Score], seed: int) -> Row:
     groups = [question.id for question, _ in pairs]
-    first = _of_answers(scores, len(pairs))
-    wrong = [
-        _with_stage(answer, condition) for (_, answer), value in zip(pairs, first, strict=True) if not value >= HALF
-    ]
+    right = _right(scores, len(pairs))
+    wrong = [_with_stage(answer, condition) for (_, answer), good in zip(pairs, right, strict=True) if not good]
     costs = [answer.usage["cost"] for _, answer in pairs if "cost" in answer.usage]
     return Row(
         condition,
@@ -161,10 +159,19 @@ def _row(condition: Condition, pairs: Sequence[Pair], scores: Sequence[Score], s
     )
 
 
-def _of_answers(scores: Sequence[Score], count: int) -> list[float]:
-    """Return for each answer the first metric that says something of it alone; NaN without one."""
-    return [next((s.values[n] for s in scores if len(s.values) and s.values[n] == s.values[n]), math.nan)
-            for n in range(count)]  # fmt: skip
+def percent(metric: str) -> float:
+    """Return what a metric is multiplied by to be in percent, where it is a share."""
+    return 100.0 if metric.startswith(SHARES) else 1.0
+
+
+def _right(scores: Sequence[Score], count: int) -> list[bool]:
+    """Return of each answer whether it is right: half of what exact match, or else the first metric of it, can be."""
+    ordered = sorted(scores, key=lambda score: score.name != "EM")
+    alone = [(score.values, percent(score.name)) for score in ordered if len(score.values)]
+    firsts = (
+        next((scale * values[n] for values, scale in alone if not math.isnan(values[n])), 0.0) for n in range(count)
+    )
+    return [first >= 50.0 for first in firsts]
 
 
 def _with_stage(answer: Answer, condition: Condition) -> Answer:

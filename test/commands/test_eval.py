@@ -91,7 +91,9 @@ def test_the_same_command_goes_on_and_other_settings_are_refused(
     assert "holds answers with settings" in capsys.readouterr().err
 
 
-def test_one_question_is_shown_with_all_that_is_known(data: Path, done: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_one_question_is_shown_with_all_that_is_known(
+    data: Path, done: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     same = ("--data", data, "--model", "oracle", "--out", done, "--tracker", "truth", "--frames", 5)
     assert evaluate(*same, "--show", "row/1") == 0
     text = Path(capsys.readouterr().out.strip()).read_text()
@@ -146,7 +148,9 @@ def test_what_is_missing_is_told(
     assert not list(tmp_path.iterdir())
 
 
-def test_help_says_which_benchmarks_there_are_and_where_their_data_come_from(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_says_which_benchmarks_there_are_and_where_their_data_come_from(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     from cc_ros.evaluation.benchmarks import BENCHMARKS
 
     with pytest.raises(SystemExit):

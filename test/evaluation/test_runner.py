@@ -130,7 +130,11 @@ def test_media_that_are_gone_are_left_out_and_told(tmp_path: Path) -> None:
         write_scene(tmp_path / "data", name)
     questions = list(Sot().load(tmp_path / "data"))
     (tmp_path / "data" / "a" / "A.avi").unlink()
-    with ModelServer() as server, AnswerFile(tmp_path) as answers, LocalPool(setup_of(server.base_url, tmp_path)) as pool:
+    with (
+        ModelServer() as server,
+        AnswerFile(tmp_path) as answers,
+        LocalPool(setup_of(server.base_url, tmp_path)) as pool,
+    ):
         outcome = run([Task(q, CONDITION, "forward", 0) for q in questions], answers, pool, 1)
     assert outcome.answered == 6 and outcome.left == {"cannot be asked": 6}
     assert "A.avi does not exist" in outcome.lines()[0]
