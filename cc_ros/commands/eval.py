@@ -193,8 +193,9 @@ def _run(
         **{"settings": _public(setup.settings), "wording": wording(conditions, setup)},
     }
     with AnswerFile(options.out) as answers:
-        _same_run(options.out / RUN_FILE, about, bool(answers.done))
-        write_whole(options.out / RUN_FILE, json.dumps(about, indent=1, ensure_ascii=False).encode())
+        earlier = _same_run(options.out / RUN_FILE, about, bool(answers.done))
+        known = {**about, "wording": earlier | about["wording"]}
+        write_whole(options.out / RUN_FILE, json.dumps(known, indent=1, ensure_ascii=False).encode())
         outcome = _ask(options, questions, conditions, setup, answers)
         table = results(chosen, questions, conditions, read_answers(answers.path), about, options.seed)
         table.write(options.out)
@@ -260,13 +261,14 @@ def _public(settings: Any) -> Any:
 _FIXED = ("data", "split", "limit", "seed", "settings")
 
 
-def _same_run(path: Path, about: dict[str, Any], begun: bool) -> None:
+def _same_run(path: Path, about: dict[str, Any], begun: bool) -> dict[str, Any]:
     """Refuse to mix answers that were given under other settings; more conditions and trials may be added.
 
+    :return: the wording of the conditions that were asked before.
     :raises SettingsError: they differ.
     """
     if not begun or not path.exists():
-        return
+        return {}
     try:
         before = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -280,6 +282,7 @@ def _same_run(path: Path, about: dict[str, Any], begun: bool) -> None:
     for name, digest in about["wording"].items():
         if before["wording"].get(name, digest) != digest:
             raise SettingsError(f"{path.parent} holds answers to other prompts ({name}): take another --out")
+    return dict(before["wording"])
 
 
 def _show(

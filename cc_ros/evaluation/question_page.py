@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
-import jinja2
 import numpy as np
 
 from cc_ros.encodings import encode_jpeg
@@ -17,6 +16,7 @@ from cc_ros.errors import SettingsError
 from cc_ros.evaluation.answer_file import NAME, read_answers
 from cc_ros.evaluation.asking import Asker, Setup, Task
 from cc_ros.evaluation.conditions import Condition
+from cc_ros.evaluation.pages import render
 from cc_ros.evaluation.results import write_whole
 from cc_ros.evaluation.types import Answer, Question
 
@@ -68,14 +68,7 @@ def write_question_page(
         raise SettingsError(f"{path} holds no answer to {id!r} under these conditions")
     with Asker(setup) as asker:
         shown = [told(question, one, by_name[one.condition], asker, one.stage, one.why) for one in found]
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    html = environment.get_template("question.html.j2").render(question=question, shown=shown)
+    html = render("question.html.j2", question=question, shown=shown)
     out = folder / f"question_{re.sub(r'[^A-Za-z0-9.-]+', '_', id)}.html"
     write_whole(out, html.encode())
     return out

@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jinja2
-
 from cc_ros.errors import CCError
 from cc_ros.evaluation.answer_file import NAME as ANSWERS
 from cc_ros.evaluation.answer_file import read_answers
 from cc_ros.evaluation.asking import Asker, Setup
 from cc_ros.evaluation.conditions import Condition
 from cc_ros.evaluation.metrics.intervals import Interval
+from cc_ros.evaluation.pages import render
 from cc_ros.evaluation.published import PUBLISHED
 from cc_ros.evaluation.question_page import Told, told
 from cc_ros.evaluation.results import Results, Row, percent, write_whole
@@ -70,15 +69,9 @@ def markdown(table: Results) -> str:
 
 def page(table: Results, examples: Sequence[tuple[Row, Told]]) -> str:
     """Return the page as HTML."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     heading, rows = table_of(table)
-    return environment.get_template("report.html.j2").render(
+    return render(
+        "report.html.j2",
         table=table,
         heading=heading,
         rows=rows,
