@@ -1,8 +1,18 @@
-"""Pictures with objects to learn from: photographs, rendered rooms, videos, and objects pasted into others."""
+#!/usr/bin/env python3
+"""Pictures with objects to learn from: photographs, rendered rooms, videos, and objects pasted into others.
+
+usage: objects_data.py DATA ROOMS PICTURES.npz
+
+Gathers what ``train_objects.py`` learns from in one file. DATA has photos/, davis/, real/ and rooms/; ROOMS is made by
+  python -m benchmarks.rooms ROOMS --paths views --wild --rooms $(seq 301 360)
+  python -m benchmarks.rooms ROOMS --paths views --rooms $(seq 401 460)
+Every fifth photograph, two sequences of DAVIS and two rooms are never learned from.
+"""
 
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,11 +21,14 @@ import numpy as np
 
 from cc_ros.tracking.objects.constants import STRIDE
 
-HEIGHT, WIDTH = 256, 320  # of the pictures that the network learns from
+HEIGHT, WIDTH = 288, 384  # of the pictures that the network learns from, as large as it sees them later
 KEPT = 480  # pixels; the longer side of the pictures in memory
 NONE, THING, STUFF, UNKNOWN = 0, 1, 2, 255  # background; an object; object-like, one or several; not known
 ROOM_OBJECT = 7  # ids of rendered rooms from here on are objects: the rug and the furniture
 HELD_OUT = 5  # every so many photographs, the last of them, nothing is learned from
+DAVIS_HELD_OUT, ROOMS_HELD_OUT = ("dog", "libby"), ("room103_revisit", "room104_pan")
+WORLD = ("photographs", "davis", "unlabelled")  # kinds of pictures that are not made by us
+DONORS = ("photographs", "davis")  # kinds whose things are pasted
 
 # COCO's stuff that a robot's owner would call an object.
 OBJECT_STUFF = {
@@ -148,30 +161,78 @@ def shapes(count: int, seed: int) -> list[Picture]:
     return found
 
 
+Pictures = dict[str, list[Picture]]  # by kind
+
+
+def gathered(data: Path, rooms: Path) -> Pictures:
+    """Return all pictures to learn from but the shapes."""
+    sequences = sorted(p.name for p in (data / "davis/JPEGImages/480p").iterdir() if p.name not in DAVIS_HELD_OUT)
+    given = sorted(p.parent for p in (data / "rooms").glob("*/ids.npz") if p.parent.name not in ROOMS_HELD_OUT)
+    videos = [f for path in sorted((data / "real").glob("*.mp4")) for f in video(path, 4)]
+    videos += [cv2.imread(str(p)) for p in sorted((data / "real/kitchen").glob("*.color.jpg"))[::2]]
+    return {
+        "photographs": photographs(data / "photos", held_out=False),
+        "rooms": [p for folder in given for p in room(folder, 8)],
+        "rendered": [p for path in sorted(rooms.glob("*_views/ids.npz")) for p in room(path.parent, 1)],
+        "davis": [p for name in sequences for p in davis(data / "davis", name, 4)],
+        "unlabelled": unlabelled(videos),
+    }
+
+
+def save(path: Path, pictures: Pictures) -> None:
+    """Write pictures into one file, images as JPEG and segments as PNG."""
+    parts = {}
+    for kind, some in pictures.items():
+        for number, picture in enumerate(some):
+            quality = 92 if kind == "photographs" else 75
+            image = cv2.imencode(".jpg", picture.image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+            segments = cv2.imencode(".png", picture.segments.astype(np.uint16))[1]
+            parts |= {
+                f"{kind}/{number}/image": image,
+                f"{kind}/{number}/segments": segments,
+                f"{kind}/{number}/kinds": picture.kinds,
+            }
+    np.savez(path, **parts)
+
+
+def load(path: Path) -> Pictures:
+    """Read what ``save`` wrote."""
+    found: Pictures = {}
+    with np.load(path) as parts:
+        for name in parts.files:
+            kind, number, part = name.split("/")
+            if part == "image":
+                segments = cv2.imdecode(parts[f"{kind}/{number}/segments"], cv2.IMREAD_UNCHANGED).astype(np.int16)
+                picture = Picture(cv2.imdecode(parts[name], 1), segments, parts[f"{kind}/{number}/kinds"])
+                found.setdefault(kind, []).append(picture)
+    return found
+
+
 class Sampler:
     """Draws pictures to learn from: a part of one, changed in colour, with objects of others pasted into it.
 
-    :param groups: pictures of each kind, and how often to take one of them.
-    :param donors: pictures whose things are pasted.
+    :param pictures: to draw from.
+    :param shares: by kind, how often to take one of them.
     """
 
-    def __init__(self, groups: list[tuple[float, list[Picture]]], donors: list[Picture], seed: int) -> None:
-        self._groups, self._donors = [pictures for _, pictures in groups], donors
-        weights = np.array([weight for weight, _ in groups])
-        self._weights, self._rng = weights / weights.sum(), np.random.default_rng(seed)
+    def __init__(self, pictures: Pictures, shares: dict[str, float], rng: np.random.Generator) -> None:
+        self._groups = {kind: pictures[kind] for kind in shares if pictures.get(kind)}
+        self._donors = [picture for kind in DONORS for picture in pictures.get(kind, [])]
+        weights = np.array([shares[kind] for kind in self._groups])
+        self._weights, self._rng = weights / weights.sum(), rng
 
-    def draw(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return an image (HEIGHTxWIDTHx3 uint8), segments (int16) and their kinds (n uint8)."""
+    def draw(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, bool]:
+        """Return an image (HEIGHTxWIDTHx3 uint8), segments (int16), kinds (n uint8), and if it shows the world."""
         rng = self._rng
-        group = self._groups[rng.choice(len(self._groups), p=self._weights)]
-        picture = group[rng.integers(len(group))]
+        kind = str(rng.choice(list(self._groups), p=self._weights))
+        picture = self._groups[kind][rng.integers(len(self._groups[kind]))]
         image, segments = self._part(picture)
         kinds = picture.kinds
         if rng.random() < 0.3:
             image = self._papered(image, segments, kinds)
         for _ in range(rng.integers(0, 7)):
             kinds = self._pasted(image, segments, kinds)
-        return self._coloured(image), segments, kinds
+        return self._coloured(image), segments, kinds, kind in WORLD
 
     def _part(self, picture: Picture) -> tuple[np.ndarray, np.ndarray]:
         rng, (height, width) = self._rng, picture.segments.shape
@@ -315,3 +376,11 @@ def targets(segments: np.ndarray, kinds: np.ndarray) -> Targets:
         shape.append([*place.mean(axis=1), *np.maximum(place.std(axis=1), STRIDE / 2)])
     table = np.array(shape, np.float32).reshape(-1, 4)
     return Targets(thing, edge[half::STRIDE, half::STRIDE].astype(np.float32), owner, known, table)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 4:
+        sys.exit(__doc__)
+    pictures = gathered(Path(sys.argv[1]), Path(sys.argv[2]))
+    save(Path(sys.argv[3]), pictures)
+    print(", ".join(f"{len(some)} {kind}" for kind, some in pictures.items()))

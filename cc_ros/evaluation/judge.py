@@ -67,7 +67,8 @@ class ModelJudge:
                 temperature=TEMPERATURE,
             )
         except openai.OpenAIError as error:
-            raise ModelError(f"the judge {self.name} cannot be asked: {type(error).__name__}: {error}") from error
+            said = str(error).replace(self._client.api_key, "***")  # servers have been seen to quote it
+            raise ModelError(f"the judge {self.name} cannot be asked: {type(error).__name__}: {said}") from None
         return (completion.choices[0].message.content if completion.choices else None) or ""
 
     def _keep(self, key: str, mark: int) -> None:

@@ -28,7 +28,7 @@ def find_file(data: Path, names: Sequence[str], needs: str) -> Path:
     for name in names:
         if (data / name).is_file():
             return data / name
-    raise SourceError(f"{data} holds no {' and no '.join(names)}. It should be: {needs}")
+    raise SourceError(f"{data} holds no {' and no '.join(names)}.\n{_where(needs)}")
 
 
 def read_json(path: Path) -> Any:
@@ -86,8 +86,15 @@ def with_media(questions: Sequence[Question], needs: str) -> Iterator[Question]:
             missing[path] = question.id
     if missing:
         path, first = next(iter(missing.items()))
-        raise SourceError(f"media of {len(missing)} scenes are missing, first {path} (question {first}). {needs}")
+        raise SourceError(
+            f"media of {len(missing)} scenes are missing, first {path} (question {first}).\n{_where(needs)}"
+        )
     yield from questions
+
+
+def _where(needs: str) -> str:
+    """Return a benchmark's help text without its summary."""
+    return needs.partition("\n")[2]
 
 
 def scene_media(data: Path, scene: str) -> Media:

@@ -120,7 +120,7 @@ class AutomaticTracking:
                 one.key = 0
         self._rejoin(found, described, stamp)
         present = {one.key for one in found}
-        missed = {key for key in self._table.tracks if key not in present and self._in_view(key)}
+        absent = set(self._table.tracks) - present
         for one, descriptor in zip(found, described, strict=True):
             if not one.key and not one.detected:
                 continue
@@ -128,17 +128,17 @@ class AutomaticTracking:
             one.key = track.key
             if one.detected:
                 track.detections += 1
-                track.evidence += one.score * one.held
+                track.evidence += one.score**2 * one.held
                 track.add_descriptor(descriptor)
                 track.place, track.size = one.centre - self._shift, one.size
             if not track.id and track.detections > 1:
-                gone = self._table.known_again(track, missed)
+                gone = self._table.known_again(track, absent, self._in_view)
                 if gone is not None:
                     self._views.rename(track.key, gone.key)
                     self._places.rename(track.key, gone.key)
                     self._table.unite(gone.key, track.key)
                     gone.detections, one.key, track = track.detections, gone.key, gone
-                    missed.discard(gone.key)
+                    absent.discard(gone.key)
             track.score = one.score
             self._table.judge(track, one.score, one.held, stamp, self._settings.judge_time, at_once=first)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -127,23 +127,29 @@ class TrackTable:
         if not track.id and (at_once or track.evidence >= const.PROOF_EVIDENCE):
             track.id, track.named, track.turn = self._pool.take(), stamp, self._pool.given
 
-    def known_again(self, track: TrackState, missed: Collection[int]) -> TrackState | None:
-        """Return the lost object that a new track clearly is, by its descriptor; None where there is none.
+    def known_again(
+        self, track: TrackState, absent: Collection[int], in_view: Callable[[int], bool]
+    ) -> TrackState | None:
+        """Return the lost object that a new track clearly is, by descriptor and place; None where there is none.
 
-        :param missed: keys of the tracks that are not where they were, though that place is in view. An object that
-            left the view may still be at its place: a similar one is another object until that place is seen.
+        An object that left the view may still be at its place: a similar one is another object until that place is
+        seen, unless it is where the lost one should be.
+
+        :param absent: keys of the tracks that are not in the image.
+        :param in_view: whether the place of a track (key) is in view.
         """
-        if track.descriptor is None:
+        others = [t for t in self.tracks.values() if t.place is not None and t.key != track.key and t.id]
+        if not others or track.place is None or track.descriptor is None:
             return None
-        others = [t for t in self.tracks.values() if t.descriptor is not None and t.key != track.key and t.id]
-        if not others:
-            return None
-        alike = np.stack([t.descriptor for t in others if t.descriptor is not None]) @ track.descriptor
+        cosine = np.stack([t.descriptor for t in others if t.descriptor is not None]) @ track.descriptor
+        apart = np.linalg.norm(np.stack([t.place for t in others if t.place is not None]) - track.place, axis=1)
+        alike = cosine - const.SAME_DISTANCE * apart
         best = int(alike.argmax())
         rest = np.delete(alike, best).max(initial=-1.0)
-        lost = others[best].key in missed
         clear = alike[best] > const.SAME_COSINE and alike[best] > rest + const.SAME_COSINE_LEAD
-        return others[best] if lost and clear else None
+        key = others[best].key
+        lost = key in absent and (apart[best] < const.SAME_PLACE or in_view(key))
+        return others[best] if clear and lost else None
 
     def unite(self, one: int, other: int) -> tuple[int, int]:
         """Merge two tracks (keys) of one object; return the key that remains and the one that is gone.

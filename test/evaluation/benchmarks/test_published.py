@@ -6,13 +6,14 @@ import gzip
 import json
 import math
 import shutil
+import traceback
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
-from support.model_server import ModelServer, Whole
+from support.model_server import HttpStatus, ModelServer, Whole
 
 from cc_ros.errors import ModelError, SourceError
 from cc_ros.evaluation.benchmarks import benchmark
@@ -215,6 +216,16 @@ def test_a_judge_that_cannot_be_asked_is_an_error(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr("cc_ros.evaluation.judge.RETRIES", 0)
     with pytest.raises(ModelError, match="the judge judge-7 cannot be asked"):
         ModelJudge("judge-7", "http://127.0.0.1:9/v1", tmp_path).mark("?")
+
+
+def test_no_error_of_a_judge_holds_the_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-secret-1234")
+    with ModelServer() as server:
+        server.always(lambda body: HttpStatus(401, "Incorrect API key provided: sk-secret-1234"))
+        with pytest.raises(ModelError, match="Incorrect API key provided") as error:
+            ModelJudge("judge-7", server.base_url, tmp_path).mark("?")
+        assert server.received[0].headers["authorization"] == "Bearer sk-secret-1234"
+    assert "sk-secret" not in "".join(traceback.format_exception(error.value))
 
 
 def test_r2r_ce_reads_episodes_and_their_true_paths(tmp_path: Path) -> None:
