@@ -4,7 +4,8 @@
 #   make test         the tests
 #   make docs         the documentation as a site, into build/docs
 #   make test-lowest  the fast tests with the lowest versions that setup.py allows, on Python 3.10 to 3.12
-# Each sets up what it needs in .venv (the last in .venv-lowest), once.
+#   make eval-test    lmms-eval with our model and tasks, and the metrics (Java)
+# Each sets up what it needs in .venv (the last two in .venv-lowest and .venv-eval), once.
 
 # whether an interpreter is of Python 3.10 to 3.$(1)
 SUITS = -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, $(1)))'
@@ -19,7 +20,7 @@ TORCH = torch==2.13.0
 EXTRA = $(BIN)/python -c "import importlib.metadata as m, sys; print('\n'.join(r.split(';')[0] for r in \
   m.requires('cc_ros') if sys.argv[1] in r.split(';')[-1]))"
 
-.PHONY: demo demo-nav test test-lowest lint docs pictures colcon clean help
+.PHONY: demo demo-nav test test-lowest eval-test lint docs pictures colcon clean help
 .DELETE_ON_ERROR:
 
 help:
@@ -43,6 +44,10 @@ test-lowest:
 	$(MAKE) VENV=.venv-lowest PYTHON=$(call CHOOSE,12,python3.12 python3.11 python3.10) .venv-lowest/.pytest
 	.venv-lowest/bin/python -m pytest $(addprefix test/,keyframes geometry nodes/convert sources test_encodings.py \
 	  tracking/flow tracking/objects tracking/test_id_pool.py reasoning/replies reasoning/llm/test_probe.py reasoning/prompts runs)
+
+eval-test:
+	$(MAKE) VENV=.venv-eval .venv-eval/.evaluating
+	.venv-eval/bin/python -m pytest test/evaluation/lmms test/evaluation/metrics
 
 lint: $(VENV)/.lintable
 	$(BIN)/ruff check .
@@ -74,7 +79,7 @@ colcon: $(VENV)/.colcon
 	  --event-handlers console_direct+ && $(BIN)/colcon test-result --test-result-base build/colcon/build
 
 clean:
-	rm -rf build demo demo-nav $(VENV) .venv-lowest *.egg-info
+	rm -rf build demo demo-nav $(VENV) .venv-lowest .venv-eval *.egg-info
 
 $(VENV)/.made:
 	@test -n "$(PYTHON)" || { echo "cc_ros needs Python 3.10 to 3.14, and none was found: apt install python3," \
@@ -110,6 +115,13 @@ $(VENV)/.testable: $(VENV)/.pytest
 	@echo "== installing what the tests need: torch and SAM 2 (once, some minutes)"
 	@$(PIP) install $(TORCH) 'setuptools<80' wheel
 	@SAM2_BUILD_CUDA=0 $(PIP) install --no-build-isolation sam2==1.1.0 $(TORCH)
+	@touch $@
+
+# A torchvision made for CUDA cannot be imported beside a torch made without; lmms-eval does without either kind.
+$(VENV)/.evaluating: $(VENV)/.pytest
+	@echo "== installing lmms-eval (once, some minutes)"
+	@$(EXTRA) '"eval"' > $(VENV)/eval.txt && $(PIP) install -r $(VENV)/eval.txt
+	@$(BIN)/python -c 'import torchvision' 2>/dev/null || $(PIP) uninstall -y torchvision
 	@touch $@
 
 $(VENV)/.lintable: $(VENV)/.installed

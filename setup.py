@@ -105,7 +105,8 @@ setup(
     license="Apache-2.0",
     packages=find_packages(include=["cc_ros", "cc_ros.*"]),
     package_data={
-        "cc_ros": ["py.typed", "data/*/*"],
+        "cc_ros": ["py.typed", "data/*/*", "data/sot/*/*"],
+        "cc_ros.evaluation": ["*.j2"],
         "cc_ros.reasoning.measured": ["*.lark"],
         "cc_ros.reasoning.prompts": ["text/*"],
         "cc_ros.sim": ["*.j2"],
@@ -148,8 +149,11 @@ setup(
         "ros-kilted-visualization-msgs",
     ],
     extras_require={
+        # lmms-eval reaches into what filelock 4 moved; pycocoevalcap alone is enough for `cc-ros eval`.
+        "eval": ["filelock<4", "lmms-eval==0.7.3", "pycocoevalcap>=1.2"],
         "onnx": ["onnxruntime>=1.17"],  # runs the network that sees objects in half the time
         "rerun": ["rerun-sdk>=0.26"],  # recordings for its viewer
+        "ray": ["ray>=2.9"],  # spreads evaluations, and the bags of a fleet, over a cluster
         "sam2": ["sam2==1.1.0", "torch>=2.5"],
         "sim": ["mujoco>=3.3"],
         "web": ["starlette>=0.40", "uvicorn>=0.31.1", "websockets>=13"],  # the live page
@@ -168,7 +172,8 @@ setup(
             "cc_keyframes = cc_ros.nodes.keyframes:main",
             "cc_reasoner = cc_ros.nodes.reasoner:main",
             "cc_navigator = cc_ros.nodes.navigator:main",
-        ]
+        ],
+        "lmms_eval.models": ["coarse_correspondences = cc_ros.evaluation.lmms.manifest:MANIFEST"],
     },
     cmdclass={"build_interfaces": BuildInterfaces},
     distclass=BinaryDistribution,

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from cc_ros import __version__
 from cc_ros.errors import CCError
 
-COMMANDS = ("demo", "run", "up", "play", "ask", "follow", "memory", "web", "mcp", "sim", "doctor")
+COMMANDS = ("demo", "run", "up", "play", "ask", "follow", "memory", "web", "mcp", "sim", "eval", "doctor")
 
 
 def main(args: Sequence[str] | None = None) -> int:

@@ -78,6 +78,7 @@ def _findings(options: argparse.Namespace) -> Iterator[Finding]:
     yield from _checked("the weights", _weights())
     yield from _checked("the simulator", _simulator())
     yield from _checked("model", _endpoint(options))
+    yield from _checked("evaluation", _evaluation())
     if not options.no_graph and importlib.util.find_spec("rclpy"):
         yield from _checked("topics and nodes", _graph(options))
 
@@ -168,6 +169,18 @@ def _simulator() -> Iterator[Finding]:
         yield Finding("note", f"MuJoCo {version}, but no {library}: the simulator has no pictures", HOW_TO_RENDER)
     else:
         yield Finding("ok", f"the simulator: MuJoCo {version}")
+
+
+def _evaluation() -> Iterator[Finding]:
+    from cc_ros.evaluation.metrics.java import coco_folder, find_java
+
+    try:
+        find_java()
+        coco_folder("meteor.meteor")
+    except CCError as error:
+        yield Finding("note", "`cc-ros eval scanqa` cannot score", str(error))
+    else:
+        yield Finding("ok", "Java and pycocoevalcap for `cc-ros eval scanqa`")
 
 
 def _endpoint(options: argparse.Namespace) -> Iterator[Finding]:

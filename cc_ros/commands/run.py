@@ -6,6 +6,7 @@ The exit status is 0 when all went well, 1 when frames or a question failed, 130
 
   cc-ros run walk.mp4 --out runs/walk
   cc-ros run my_bag --frames 4 --marks 5 --ask "How many different chairs are there?"
+  cc-ros run robot1_bag robot2_bag robot3_bag --ray auto
   cc-ros run /dev/video0 --seconds 30        (or rtsp://..., http://..., or a camera's number)
 """
 
@@ -65,8 +66,15 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     from cc_ros.sources.base import SourceSettings
     from cc_ros.tracking.factory import NAMES
 
-    parser.add_argument("source", nargs="?", help="video file, folder of images, rosbag2, camera or stream")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="where to write; default runs/<name of the source>")
+    parser.add_argument(
+        "sources", nargs="*", metavar="source", help="video file, folder of images, rosbag2, camera or stream"
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="where to write; default runs/<name of the source>; of several, a folder each below it",
+    )
     parser.add_argument("--backend", choices=NAMES, default="auto", help="tracking; default auto")
     parser.add_argument("--frames", type=int, metavar="M", help="keyframes (1..64); default 8")
     parser.add_argument("--marks", type=int, metavar="K", help="objects that get a mark; default 8")
@@ -80,6 +88,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rerun", type=Path, metavar="FILE.rrd", help="write a recording for the Rerun viewer as well")
     parser.add_argument("--no-labels", action="store_true", help="do not write labels/*.png")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    parser.add_argument(
+        "--ray",
+        metavar="ADDRESS",
+        help="spread several sources over a Ray cluster (pip install 'cc_ros[ray]'); or local",
+    )
     asking = parser.add_argument_group("asking")
     asking.add_argument("--ask", action="append", default=[], metavar="QUESTION", help="repeatable")
     asking.add_argument("--base-url", metavar="URL", help="OpenAI-compatible endpoint")
@@ -98,10 +111,19 @@ def main(options: argparse.Namespace) -> int:
     if options.list_settings:
         print(list_settings(groups()))
         return 0
-    if options.source is None:
+    if not options.sources:
         raise SettingsError(
             "name a video file, a folder of images, a rosbag2 or a camera; `cc-ros run --help` shows how"
         )
+    if len(options.sources) > 1 or options.ray:
+        from cc_ros.commands.fleet import run_all
+
+        return run_all(options, options.sources, run_one)
+    return run_one(options)
+
+
+def run_one(options: argparse.Namespace) -> int:
+    """Run the first source; return the exit status."""
     from cc_ros.geometry.places import PlaceMap
     from cc_ros.keyframes import Keyframes
     from cc_ros.runs.track_history import TrackHistory
@@ -117,10 +139,10 @@ def main(options: argparse.Namespace) -> int:
     places = PlaceMap(keyframes.number)
     tracker = make_tracker(options.backend, *(settings[name] for name in SETTINGS))
     history = TrackHistory()
-    out = options.out or Path("runs") / source_name(options.source)
+    out = options.out or Path("runs") / source_name(options.sources[0])
     try:
         with (
-            open_source(options.source, **dataclasses.asdict(reading)) as source,
+            open_source(options.sources[0], **dataclasses.asdict(reading)) as source,
             RunWriter(out, source.name, source.fps, labels=not options.no_labels) as writer,
             _rerun_log(options, source) as log,
         ):
@@ -179,7 +201,7 @@ def _settings(options: argparse.Namespace) -> dict[str, Any]:
     from cc_ros.sources.open import is_stream
     from cc_ros.tracking.factory import SETTINGS
 
-    if not is_stream(options.source):  # a file waits for every frame
+    if not is_stream(options.sources[0]):  # a file waits for every frame
         for name, cls in SETTINGS.items():
             given[name] = {**cls.for_files, **given[name]}
     return {group: checked(cls, given[group]) for group, cls in groups().items()}

@@ -1,1 +1,1 @@
-"""Metrics of what the whole system does, with their intervals."""
+"""Benchmarks with marks and without: load, ask, score and report."""

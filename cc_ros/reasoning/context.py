@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
-from typing import Protocol
+from typing import Any, Protocol
 
 from cc_ros.errors import CCError
 from cc_ros.geometry.queries import Query
@@ -17,7 +17,7 @@ from cc_ros.reasoning.kinds import KINDS, Form, KindSpec, kind_of
 from cc_ros.reasoning.llm.errors import ModelFault
 from cc_ros.reasoning.measured import questions
 from cc_ros.reasoning.settings import ReasonerSettings
-from cc_ros.reasoning.types import KeyframeSource, Kind, Progress, Question, Status, Style
+from cc_ros.reasoning.types import Exchanged, KeyframeSource, Kind, Progress, Question, Status, Style
 from cc_ros.reasoning.when import span_in
 
 EVER = 1.0  # seconds since 1970: all that is remembered
@@ -42,6 +42,7 @@ class Context:
     :param now: seconds since 1970, by the clock of the stream.
     :ivar question: with the time that its words name, where it gives none by itself.
     :ivar plain: the same without those words.
+    :param on_exchange: to be told what is sent and what comes back.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class Context:
         cancelled: Flag | None,
         closed: Flag,
         now: float,
+        on_exchange: Exchanged | None = None,
     ) -> None:
         self._start = time.monotonic()
         self.now = now
@@ -64,6 +66,7 @@ class Context:
         self._on_progress = on_progress
         self._cancelled = cancelled
         self._closed = closed
+        self._on_exchange = on_exchange
         self._seen: dict[str, KeyframeSet] = {}
 
     @property
@@ -125,6 +128,11 @@ class Context:
         """Tell how it gets on."""
         if self._on_progress is not None:
             self._on_progress(stage, text)
+
+    def exchanged(self, messages: Sequence[Mapping[str, Any]], reply: str) -> None:
+        """Tell what was sent to the model, and what it replied."""
+        if self._on_exchange is not None:
+            self._on_exchange(messages, reply)
 
     def seen(self, style: Style, blur: tuple[int, ...]) -> KeyframeSet:
         """Return the keyframes.

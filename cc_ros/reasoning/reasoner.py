@@ -26,7 +26,7 @@ from cc_ros.reasoning.measured.places import mark_places
 from cc_ros.reasoning.prompts.templates import Prompts
 from cc_ros.reasoning.request_queue import RequestQueue
 from cc_ros.reasoning.settings import GoalSettings, ReasonerSettings
-from cc_ros.reasoning.types import Answer, KeyframeSource, Kind, Progress, Question, Status, Style
+from cc_ros.reasoning.types import Answer, Exchanged, KeyframeSource, Kind, Progress, Question, Status, Style
 from cc_ros.reasoning.vlm import Model
 
 
@@ -70,14 +70,18 @@ class Reasoner(AbstractContextManager["Reasoner"]):
         keyframes: KeyframeSource | Sequence[MarkedKeyframe],
         on_progress: Progress | None = None,
         cancel: Flag | None = None,
+        on_exchange: Exchanged | None = None,
     ) -> Answer:
         """Answer a question, or say why there is no answer; returns before the deadline plus a second. Never raises.
 
         :param keyframes: the pictures, oldest first, or what comes up with them.
         :param on_progress: told in this thread how it gets on.
         :param cancel: once it is set, the request is closed and the answer is CANCELLED.
+        :param on_exchange: told what is sent to the model and what it replies, once a request.
         """
-        context = Context(question, self._settings, keyframes, on_progress, cancel, self._closed, self._now())
+        context = Context(
+            question, self._settings, keyframes, on_progress, cancel, self._closed, self._now(), on_exchange
+        )
         try:
             answer = dataclasses.replace(self._answer(context), kind=context.kind_name)
         except Exception as error:

@@ -78,6 +78,7 @@ class Talk:
             request = ChatRequest(self.messages, self.shape, self.temperature, offered, calling)
             tokens = self.task.size.estimated_tokens + self._more // CHARACTERS_A_TOKEN
             done = await self.client.complete(request, tokens, self.context.deadline, self.count, show)
+            self.context.exchanged(self.messages, done.text)
             if not done.calls or not calling:
                 return done
             self._rounds += 1

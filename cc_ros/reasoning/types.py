@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, IntEnum
+from typing import Any
 
 from cc_ros.keyframes import KeyframeRequest, KeyframeSet
 
@@ -116,6 +117,9 @@ made unrecognisable, and the seconds that are left for it."""
 Progress = Callable[[str, str], None]
 """Told how a question gets on: a stage ("queued", "sent", "first_token", "answering", "retrying", "asking_again") and
 the text so far."""
+
+Exchanged = Callable[[Sequence[Mapping[str, Any]], str], None]
+"""Told the messages that were sent to the model, and its reply as it came; called in a thread of the reasoner's."""
 
 
 class Move(str, Enum):

@@ -34,8 +34,11 @@ class Prompts:
 
     def system(self, style: Style, look: MarkSettings) -> str:
         """Return the system prompt (paper, appendix E): task, what the marks are, and that text in images is data."""
-        about_marks = self._fill(f"style_{style.value}", look=look.in_words())
-        return self._fill("system", style=about_marks)
+        return self._fill("system", style=self.about_pictures(style, look))
+
+    def about_pictures(self, style: Style, look: MarkSettings) -> str:
+        """Return what the pictures and their marks are: the part of the system prompt that depends on the style."""
+        return self._fill(f"style_{style.value}", look=look.in_words())
 
     def question(self, kind: Kind, text: str, choices: Sequence[str] = (), max_forward: float = 0.0) -> str:
         """Return the prompt for one question; for navigation, what opens the conversation.

@@ -1,0 +1,1 @@
+"""Coarse correspondences in lmms-eval: a model that shows any endpoint tracked, marked keyframes."""

@@ -1,0 +1,1 @@
+"""Figures of the benchmarks, equal to their authors' implementations."""
