@@ -334,8 +334,8 @@ class _Run:
         self.keyframes.store.offer(candidate)
         self._remember(candidate)
         known = frame.depth, frame.intrinsics, frame.pose
-        if all(part is not None for part in known):
-            self.ground.add(frame.stamp, *known)
+        if frame.depth is not None and frame.intrinsics is not None and frame.pose is not None:
+            self.ground.add(frame.stamp, frame.depth, frame.intrinsics, frame.pose, frame.distortion)
         self.places.add(frame.stamp, tracked.labels, *known, first_seen, frame.distortion)
         self.writer.frame(index, tracked.labels, time.perf_counter() - begun)
         if self.log is not None:

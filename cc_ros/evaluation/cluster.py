@@ -14,7 +14,8 @@ from cc_ros.evaluation.asking import Asker, Setup, Task
 from cc_ros.evaluation.types import Answer
 
 LOCAL = "local"  # as the address: a cluster of this machine alone, begun and ended here
-T, R = TypeVar("T"), TypeVar("R")
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 class ClusterError(CCError):

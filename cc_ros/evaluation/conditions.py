@@ -85,8 +85,8 @@ class Condition:
         if not isinstance(self.suffix, str):
             raise SettingsError(f"suffix must be a text, got {self.suffix!r}")
         if style is Shown.RAW:
-            plain = {"marks": 0, "diameter": 0, "outline": True, "overlay": False, "tracker": UNTRACKED}
-            return dataclasses.replace(self, style=style.value, **plain)
+            plain = dataclasses.replace(self, marks=0, diameter=0, outline=True, overlay=False, tracker=UNTRACKED)
+            return dataclasses.replace(plain, style=style.value)
         if not self.marks or self.tracker == UNTRACKED:
             raise SettingsError(f"the style {style.value} needs marks and a tracker; raw does without")
         return dataclasses.replace(self, style=style.value)

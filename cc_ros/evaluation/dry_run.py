@@ -6,8 +6,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cc_ros.evaluation.asking import ORACLE, Setup
+from cc_ros.evaluation.asking import Setup
 from cc_ros.evaluation.conditions import Condition
+from cc_ros.evaluation.oracle import MODEL as ORACLE
 from cc_ros.evaluation.tracked import frames
 from cc_ros.evaluation.types import Question
 from cc_ros.evaluation.wording import wording

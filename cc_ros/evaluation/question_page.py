@@ -76,6 +76,8 @@ def write_question_page(
 
 def _small(jpeg: bytes) -> bytes:
     image = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
+    if image is None:
+        return jpeg
     height, width = image.shape[:2]
     scale = min(1.0, SIDE / max(width, height))
     small = cv2.resize(image, (round(width * scale), round(height * scale)), interpolation=cv2.INTER_AREA)

@@ -172,21 +172,20 @@ def _mean(figures: Sequence[Interval]) -> Interval:
 
 
 def _bar(label: str, metric: str, figure: Interval) -> Bar:
-    values = [
+    share, low, high = (
         0.0 if math.isnan(value) else percent(metric) * value for value in (figure.value, figure.low, figure.high)
-    ]
-    return Bar(label, *values, _figure(metric, figure))
+    )
+    return Bar(label, share, low, high, _figure(metric, figure))
 
 
 def _common_scale(plots: Sequence[tuple[str, list[Bar]]]) -> list[tuple[str, list[Bar]]]:
     top = max((bar.high for _, bars in plots for bar in bars), default=0.0) or 1.0
-    return [
-        (
-            title,
-            [Bar(bar.label, *(max(0.0, v) / top for v in (bar.share, bar.low, bar.high)), bar.text) for bar in bars],
-        )
-        for title, bars in plots
-    ]
+
+    def scaled(bar: Bar) -> Bar:
+        share, low, high = (max(0.0, value) / top for value in (bar.share, bar.low, bar.high))
+        return Bar(bar.label, share, low, high, bar.text)
+
+    return [(title, [scaled(bar) for bar in bars]) for title, bars in plots]
 
 
 def _examples(folder: Path, table: Results, questions: Sequence[Question], setup: Setup) -> list[tuple[Row, Told]]:

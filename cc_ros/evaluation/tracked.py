@@ -8,7 +8,7 @@ import json
 import os
 import tempfile
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -63,9 +63,11 @@ class TrackedFrames(KeyframeStore):
         super().__init__()
         self.kept = kept
 
-    def choose(self, frames: int, last_seconds: float = 0.0) -> list[KeptFrame]:
+    def choose(
+        self, frames: int, last_seconds: float = 0.0, wanted: Callable[[KeptFrame], bool] | None = None
+    ) -> list[KeptFrame]:
         """Return up to ``frames`` frames, evenly spaced in time."""
-        pool = self.kept
+        pool = [kept for kept in self.kept if wanted is None or wanted(kept)]
         if last_seconds > 0:
             pool = [kept for kept in pool if kept.stamp >= pool[-1].stamp - last_seconds]
         return evenly_spaced(pool, frames)
@@ -246,6 +248,10 @@ def _write(path: Path, kept: Iterable[KeptFrame]) -> None:
     Path(file.name).replace(path)
 
 
+def _array(rows: list[list[float]] | None) -> np.ndarray | None:
+    return None if rows is None else np.array(rows)
+
+
 def _read(path: Path) -> list[KeptFrame]:
     with zipfile.ZipFile(path) as archive:
         rows = json.loads(archive.read("frames.json"))
@@ -253,8 +259,9 @@ def _read(path: Path) -> list[KeptFrame]:
             KeptFrame(
                 *(row["index"], row["stamp"], archive.read(f"{number}.jpg"), archive.read(f"{number}.ids")),
                 (row["size"][0], row["size"][1]),
-                *(dict(row[name]) for name in _MAPS),
-                *(None if row[name] is None else np.array(row[name]) for name in ("intrinsics", "pose")),
+                *(dict(row["areas"]), dict(row["confidences"]), dict(row["first_seen"]), dict(row["depths"])),
+                intrinsics=_array(row["intrinsics"]),
+                pose=_array(row["pose"]),
             )
             for number, row in enumerate(rows)
         ]

@@ -8,6 +8,7 @@ import threading
 import cv2
 import numpy as np
 
+from cc_ros.frame import Distortion
 from cc_ros.geometry.camera import back_project
 from cc_ros.ground import FREE, TAKEN, UNKNOWN, Ground
 
@@ -47,13 +48,21 @@ class SeenGround:
             self._levels = np.zeros(LAYERS)  # votes for the height of the floor
             self._last = -math.inf
 
-    def add(self, stamp: float, depth: np.ndarray, intrinsics: np.ndarray, pose: np.ndarray) -> bool:
+    def add(
+        self,
+        stamp: float,
+        depth: np.ndarray,
+        intrinsics: np.ndarray,
+        pose: np.ndarray,
+        distortion: Distortion | None = None,
+    ) -> bool:
         """Take in what a depth image shows; return whether it was taken: not so soon after the one before.
 
         :param stamp: seconds.
         :param depth: HxW float32, metres along the optical axis, NaN unknown.
         :param intrinsics: 3x3, pixels of this image.
         :param pose: 4x4, camera to world (z up), metres.
+        :param distortion: of the lens; with one, what was seen once stays, since nothing is projected back into it.
         :raises GeometryError: the intrinsics are unusable.
         """
         with self._lock:
@@ -61,8 +70,9 @@ class SeenGround:
                 return False
             self._last = stamp
             self._centre(pose[:3, 3])
-            points, level = _points(depth, intrinsics, pose)
-            self._see_through(depth, intrinsics, pose)
+            points, level = _points(depth, intrinsics, pose, distortion)
+            if distortion is None:
+                self._see_through(depth, intrinsics, pose)
             self._fill(points, level)
             self._walk(pose[:2, 3])
         return True
@@ -147,7 +157,9 @@ class SeenGround:
         self._voxels[layer[gone], row[gone], column[gone]] = False
 
 
-def _points(depth: np.ndarray, intrinsics: np.ndarray, pose: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _points(
+    depth: np.ndarray, intrinsics: np.ndarray, pose: np.ndarray, distortion: Distortion | None
+) -> tuple[np.ndarray, np.ndarray]:
     """Return points in the world (Nx3) of a depth image, and which of them lie on level surfaces (N)."""
     step = max(1, depth.shape[1] // POINTS)
     y, x = np.mgrid[step // 2 : depth.shape[0] - 1 : step, step // 2 : depth.shape[1] - 1 : step]
@@ -156,7 +168,8 @@ def _points(depth: np.ndarray, intrinsics: np.ndarray, pose: np.ndarray) -> tupl
         known = (sparse > NEAREST) & (sparse < FARTHEST)
         known &= (np.abs(right - sparse) < JUMP * sparse) & (np.abs(below - sparse) < JUMP * sparse)
     pixels = np.stack([x.ravel(), y.ravel()], axis=1)
-    grid = back_project(pixels, np.where(known, sparse, np.nan).ravel(), intrinsics) @ pose[:3, :3].T + pose[:3, 3]
+    seen = back_project(pixels, np.where(known, sparse, np.nan).ravel(), intrinsics, distortion)
+    grid = seen @ pose[:3, :3].T + pose[:3, 3]
     grid = grid.reshape(*sparse.shape, 3)
     along, down = np.full_like(grid, np.nan), np.full_like(grid, np.nan)
     along[:, :-1], down[:-1] = np.diff(grid, axis=1), np.diff(grid, axis=0)

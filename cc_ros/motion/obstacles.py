@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from cc_ros.frame import Distortion
 from cc_ros.geometry.camera import back_project
 from cc_ros.motion.control import Planar
 from cc_ros.motion.settings import ObstacleSettings
@@ -33,13 +34,21 @@ class Obstacles:
         self._points = np.empty((0, 3))  # centres of the cells, and how high above the floor it was seen
         self.known = 0.0  # share of the way in view that depth knew, in the newest image
 
-    def see(self, depth: np.ndarray, intrinsics: np.ndarray, mounting: np.ndarray, pose: Planar) -> None:
+    def see(
+        self,
+        depth: np.ndarray,
+        intrinsics: np.ndarray,
+        mounting: np.ndarray,
+        pose: Planar,
+        distortion: Distortion | None = None,
+    ) -> None:
         """Take in a depth image.
 
         :param depth: HxW float32, metres, NaN unknown.
         :param intrinsics: 3x3, in pixels of the depth image.
         :param mounting: 4x4 pose of the optical frame in base_link.
         :param pose: of base_link in the odometry's frame at that instant.
+        :param distortion: of the lens; with one, what was seen once stays, since nothing is projected back into it.
         :raises GeometryError: the intrinsics are unusable.
         """
         step = max(1, depth.shape[1] // WIDTH)
@@ -47,10 +56,11 @@ class Obstacles:
         pixels = np.stack([columns.ravel(), rows.ravel()], axis=1)
         depths = depth[rows.ravel(), columns.ravel()].astype(np.float64)
         known = np.isfinite(depths) & (depths > 0)
-        rays = back_project(pixels, np.ones(len(pixels)), intrinsics) @ mounting[:3, :3].T
+        rays = back_project(pixels, np.ones(len(pixels)), intrinsics, distortion) @ mounting[:3, :3].T
         self.known = self._share_known(rays, mounting[:3, 3], known)
         points = rays[known] * depths[known, None] + mounting[:3, 3]
-        self._forget(depth, intrinsics, mounting, pose)
+        if distortion is None:
+            self._forget(depth, intrinsics, mounting, pose)
         self._remember(points, pose)
 
     def room(self, pose: Planar) -> float:

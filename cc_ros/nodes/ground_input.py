@@ -47,7 +47,7 @@ class GroundInput:
         with self._lock:
             self._here = view.pose[:3, 3]
         if view.depth is not None and view.intrinsics is not None:
-            self._seen.add(stamp, view.depth, view.intrinsics, view.pose)
+            self._seen.add(stamp, view.depth, view.intrinsics, view.pose, view.distortion)
 
     def clear(self) -> None:
         """Forget what was seen: a new episode. The map stays."""

@@ -24,7 +24,7 @@ from cc_ros.motion.settings import ObstacleSettings
 from cc_ros.nodes.base_node import BaseNode
 from cc_ros.nodes.camera import SENSOR_QOS, ImageInput, ImageMessage, beside
 from cc_ros.nodes.convert.images import to_depth
-from cc_ros.nodes.convert.poses import to_intrinsics, to_pose
+from cc_ros.nodes.convert.poses import to_calibration, to_pose
 from cc_ros.nodes.convert.stamps import nanoseconds
 from cc_ros.nodes.mounting import Mounting
 from cc_ros.settings import knob
@@ -32,6 +32,7 @@ from cc_ros.sources.registered import fit_intrinsics
 
 POSES = 500  # kept, for the instants of depth images
 POSE_GAP = 0.2  # seconds from a depth image to the next known pose, at most
+TF_TOLERANCE = 0.2  # seconds to a known transform of a camera that moves on the robot
 APART = 1.0  # seconds between the stamps of the newest image and pose: more is delay, or two clocks
 
 
@@ -68,7 +69,7 @@ class Senses:
         self._blind = ""  # why the newest depth image does not tell what is ahead
         self._watching = False
         self._obstacles = Obstacles(obstacles)
-        self._mounting = Mounting(node, mounting.base_to_camera())
+        self._mounting = Mounting(node, mounting.base_to_camera(), TF_TOLERANCE)
         self._images = ImageInput(node, settings.transport, self._on_image, depth=1)
         quick, slow = MutuallyExclusiveCallbackGroup(), MutuallyExclusiveCallbackGroup()
         kinds: list[tuple[Any, str, Any, Any]] = [
@@ -187,18 +188,19 @@ class Senses:
             raise CCError("there is no camera_info")
         if pose is None:
             raise CCError("there is no odometry of the instant of the depth image: do both go by one clock?")
-        mounting, unknown = self._mounting.of(base_frame, message.header.frame_id)
-        if unknown:
+        mounting, unknown = self._mounting.of(base_frame, message.header.frame_id, stamp * 1e-9)
+        if unknown or mounting is None:
             raise CCError(unknown)
-        matrix = to_intrinsics(info)
-        if matrix is None:
+        calibrated = to_calibration(info, self._node.resolve_topic_name("image"))
+        if calibrated is None:
             raise CCError("camera_info holds no calibration: its matrix is all zero")
+        matrix, distortion = calibrated
         depth = to_depth(message)
         size = depth.shape[1], depth.shape[0]
         frames = info.header.frame_id, message.header.frame_id
         fitted = fit_intrinsics(np.asarray(matrix), (info.width, info.height), size, *frames)
         with self._lock:
-            self._obstacles.see(depth, fitted, mounting, _planar(pose))
+            self._obstacles.see(depth, fitted, mounting, _planar(pose), distortion)
             self._blind = ""
 
 

@@ -94,7 +94,7 @@ def to_keyframes(message: MarkedKeyframes) -> KeyframeSet:
     """Return the marked keyframes of a message; their stamps are seconds since 1970."""
     keyframes = tuple(map(to_keyframe, message.keyframes))
     objects = tuple(map(to_remembered, message.objects))
-    return KeyframeSet(keyframes, to_look(message.style, MarkSettings()), tuple(message.remarks), objects)
+    return KeyframeSet(keyframes, to_look(message.style, MarkSettings()), tuple(message.remarks), objects=objects)
 
 
 def remembered_message(known: RememberedObject) -> RememberedObjectMsg:
