@@ -17,7 +17,7 @@ from geometry_msgs.msg import Twist
 from nav2_msgs.action import DriveOnHeading, Spin
 from rclpy.action.server import ActionServer, CancelResponse
 from rclpy.callback_groups import ReentrantCallbackGroup
-from support.base import MOUNTED, Base
+from support.base import MOUNTED, TICK, Base
 from support.rig import isolated, until
 from support.single_node import spinning
 
@@ -36,6 +36,7 @@ class Behaviours(BaseNode):
     name = "behavior_server"
     groups = ()
     threads = 4
+    base: Base  # whose clock it goes by
 
     def start(self) -> None:
         self.cancelled = 0
@@ -61,8 +62,8 @@ class Behaviours(BaseNode):
         return self.move(handle, twist, abs(handle.request.target_yaw), Spin.Result())
 
     def move(self, handle: Any, twist: Twist, seconds: float, result: Any) -> Any:
-        until = time.monotonic() + seconds
-        while not self.error and time.monotonic() < until and not handle.is_cancel_requested:
+        end = self.base.tick + seconds / TICK
+        while not self.error and self.base.tick < end and not handle.is_cancel_requested:
             self.sender.publish(twist)
             time.sleep(0.02)
         self.sender.publish(Twist())
@@ -104,6 +105,7 @@ def rig() -> Iterator[tuple[Host, Behaviours, Base]]:
         context = rclpy.Context()
         rclpy.init(args=[], context=context)
         host, behaviours, base = Host(context=context), Behaviours(context=context), Base(context)
+        behaviours.base = base
         assert behaviours.autostart() and host.autostart()  # before they spin: no action client is shown half made
         with spinning(host), spinning(behaviours):
             host.senses.watch(True)

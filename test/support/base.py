@@ -21,10 +21,9 @@ from cc_ros.nodes.convert.keyframes import keyframes_message
 from support.marked_scene import picture
 from support.rig import Onlooker, image_of
 
-TICK = 0.02  # seconds between two looks at the clock
-WATCHDOG = 15  # ticks without a command after which a base stands by itself
+TICK = 0.02  # seconds
+WATCHDOG = 0.3  # seconds without a command after which a base stands by itself
 EVERY = {"odom": 2, "images": 4}  # ticks between two messages
-COMMAND = 0.05  # seconds that a command is for, in steps
 WIDTH, HEIGHT, FOCAL = 80, 60, 60.0
 MOUNTED = MountingSettings(camera_x=0.1, camera_z=0.5, camera_pitch=0.3)
 ACCURATE = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
@@ -34,20 +33,23 @@ class Base(Onlooker):
     """The robot.
 
     :param stamped: whether it listens for TwistStamped.
-    :param in_steps: it moves by each command for :data:`COMMAND`, and not by the clock: how busy the machine is makes
-        no difference to where it goes.
+    :param watchdog: seconds of its clock without a command after which it stands by itself; without one, nothing but a
+        command of zero stops it.
     :ivar walls: (x, height) of walls across the way.
+    :ivar tick: its clock, in :data:`TICK`. Where the machine gives it no processor time, its clock stands still, and it
+        does as well: it never leaps.
+    :ivar moved_at: the last tick in which it moved.
     """
 
-    def __init__(self, context: Any, stamped: bool = False, in_steps: bool = True) -> None:
+    def __init__(self, context: Any, stamped: bool = False, watchdog: float = math.inf) -> None:
         super().__init__(context, "base")
-        self._in_steps = in_steps
+        self._watchdog = watchdog / TICK
         self._moving = threading.Lock()
         self.walls: list[tuple[float, float]] = [(20.0, 3.0)]
         self.silent: set[str] = set()  # of odom, images, depth: what does not come
         self.jammed = False  # the wheels do not turn
         self.x = self.y = self.yaw = 0.0
-        self.tick = 0
+        self.tick = self.moved_at = 0
         self.commands: list[tuple[float, float]] = []
         self.told_at = 0  # the tick of the last command
         self._command = (0.0, 0.0)
@@ -65,38 +67,41 @@ class Base(Onlooker):
         """Put it somewhere, and forget what it was told."""
         with self._moving:
             self.x, self.y, self.yaw = x, 0.0, yaw
+            self._command = (0.0, 0.0)
         self.walls, self.silent, self.jammed = [(20.0, 3.0)], set(), False
         self.commands.clear()
 
     @property
     def speed(self) -> tuple[float, float]:
         """How fast it moves: m/s and rad/s."""
-        return (0.0, 0.0) if self.jammed or self.tick - self.told_at > WATCHDOG else self._command
+        return (0.0, 0.0) if self.jammed or self.tick - self.told_at > self._watchdog else self._command
 
     def _on_command(self, message: Any) -> None:
         twist = message.twist if isinstance(message, TwistStamped) else message
         self._command = twist.linear.x, twist.angular.z
         self.told_at = self.tick
-        if self._in_steps:
-            self._move(COMMAND)
         self.commands.append(self._command)
 
-    def _move(self, seconds: float) -> None:
+    def seconds(self, since: int) -> float:
+        """Return the seconds of its clock from a tick to its last motion."""
+        return (self.moved_at - since) * TICK
+
+    def _move(self) -> None:
+        """Move for one tick."""
         forward, turn = self.speed
-        with self._moving:
-            self.yaw += turn * seconds
-            self.x += forward * seconds * math.cos(self.yaw)
-            self.y += forward * seconds * math.sin(self.yaw)
-            self._publish("odom")
+        if (forward, turn) != (0.0, 0.0):
+            self.moved_at = self.tick
+        self.yaw += turn * TICK
+        self.x += forward * TICK * math.cos(self.yaw)
+        self.y += forward * TICK * math.sin(self.yaw)
 
     def _run(self) -> None:
-        before = time.monotonic()
-        while not self._over.wait(TICK):
+        due = time.monotonic() + TICK
+        while not self._over.wait(max(0.0, due - time.monotonic())):
+            due = max(due + TICK, time.monotonic())  # what was missed is not made up for
             self.tick += 1
-            lapse, before = time.monotonic() - before, time.monotonic()
-            if not self._in_steps:
-                self._move(lapse)
             with self._moving:  # all of one instant
+                self._move()
                 if self.tick % EVERY["odom"] == 0:
                     self._publish("odom")
                 if self.tick % EVERY["images"] == 0:
