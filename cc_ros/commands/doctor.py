@@ -75,6 +75,7 @@ def main(options: argparse.Namespace) -> int:
 def _findings(options: argparse.Namespace) -> Iterator[Finding]:
     yield from _checked("the installation", _installation())
     yield from _checked("ROS 2", _ros())
+    yield from _checked("Nav2", _nav2())
     yield from _checked("the weights", _weights())
     yield from _checked("the simulator", _simulator())
     yield from _checked("model", _endpoint(options))
@@ -133,6 +134,13 @@ def _ros() -> Iterator[Finding]:
             f"socket buffers of at most {limit} bytes: best-effort images that are not compressed may be lost",
             "sudo sysctl -w net.core.rmem_max=16777216",
         )
+
+
+def _nav2() -> Iterator[Finding]:
+    if importlib.util.find_spec("nav2_msgs") is None:
+        yield Finding("note", "nav2_msgs is not installed: no `driver: nav2`; `apt install ros-$ROS_DISTRO-nav2-msgs`")
+    else:
+        yield Finding("ok", "nav2_msgs is installed: `driver: nav2` is possible")
 
 
 def _weights() -> Iterator[Finding]:
