@@ -9,7 +9,7 @@ from cc_ros.motion.halt import Cause, Halt
 from cc_ros.motion.settings import MotionSettings
 
 LATENCY = 0.1  # seconds from a command to the odometry that shows it
-LONGEST_TICK = 0.1  # seconds that one tick may count for: one that comes late must not make a leap
+LONGEST_TICK = 0.1  # seconds that one tick may count for: one that comes late must not make a leap, but may brake
 CLOSE = {False: 0.02, True: 0.02}  # metres, radians (of a turn) from the end that are near enough
 CREEP = {False: 0.04, True: 0.08}  # m/s, rad/s: slower than that, friction holds wheels
 PROGRESS = {False: 0.01, True: 0.02}  # metres, radians: less is none
@@ -91,7 +91,8 @@ class MoveControl:
         :param room: metres that are free ahead of it.
         :param halt: why it has to stand, None = it may drive.
         """
-        lapse = min(max(now - self._ticked, 0.0), LONGEST_TICK)
+        since = max(now - self._ticked, 0.0)
+        lapse = min(since, LONGEST_TICK)
         self._ticked = now
         halt = halt or self._measure(now, pose, lapse)
         if halt is None and self.halt is None:
@@ -99,7 +100,8 @@ class MoveControl:
         if halt is not None and (self.halt is None or (self.halt.cause.may_go_on and not halt.cause.may_go_on)):
             self.halt = halt
         if self.halt is not None:
-            self._command = self._braked(lapse, self.halt.cause is Cause.DONE)
+            gently = self.halt.cause is Cause.DONE
+            self._command = self._braked(lapse if gently else since, gently)
         elif self._turning:
             self._command = Command(0.0, self._turn(lapse))
         else:

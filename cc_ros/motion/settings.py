@@ -15,8 +15,8 @@ class MotionSettings:
     max_turn_rate: float = knob(0.8, "fastest turn, in rad/s", ge=0.05, le=3.0)
     acceleration: float = knob(0.5, "forward, in m/s^2", ge=0.05, le=5.0)
     turn_acceleration: float = knob(1.5, "of turns, in rad/s^2", ge=0.1, le=20.0)
-    braking: float = knob(1.5, "deceleration where a move has to end, in m/s^2", ge=0.1, le=20.0)
-    turn_braking: float = knob(4.0, "the same of turns, in rad/s^2", ge=0.2, le=50.0)
+    braking: float = knob(2.5, "deceleration where a move has to end, in m/s^2", ge=0.1, le=20.0)
+    turn_braking: float = knob(6.0, "the same of turns, in rad/s^2", ge=0.2, le=50.0)
     stuck_time: float = knob(2.0, "a move ends where odometry shows none for so long, in s", ge=0.2, le=60.0)
 
 

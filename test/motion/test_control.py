@@ -149,7 +149,9 @@ def test_limits_are_never_exceeded_and_zero_is_the_last_word(
     for lapse, pose, room, halt in ticks:
         now += lapse
         command = control.tick(now, pose, room, halt)
-        counted = min(max(lapse, 0.0), LONGEST_TICK) + 1e-9
+        passed = max(lapse, 0.0) + 1e-9
+        counted = min(passed, LONGEST_TICK + 1e-9)
+        at_once = control.halt is not None and control.halt.cause is not Cause.DONE
         assert 0 <= command.forward <= settings.max_speed and abs(command.turn) <= settings.max_turn_rate
         assert not (turning and command.forward)
         for new, old, gain, loss in zip(
@@ -159,8 +161,10 @@ def test_limits_are_never_exceeded_and_zero_is_the_last_word(
             (settings.braking, settings.turn_braking),
             strict=True,
         ):
-            most = gain if abs(new) > abs(old) else max(gain, loss)
-            assert abs(new - old) <= most * counted + 1e-12
+            most = counted * (gain if abs(new) > abs(old) else max(gain, loss))
+            if at_once and abs(new) <= abs(old):  # braking counts all of the time that has passed
+                most = passed * loss
+            assert abs(new - old) <= most + 1e-12
             assert not over or abs(new) <= abs(old)  # once it brakes, it brakes
         before, over = command, control.halt is not None
     since = now
@@ -185,3 +189,13 @@ def test_a_halt_stands_within_the_time_of_braking() -> None:
     while not control.stands:
         robot.go(control, halt=Halt(Cause.STOPPED))
     assert robot.now - begun <= LIMITS.max_speed / LIMITS.braking + TICK + 1e-9
+
+
+def test_a_tick_that_comes_late_does_not_lengthen_the_braking() -> None:
+    control, robot = control_of(5.0), Robot()
+    for _ in range(40):
+        robot.go(control)
+    control.tick(robot.now + TICK, robot.pose, FREE, Halt(Cause.STALE))
+    assert not control.stands
+    late = robot.now + TICK + LIMITS.max_speed / LIMITS.braking
+    assert control.tick(late, robot.pose, FREE, Halt(Cause.STALE)) == STAND
