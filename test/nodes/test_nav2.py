@@ -29,6 +29,8 @@ from cc_ros.nodes.driving import Step
 from cc_ros.nodes.nav2 import Nav2Driver
 from cc_ros.nodes.senses import Senses, SenseSettings
 
+SPIN = 0.5  # rad/s
+
 
 class Behaviours(BaseNode):
     """Nav2's behavior_server, as far as it is used: it moves the base without looking."""
@@ -58,8 +60,8 @@ class Behaviours(BaseNode):
 
     def spin(self, handle: Any) -> Any:
         twist = Twist()
-        twist.angular.z = math.copysign(1.0, handle.request.target_yaw)
-        return self.move(handle, twist, abs(handle.request.target_yaw), Spin.Result())
+        twist.angular.z = math.copysign(SPIN, handle.request.target_yaw)
+        return self.move(handle, twist, abs(handle.request.target_yaw) / SPIN, Spin.Result())
 
     def move(self, handle: Any, twist: Twist, seconds: float, result: Any) -> Any:
         end = self.base.tick + seconds / TICK
@@ -67,6 +69,7 @@ class Behaviours(BaseNode):
             self.sender.publish(twist)
             time.sleep(0.02)
         self.sender.publish(Twist())
+        until(lambda: self.base.speed == (0.0, 0.0))  # it ends when the robot stands, as Nav2's do
         if handle.is_cancel_requested:
             self.cancelled += 1
             handle.canceled()
@@ -88,7 +91,7 @@ class Host(BaseNode):
     def start(self) -> None:
         senses = SenseSettings(odom_timeout=5.0, image_timeout=5.0)
         self.senses = Senses(self, senses, ObstacleSettings(), MOUNTED)
-        self.driver = Nav2Driver(self, MotionSettings(max_speed=0.5), self.senses)
+        self.driver = Nav2Driver(self, MotionSettings(max_speed=0.3), self.senses)
 
     def stop(self) -> None:
         self.driver.close()
