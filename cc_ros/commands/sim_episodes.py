@@ -34,6 +34,7 @@ from cc_ros.sim.world import MujocoWorld, Pose, World
 
 START = 180.0  # seconds that the nodes may take to start on a busy machine
 A_BUILDING = 4  # episodes, then comes the next seed
+NODES = ("tracker", "keyframes", "reasoner")  # cc_navigator would drive the same base
 PARAMETERS = ("cc_keyframes:frames:=12", "cc_keyframes:marks:=30", "cc_keyframes:marks_each:=4")
 READABLE = (f"cc_keyframes:mark.fill:={FILL}", "cc_keyframes:mark.outline:=false")  # by the scripted model
 
@@ -119,7 +120,7 @@ class _Run:
         self._memory = stack.enter_context(SpatialMemory(name="cc_sim_client", wait=START))
         self._wait_for_keyframes()
         spun = stack.enter_context(_spun("cc_sim_driver"))
-        driver = Driver(spun, world.camera, world.radius, stop, max(STALE, 3 / settings.hz))
+        driver = Driver(spun, world.camera, world.radius, stop, max(STALE, 3 / settings.hz), tracks=True)
         self._trials = Trials(self._sim, self._memory, driver, self._jpeg, stop)
         self._sim.measure_pace()
 
@@ -170,7 +171,7 @@ class _Run:
 
     def _arguments(self, world: World) -> list[str]:
         rules = PARAMETERS + (READABLE if self._model else ())
-        arguments = ["--backend", self._options.backend, "--use-sim-time", *mounting(world.camera)]
+        arguments = ["--backend", self._options.backend, "--use-sim-time", *mounting(world.camera), "--nodes", *NODES]
         arguments += [word for rule in rules for word in ("--param", rule)]
         base_url = self._model.base_url if self._model else self._options.base_url
         for flag, value in (("--base-url", base_url), ("--model", self._options.model)):
