@@ -120,7 +120,7 @@ class _Run:
         self._memory = stack.enter_context(SpatialMemory(name="cc_sim_client", wait=START))
         self._wait_for_keyframes()
         spun = stack.enter_context(_spun("cc_sim_driver"))
-        driver = Driver(spun, world.camera, world.radius, stop, max(STALE, 3 / settings.hz), tracks=True)
+        driver = Driver(spun, world.camera, world.radius, stop, max(STALE, 2.5 / settings.hz), tracks=True)
         self._trials = Trials(self._sim, self._memory, driver, self._jpeg, stop)
         self._sim.measure_pace()
 
