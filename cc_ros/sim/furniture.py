@@ -177,7 +177,7 @@ def plant(rng: np.random.Generator, paint: str) -> Piece:
         turn, out, high = 2.4 * k, float(rng.uniform(0.02, 0.16)), float(rng.uniform(0.5, 0.85))
         at = (out * float(np.sin(turn)), out * float(np.cos(turn)), high)
         parts.append(Solid("ellipsoid", (0.1, 0.1, 0.22), at, "green", "leaves"))
-    return Piece(f"plant in a {paint} pot", tuple(parts))
+    return Piece(f"plant in {'an' if paint[0] in 'aeiou' else 'a'} {paint} pot", tuple(parts))
 
 
 def lamp(rng: np.random.Generator, paint: str) -> Piece:
