@@ -29,7 +29,7 @@ help:
 demo: $(VENV)/.installed
 	@$(BIN)/cc-ros demo
 
-# by the scripted model, at a rate that two cores keep up with; and once by the model of your key, where there is one
+# by the scripted model, at a rate that two cores about keep up with; and once by the model of your key, where there is one
 EPISODES ?= 10
 demo-nav: $(VENV)/.sim
 	@$(BIN)/cc-ros sim --episodes $(EPISODES) --hz 8 --out demo-nav; status=$$?; \
