@@ -133,10 +133,12 @@ class _Run:
             if self._model is not None:
                 self._model.under = self._sim.call(lambda simulation: simulation.world).under
         self._shown.clear()
+        self._need_nodes()
         try:
             trial = self._trials.run(episode)
         except NodeError as error:
             raise CCError(self._failed(str(error))) from error
+        self._need_nodes()  # without them it was no episode
         if self._stop.is_set():
             return  # an episode that was interrupted is none
         self._done.append(trial)
@@ -199,6 +201,14 @@ class _Run:
                     raise CCError(self._failed(str(error))) from error
             if self._stop.wait(0.2):
                 raise KeyboardInterrupt
+
+    def _need_nodes(self) -> None:
+        """Check that the nodes have not ended.
+
+        :raises CCError: they have.
+        """
+        if not self._stop.is_set() and self._nodes.poll() is not None:
+            raise CCError(self._failed(f"the nodes ended, with status {self._nodes.returncode}"))
 
     def _failed(self, what: str) -> str:
         log = self._options.out / "nodes.log"
