@@ -34,6 +34,7 @@ from cc_ros.sim.world import MujocoWorld, Pose, World
 
 START = 180.0  # seconds that the nodes may take to start on a busy machine
 A_BUILDING = 4  # episodes, then comes the next seed
+NODES = ("tracker", "keyframes", "reasoner")  # cc_navigator would drive the same base
 PARAMETERS = ("cc_keyframes:frames:=12", "cc_keyframes:marks:=30", "cc_keyframes:marks_each:=4")
 READABLE = (f"cc_keyframes:mark.fill:={FILL}", "cc_keyframes:mark.outline:=false")  # by the scripted model
 
@@ -119,7 +120,7 @@ class _Run:
         self._memory = stack.enter_context(SpatialMemory(name="cc_sim_client", wait=START))
         self._wait_for_keyframes()
         spun = stack.enter_context(_spun("cc_sim_driver"))
-        driver = Driver(spun, world.camera, world.radius, stop, max(STALE, 3 / settings.hz))
+        driver = Driver(spun, world.camera, world.radius, stop, max(STALE, 2.5 / settings.hz), tracks=True)
         self._trials = Trials(self._sim, self._memory, driver, self._jpeg, stop)
         self._sim.measure_pace()
 
@@ -132,10 +133,12 @@ class _Run:
             if self._model is not None:
                 self._model.under = self._sim.call(lambda simulation: simulation.world).under
         self._shown.clear()
+        self._need_nodes()
         try:
             trial = self._trials.run(episode)
         except NodeError as error:
             raise CCError(self._failed(str(error))) from error
+        self._need_nodes()  # without them it was no episode
         if self._stop.is_set():
             return  # an episode that was interrupted is none
         self._done.append(trial)
@@ -170,7 +173,7 @@ class _Run:
 
     def _arguments(self, world: World) -> list[str]:
         rules = PARAMETERS + (READABLE if self._model else ())
-        arguments = ["--backend", self._options.backend, "--use-sim-time", *mounting(world.camera)]
+        arguments = ["--backend", self._options.backend, "--use-sim-time", *mounting(world.camera), "--nodes", *NODES]
         arguments += [word for rule in rules for word in ("--param", rule)]
         base_url = self._model.base_url if self._model else self._options.base_url
         for flag, value in (("--base-url", base_url), ("--model", self._options.model)):
@@ -198,6 +201,14 @@ class _Run:
                     raise CCError(self._failed(str(error))) from error
             if self._stop.wait(0.2):
                 raise KeyboardInterrupt
+
+    def _need_nodes(self) -> None:
+        """Check that the nodes have not ended.
+
+        :raises CCError: they have.
+        """
+        if not self._stop.is_set() and self._nodes.poll() is not None:
+            raise CCError(self._failed(f"the nodes ended, with status {self._nodes.returncode}"))
 
     def _failed(self, what: str) -> str:
         log = self._options.out / "nodes.log"

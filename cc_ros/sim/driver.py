@@ -17,6 +17,7 @@ from rclpy.qos import QoSProfile
 from sensor_msgs.msg import Image
 
 from cc_ros.errors import CCError
+from cc_ros.msg import Tracks
 from cc_ros.nodes.camera import SENSOR_QOS
 from cc_ros.nodes.convert.images import to_depth
 from cc_ros.nodes.convert.poses import to_pose
@@ -28,7 +29,7 @@ from cc_ros.sim.world import Pose
 
 SPEED = 0.4  # m/s
 TURN = 0.7  # rad/s
-STALE = 0.2  # seconds of ROS time without odometry or depth after which the robot stands
+STALE = 0.2  # seconds of ROS time without odometry, depth or tracks after which the robot stands
 PATIENCE = 10.0  # seconds of ROS time that it stands there before it gives up
 SILENCE = 60.0  # seconds of the wall clock without odometry after which it gives up, whatever the ROS time
 REPLAN = 1.0  # seconds of ROS time between two plans
@@ -48,9 +49,18 @@ class Driver:
     :param node: yours; it has to be spun by another thread.
     :param stop: set to end driving.
     :param stale: seconds of ROS time without odometry or depth after which the robot stands.
+    :param tracks: stand without ``cc/tracks`` as well: where the nodes are gone, nobody knows what it drives for.
     """
 
-    def __init__(self, node: Node, camera: Camera, radius: float, stop: threading.Event, stale: float = STALE) -> None:
+    def __init__(
+        self,
+        node: Node,
+        camera: Camera,
+        radius: float,
+        stop: threading.Event,
+        stale: float = STALE,
+        tracks: bool = False,
+    ) -> None:
         self._stale = stale
         self._camera, self._radius, self._stop = camera, radius, stop
         self._news = threading.Condition()
@@ -63,10 +73,13 @@ class Driver:
         self._speeds = node.create_publisher(Twist, "cmd_vel", 1)
         node.create_subscription(Odometry, "odom", self._on_odom, QoSProfile(depth=10))
         node.create_subscription(Image, "depth", self._on_depth, SENSOR_QOS)
+        if tracks:
+            self._heard["tracks"] = -math.inf
+            node.create_subscription(Tracks, "cc/tracks", self._on_tracks, SENSOR_QOS)
 
     @property
     def ready(self) -> bool:
-        """Whether both odometry and depth come."""
+        """Whether all comes that it needs to drive."""
         return not self._missing()
 
     def begin(self) -> None:
@@ -142,7 +155,7 @@ class Driver:
         return ways.path(place)[::-1]
 
     def _drive(self, steer: Callable[[Pose], tuple[float, float] | None]) -> None:
-        """Send what ``steer`` makes of each new pose until it returns None; stand where odometry or depth stops."""
+        """Send what ``steer`` makes of each new pose until it returns None; stand where what it needs stops."""
         standing_since = None
         try:
             while True:
@@ -207,6 +220,10 @@ class Driver:
         with self._news:
             self._depth = message
             self._heard["depth"] = self._now()
+
+    def _on_tracks(self, _: Tracks) -> None:
+        with self._news:
+            self._heard["tracks"] = self._now()
 
 
 def _follow(pose: Pose, way: np.ndarray) -> tuple[float, float] | None:

@@ -71,6 +71,10 @@ def _post(radius: float, low: float, high: float, paint: str, at: tuple[float, f
     return Solid("cylinder", (radius, radius, (high - low) / 2), (*at, (low + high) / 2), paint)
 
 
+def _a(word: str) -> str:
+    return f"{'an' if word[0] in 'aeiou' else 'a'} {word}"
+
+
 def sofa(rng: np.random.Generator, paint: str, seats: int = 2) -> Piece:
     """Return a sofa, or an armchair with one seat."""
     arm, deep = 0.2, 0.84
@@ -167,7 +171,7 @@ def television(rng: np.random.Generator, paint: str) -> Piece:
     """Return a television on a low board of the colour."""
     parts = [_box((1.5, 0.42, 0.44), (0, 0, 0.23), paint, "wood"), _box((0.06, 0.04, 0.16), (0, 0.02, 0.5), "black")]
     parts.append(_box((1.1, 0.05, 0.64), (0, 0, 0.88), "black"))
-    return Piece(f"television on a {paint} board", tuple(parts))
+    return Piece(f"television on {_a(paint)} board", tuple(parts))
 
 
 def plant(rng: np.random.Generator, paint: str) -> Piece:
@@ -177,7 +181,7 @@ def plant(rng: np.random.Generator, paint: str) -> Piece:
         turn, out, high = 2.4 * k, float(rng.uniform(0.02, 0.16)), float(rng.uniform(0.5, 0.85))
         at = (out * float(np.sin(turn)), out * float(np.cos(turn)), high)
         parts.append(Solid("ellipsoid", (0.1, 0.1, 0.22), at, "green", "leaves"))
-    return Piece(f"plant in a {paint} pot", tuple(parts))
+    return Piece(f"plant in {_a(paint)} pot", tuple(parts))
 
 
 def lamp(rng: np.random.Generator, paint: str) -> Piece:

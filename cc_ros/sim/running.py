@@ -23,7 +23,7 @@ START = 60.0  # seconds until the first picture
 def mounting(camera: Camera) -> list[str]:
     """Return the options of ``cc-ros up`` that tell the nodes where the camera sits."""
     values = {"camera_x": camera.x, "camera_z": camera.z, "camera_pitch": camera.pitch}
-    nodes = ("cc_tracker", "cc_keyframes")
+    nodes = ("cc_tracker", "cc_keyframes", "cc_navigator")
     return [
         word
         for node in nodes

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ import pytest
 pytest.importorskip("rclpy")
 
 import rclpy
+from cc_ros.msg import Tracks
 from geometry_msgs.msg import Twist
 from nav_msgs.msg import Odometry
 from rclpy.executors import SingleThreadedExecutor
@@ -22,13 +24,18 @@ from sensor_msgs.msg import CameraInfo, Image
 from support.kinematic_world import KinematicWorld
 from support.rig import Onlooker, isolated, until
 
+from cc_ros.client import SpatialMemory
 from cc_ros.dds import prepare
+from cc_ros.errors import NodeError
 from cc_ros.nodes.convert.images import to_bgr, to_depth
 from cc_ros.nodes.convert.stamps import nanoseconds
 from cc_ros.sim.driver import DriveError, Driver
+from cc_ros.sim.episodes import Episode
 from cc_ros.sim.node import SimNode
 from cc_ros.sim.settings import SimSettings
 from cc_ros.sim.simulation import Simulation
+from cc_ros.sim.trial import Trials
+from cc_ros.sim.world import Pose
 
 STANDS = 0.5  # seconds
 
@@ -41,9 +48,13 @@ class Rig:
     look: Onlooker
     driver: Driver
     stop: threading.Event
+    tracker: Tracker
 
     def speed(self) -> float:
         return self.sim.call(lambda simulation: abs(simulation.base.linear) + abs(simulation.base.angular))
+
+    def pose(self) -> Pose:
+        return self.sim.call(lambda simulation: simulation.world.pose())
 
     def now(self) -> float:
         return self.sim.call(lambda simulation: simulation.now)
@@ -62,8 +73,8 @@ class Rig:
                 return now - begun
 
 
-@pytest.fixture
-def rig() -> Iterator[Rig]:
+@pytest.fixture(scope="module")
+def started() -> Iterator[Rig]:
     with ExitStack() as stack:
         stack.enter_context(isolated())
         prepare()
@@ -76,16 +87,17 @@ def rig() -> Iterator[Rig]:
         )
         over, stop = threading.Event(), threading.Event()
         world = KinematicWorld()
-        driver = Driver(spare, world.camera, world.radius, stop)
+        driver = Driver(spare, world.camera, world.radius, stop, tracks=True)
         threads = [threading.Thread(target=sim.run, args=(over,), daemon=True)]
         for node in (sim, spare):
             executor = SingleThreadedExecutor(context=context)
             executor.add_node(node)
             threads.append(threading.Thread(target=spin, args=(executor, over), daemon=True))
-        for thread in threads:
-            thread.start()
         look = Onlooker(context)
         stack.callback(look.close)
+        tracker = Tracker(look)
+        for thread in threads:
+            thread.start()
 
         def end() -> None:
             over.set()
@@ -95,7 +107,31 @@ def rig() -> Iterator[Rig]:
         stack.callback(end)
         assert sim.ready.wait(20)
         until(lambda: driver.ready, 20)
-        yield Rig(sim, look, driver, stop)
+        yield Rig(sim, look, driver, stop, tracker)
+
+
+@pytest.fixture
+def rig(started: Rig) -> Iterator[Rig]:
+    """Return the same rig for each test, with all of it on and the robot back at its start."""
+    started.stop.clear()
+    started.sim.call(lambda simulation: simulation.restart(Pose(0.0, 0.0, 0.0)))
+    started.driver.begin()
+    until(lambda: started.driver.ready, 20)
+    yield started
+    started.stop.set()
+
+
+class Tracker:
+    """Sends tracks for each image, as cc_tracker does, until it is killed."""
+
+    def __init__(self, look: Onlooker) -> None:
+        self.alive = True
+        self._tracks = look.publisher(Tracks, "cc/tracks", reliable=True)
+        look.node.create_subscription(Image, "image", self._on_image, 5)
+
+    def _on_image(self, image: Image) -> None:
+        if self.alive:
+            self._tracks.publish(Tracks(header=image.header))
 
 
 def spin(executor: SingleThreadedExecutor, over: threading.Event) -> None:
@@ -164,19 +200,69 @@ def test_it_drives_to_a_goal_and_stands_there(rig: Rig) -> None:
     assert rig.sim.call(lambda simulation: simulation.world.pose()).yaw == pytest.approx(1.0, abs=0.15)
 
 
-@pytest.mark.parametrize("what", ["odometry_on", "images_on"])
-def test_without_odometry_or_images_it_stands_and_goes_on_when_they_are_back(rig: Rig, what: str) -> None:
+def odometry(rig: Rig, on: bool) -> None:
+    rig.sim.odometry_on = on
+
+
+def images(rig: Rig, on: bool) -> None:
+    rig.sim.images_on = on
+
+
+def tracker(rig: Rig, on: bool) -> None:
+    rig.tracker.alive = on
+
+
+@pytest.mark.parametrize("switch", [odometry, images, tracker])
+def test_without_odometry_images_or_tracker_it_stands_and_goes_on_when_they_are_back(
+    rig: Rig, switch: Callable[[Rig, bool], None]
+) -> None:
     thread = going(rig)
-    assert rig.seconds_until_it_stands(lambda _: setattr(rig.sim, what, False)) < STANDS
+    assert rig.seconds_until_it_stands(lambda _: switch(rig, False)) < STANDS
     since = rig.now()
     until(lambda: rig.now() > since + 0.5)
     assert rig.speed() == 0.0
-    setattr(rig.sim, what, True)
+    switch(rig, True)
     until(lambda: rig.speed() > 0.2, 20, "it does not go on")
     rig.stop.set()
     thread.join(10)
     assert isinstance(thread.error, DriveError)
     until(lambda: rig.speed() == 0.0)
+
+
+class Hanging:
+    """The nodes with a model that never answers, until the question is taken back."""
+
+    def __init__(self) -> None:
+        self.asked = threading.Event()
+
+    def reset(self, timeout: float) -> None:
+        pass
+
+    def query(self, text: str, cancel: threading.Event, **question: Any) -> Any:
+        self.asked.set()
+        cancel.wait(60)
+        raise NodeError("cc_reasoner hangs")
+
+
+def test_while_a_model_hangs_it_stands(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rig.driver, "look_around", lambda: rig.driver.turn_to(0.7))  # all around takes long
+    monkeypatch.setattr("cc_ros.sim.trial.SETTLE", 0.2)
+    memory = Hanging()
+    trials = Trials(rig.sim, cast(SpatialMemory, memory), rig.driver, bytes, rig.stop)
+    episode = Episode("1", "nowhere", Pose(0.0, 0.0, 0.0), ((3.0, 0.0),), 0.5, "Go to the red sofa.", ())
+    trial = []
+    thread = threading.Thread(target=lambda: trial.append(trials.run(episode)), daemon=True)
+    thread.start()
+    until(lambda: rig.speed() > 0.2, 20, "it does not look around")
+    assert memory.asked.wait(60)
+    assert rig.seconds_until_it_stands(lambda _: None) < STANDS
+    since, place = rig.now(), rig.pose()
+    until(lambda: rig.now() > since + 1.0)
+    assert rig.pose() == place
+    rig.stop.set()
+    thread.join(20)
+    assert trial[0].why == "cc_reasoner hangs" and not trial[0].outcome.success
+    assert trial[0].moved_after_stop == 0.0
 
 
 def test_a_driver_that_dies_or_is_stopped_leaves_it_standing(rig: Rig) -> None:
