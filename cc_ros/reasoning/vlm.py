@@ -117,14 +117,14 @@ class Model:
         if table:
             text = f"{self._prompts.measured(table)}\n\n{text}"
         tools = scene if style is not Style.MARKS_MEASURED else None
-        looks = self._looks(seen, context, style)
+        past = self._looks(seen, context, style)
         if tools is not None:
             system = f"{system}\n{self._prompts.tools()}"
-        if looks is not None:
+        if past is not None:
             system = f"{system}\n{self._prompts.looks(seen.remembered_since, context.now)}"
         ids = {mark.id for frame in seen.keyframes for mark in frame.marks}
         turns = [self._writer.user(pictures, text)]
-        task = Task(ids, system, turns, Usage(), tools, looks)
+        task = Task(ids, system, turns, Usage(), tools, past)
         defined = json.dumps(task.tools) if task.tools else ""
         task = dataclasses.replace(task, size=self._writer.size(pictures, system, text, defined))
         answer = self._run(task, [text], context)

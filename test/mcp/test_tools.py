@@ -7,7 +7,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import anyio
 import pytest
@@ -23,6 +23,7 @@ from support.rig import cc_ros, environment, isolated, until
 from support.robot import ROOM, robot
 
 from cc_ros.client import SpatialMemory
+from cc_ros.geometry.changes import Changes, Moved
 from cc_ros.mcp.goals import GoalLimits
 from cc_ros.mcp.server import make_server
 
@@ -97,6 +98,7 @@ async def uses(client: Client, server: ModelServer) -> None:
     assert result.structured_content["frame"] == "odom"
     result = await client.call_tool("changed", {"seconds": 0.6})
     assert result.structured_content["new"] == [] and result.structured_content["moved"] == []
+    assert not result.structured_content["remembered"]
 
 
 def test_tools_are_bounded_and_what_is_given_up_ends(server: ModelServer) -> None:
@@ -110,6 +112,7 @@ def test_tools_are_bounded_and_what_is_given_up_ends(server: ModelServer) -> Non
                 assert "less than or equal to 16" in await fails(client, "keyframes", frames=17)
                 assert "at most 2000 characters" in await fails(client, "ask", question="x" * 2001)
                 assert "no keyframe shows mark 77" in await fails(client, "where", mark=77)
+                assert "is no time" in await fails(client, "changed", since="sometime")
                 assert "Unknown tool" in await fails(client, "goal", mark=2)
                 server.script(Hang())
                 assert "TIMEOUT" in await fails(client, "ask", question="Will this take long?", timeout=0.5)
@@ -120,6 +123,22 @@ def test_tools_are_bounded_and_what_is_given_up_ends(server: ModelServer) -> Non
                     await anyio.to_thread.run_sync(until, lambda: len(server.received) > before)
                     tasks.cancel_scope.cancel()
                 assert await anyio.to_thread.run_sync(server.wait_idle), "the model is still being asked"
+
+    run(work)
+
+
+def test_changes_that_are_remembered_are_told_with_the_time_that_they_are_since() -> None:
+    class Remembering:
+        def changed(self, seconds: float, since: float) -> Changes:
+            return Changes((5,), (2,), (), (Moved(4, None, (1.0, 2.004, 0.5)),), since, remembered=True)
+
+    async def work() -> None:
+        async with Client(make_server(cast(SpatialMemory, Remembering()))) as client:
+            result = await client.call_tool("changed", {"since": "2026-11-26 08:30"})
+            assert result.structured_content == {
+                **{"since": "2026-11-26 08:30:00", "remembered": True, "new": [5], "absent": [2], "unseen": []},
+                "moved": [{"mark": 4, "before": None, "now": [1.0, 2.0, 0.5]}],
+            }
 
     run(work)
 

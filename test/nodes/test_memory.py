@@ -57,7 +57,13 @@ def watch(node: Any, look: Onlooker, begin: int, object_id: int, frames: int = 4
 
 def drive(node: Any, look: Onlooker, begin: int, ids: tuple[int, int], frames: int = 5) -> None:
     """Drive sideways past two boxes of a mapped room, which the tracker calls by these ids."""
-    topics = (CameraInfo, "camera_info"), (Image, "image"), (Image, "depth"), (Odometry, "odom"), (TrackedMasks, "cc/masks")
+    topics = (
+        (CameraInfo, "camera_info"),
+        (Image, "image"),
+        (Image, "depth"),
+        (Odometry, "odom"),
+        (TrackedMasks, "cc/masks"),
+    )
     info, image, depth, odom, masks = (matched(look.publisher(*topic, reliable=True)) for topic in topics)
     info.publish(CameraInfo(width=WIDTH, height=HEIGHT, k=INTRINSICS.ravel()))
     until(lambda: node._camera._info is not None)
