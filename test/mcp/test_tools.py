@@ -76,7 +76,7 @@ def test_a_client_comes_back_by_itself_after_the_nodes_were_restarted(server: Mo
 
 
 async def uses(client: Client, server: ModelServer) -> None:
-    server.script(Say(reply("two chairs", marks=[2]), pause=0.05))
+    server.always(Say(reply("two chairs", marks=[2]), pause=0.05))
     told: list[str | None] = []
 
     async def progress(done: float, total: float | None, message: str | None) -> None:
