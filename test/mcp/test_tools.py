@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import sys
+import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
 
@@ -18,7 +20,7 @@ pytest.importorskip("mcp")
 from geometry_msgs.msg import PoseStamped
 from mcp import Client, MCPError, StdioServerParameters
 from mcp_types import ElicitResult, ImageContent
-from support.model_server import Hang, ModelServer, Say, reply
+from support.model_server import Handler, Hang, ModelServer, reply
 from support.rig import cc_ros, environment, isolated, until
 from support.robot import ROOM, robot
 
@@ -51,6 +53,26 @@ async def over_http(*options: str, **callbacks: Any) -> AsyncIterator[Client]:
             yield client
 
 
+@dataclass
+class UntilHeard:
+    """Say a reply, and hold its end back until its begin was heard: however busy the machine is, it is told."""
+
+    text: str
+    heard: threading.Event
+
+    def run(self, handler: Handler, body: dict[str, Any]) -> None:
+        begin, comma, end = self.text.partition(",")
+        handler.start_chunks("text/event-stream")
+        piece = begin + comma
+        while not self.heard.is_set():
+            handler.event({"choices": [{"index": 0, "delta": {"content": piece}, "finish_reason": None}]})
+            handler.wait(0.05)
+            piece = " "
+        handler.event({"choices": [{"index": 0, "delta": {"content": end}, "finish_reason": "stop"}]})
+        handler.chunk(b"data: [DONE]\n\n")
+        handler.end_chunks()
+
+
 def run(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
     async def bounded() -> None:
         with anyio.fail_after(90):
@@ -76,11 +98,14 @@ def test_a_client_comes_back_by_itself_after_the_nodes_were_restarted(server: Mo
 
 
 async def uses(client: Client, server: ModelServer) -> None:
-    server.always(Say(reply("two chairs", marks=[2]), pause=0.05))
+    heard = threading.Event()
+    server.always(UntilHeard(reply("two chairs", marks=[2]), heard))
     told: list[str | None] = []
 
     async def progress(done: float, total: float | None, message: str | None) -> None:
         told.append(message)
+        if "two" in (message or ""):
+            heard.set()
 
     result = await client.call_tool("ask", {"question": "What stands in the corner?"}, progress_callback=progress)
     assert not result.is_error, result.content

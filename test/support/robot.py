@@ -24,7 +24,7 @@ from support.model_server import ModelServer
 from support.rig import START, Onlooker, until
 from support.single_node import spinning
 
-FLOOR = Ground(np.zeros((200, 200), np.int8), 0.05, (-3.0, -5.0), floor=0.0)  # all of it is free
+FLOOR = Ground(np.zeros((200, 300), np.int8), 0.05, (-3.0, -5.0), floor=0.0)  # all of it is free
 ROOM = {1: (2.8, 1.0, 0.5), 2: (2.0, 0.0, 0.7), 3: (9.0, -1.4, 1.0)}
 
 
