@@ -123,7 +123,7 @@ class PendingGoal:
         A node that is only just found may have taken it: what it answers before it has found this client is lost.
         """
         self._sent.add_done_callback(_cancel)
-        self.connection.in_executor(ClientGoalHandle(self.action, id, None).cancel_goal_async)
+        self.connection.in_executor(ClientGoalHandle(self.action, id, None).cancel_goal_async)  # type: ignore[arg-type]
 
     def _done(self, future: Any, seconds: float) -> bool:
         """Wait for a future, so long or until it is cancelled, and pass on what is told; return whether it is done.
