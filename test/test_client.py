@@ -220,7 +220,7 @@ def test_what_changed_is_told_by_the_memory_where_there_is_one(memory: SpatialMe
         lately, longer = memory.changed(60), memory.changed(since=700.0)
     finally:
         room.remembered = []
-    assert lately.remembered and (lately.since, lately.new, lately.absent) == (940.0, (1,), ())
+    assert lately.remembered and (lately.since, lately.new, lately.absent) == (pytest.approx(940.0), (1,), ())
     assert (longer.since, longer.new, longer.absent) == (700.0, (1,), (2,))
 
 
