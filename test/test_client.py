@@ -33,8 +33,9 @@ from cc_ros.errors import SettingsError
 from cc_ros.geometry.evaluate import Found
 from cc_ros.geometry.outcome import Cause, Unknown
 from cc_ros.geometry.queries import Beside, Distance, Is
+from cc_ros.keyframes import RememberedObject
 from cc_ros.nodes.alive import announce
-from cc_ros.nodes.convert.keyframes import keyframe_message
+from cc_ros.nodes.convert.keyframes import keyframe_message, remembered_message
 from cc_ros.nodes.reasoner import ReasonerNode
 from cc_ros.nodes.registry import NODES
 from cc_ros.reasoning import Status
@@ -52,6 +53,7 @@ class Room:
         self.resets: list[str] = []
         self.why_not = ""
         self.odometry = True
+        self.remembered: list[RememberedObject] = []
         self.onlooker = Onlooker(context, "cc_keyframes")
         node = self.onlooker.node
         self._kept = [
@@ -66,6 +68,9 @@ class Room:
         messages = [keyframe_message(replace(frame, world_frame="odom"), Header(frame_id="camera")) for frame in frames]
         response.success, response.message = not self.why_not, self.why_not
         response.keyframes = MarkedKeyframes(keyframes=messages)
+        if self.remembered and request.since:
+            response.keyframes.objects = [remembered_message(one) for one in self.remembered]
+            response.keyframes.header.stamp.sec, response.keyframes.remembered_since = 1000, 100.0
         return response
 
     def _reset_of(self, name: str):
@@ -204,6 +209,21 @@ def test_a_query_is_measured_from_the_keyframes_and_so_are_words(memory: Spatial
         memory.measure("how big is 3?")
 
 
+def test_what_changed_is_told_by_the_memory_where_there_is_one(memory: SpatialMemory, room: Room) -> None:
+    found = memory.changed(0.2)
+    assert not found.remembered and found.new == (1, 2, 3), "these pictures have no stamps: all are of one instant"
+    room.remembered = [
+        RememberedObject(1, "present", 990.0, 1000.0, 990.0),
+        RememberedObject(2, "absent", 100.0, 500.0, 800.0),
+    ]
+    try:
+        lately, longer = memory.changed(60), memory.changed(since=700.0)
+    finally:
+        room.remembered = []
+    assert lately.remembered and (lately.since, lately.new, lately.absent) == (pytest.approx(940.0), (1,), ())
+    assert (longer.since, longer.new, longer.absent) == (700.0, (1,), (2,))
+
+
 def test_the_refusal_of_a_node_is_an_error_with_its_reason(memory: SpatialMemory, room: Room) -> None:
     room.why_not = "no frames yet"
     try:
@@ -300,7 +320,7 @@ def test_a_reasoner_that_is_killed_meanwhile_is_an_error(
 ) -> None:
     up = ["-m", "cc_ros.cli", "up", "--nodes", "reasoner", "--namespace", "fragile"]
     answer = Room.__new__(Room)  # only its keyframes, in another namespace
-    answer.asked, answer.why_not, answer.odometry = [], "", True
+    answer.asked, answer.why_not, answer.odometry, answer.remembered = [], "", True, []
     room.onlooker.node.create_service(GetKeyframes, "/fragile/cc/get_keyframes", answer._give)
     server.always(Hang())
     with (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, TypeVar
@@ -20,7 +21,7 @@ from cc_ros.client.pending_goal import CANCEL_TIME, PendingGoal
 from cc_ros.client.places import Place, places_in
 from cc_ros.errors import NodeError, SettingsError
 from cc_ros.geometry import SceneMap
-from cc_ros.geometry.changes import Changes, changes
+from cc_ros.geometry.changes import Changes, changes, remembered_changes
 from cc_ros.geometry.evaluate import Found, evaluate
 from cc_ros.geometry.outcome import Unknown
 from cc_ros.geometry.queries import Query
@@ -30,8 +31,9 @@ from cc_ros.msg import MarkedKeyframes, MarkStyle
 from cc_ros.nodes.alive import Watch
 from cc_ros.nodes.convert.keyframes import to_keyframes
 from cc_ros.nodes.convert.questions import to_answer
+from cc_ros.nodes.convert.stamps import nanoseconds
 from cc_ros.nodes.registry import NODES
-from cc_ros.reasoning.context import Flag
+from cc_ros.reasoning.context import EVER, Flag
 from cc_ros.reasoning.measured.questions import read
 from cc_ros.reasoning.types import Answer, Goal, Progress, Status
 from cc_ros.srv import GetKeyframes
@@ -248,16 +250,26 @@ class SpatialMemory(AbstractContextManager["SpatialMemory"]):
         """
         return places_in(self.keyframes(timeout=timeout))
 
-    def changed(self, seconds: float, *, timeout: float = 30.0) -> Changes:
-        """Return what the last so many seconds of the episode show differently from the time before.
+    def changed(self, seconds: float = 60.0, *, since: float = 0.0, timeout: float = 30.0) -> Changes:
+        """Return what the last seconds show differently from the time before.
+
+        With a memory, that is all that it knows of; else the running episode.
 
         :param seconds: more than 0.
+        :param since: in their place, a time in seconds since 1970.
         :param timeout: seconds until the keyframes must be there.
         :raises NotRunningError: as ``keyframes`` does.
         :raises NodeError: as ``keyframes`` does.
         """
+        try:
+            known = self._fetch(timeout, frames=1, marks=1, since=EVER)
+        except NodeError:  # without a memory: what there is of the episode, or is not, is told below
+            known = MarkedKeyframes()
+        if known.remembered_since:
+            now = nanoseconds(known.header.stamp) * 1e-9 or time.time()  # no picture yet since the start
+            return remembered_changes(to_keyframes(known).objects, since or now - seconds)
         keyframes = self.keyframes(MOST_FRAMES, MOST_MARKS, timeout=timeout)
-        return changes(keyframes, keyframes[-1].stamp - seconds)
+        return changes(keyframes, since or keyframes[-1].stamp - seconds)
 
     def goal(self, mark: int, *, timeout: float = 30.0) -> Goal:
         """Return where the robot would go for a mark. Nothing is published.

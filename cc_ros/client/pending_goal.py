@@ -8,12 +8,18 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
+from uuid import uuid4
+
+from rclpy.action.client import ClientGoalHandle
+from unique_identifier_msgs.msg import UUID
 
 from cc_ros.client.connection import HOW_TO_START, LOOK_PERIOD, Connection
 from cc_ros.errors import NotRunningError
 from cc_ros.nodes.alive import Watch
 
+AGAIN = 3.0  # seconds without a word after which a goal is taken back and sent again
 CANCEL_TIME = 5.0  # seconds that a node has to end a goal
 GRACE = 5.0  # seconds that a result may be late before the node counts as hanging
 
@@ -84,9 +90,10 @@ class PendingGoal:
         """
         connection = self.connection
         while True:
-            self._sent = connection.in_executor(lambda: self.action.send_goal_async(self.goal, self._news.put))
+            id = UUID(uuid=list(uuid4().bytes))
+            self._sent = connection.in_executor(partial(self.action.send_goal_async, self.goal, self._news.put, id))
             try:
-                sent = self._done(self._sent, deadline - time.monotonic())
+                sent = self._done(self._sent, min(AGAIN, deadline - time.monotonic()))
             except NotRunningError:
                 connection.check_open()
                 self._sent.add_done_callback(_cancel)  # should it have been taken after all
@@ -98,6 +105,9 @@ class PendingGoal:
             if not sent:
                 if self.cancelled():
                     return None
+                self._take_back(id)
+                if time.monotonic() < deadline:
+                    continue
                 raise NotRunningError(f"{self.server} did not respond within {connection.wait:g} s")
             if self._sent.result().accepted:
                 return self._sent.result()
@@ -106,6 +116,14 @@ class PendingGoal:
             if time.monotonic() > deadline:
                 raise NotRunningError(f"{self.server} refuses: is it active, or busy?")
             connection.closed.wait(LOOK_PERIOD)
+
+    def _take_back(self, id: UUID) -> None:
+        """Cancel a goal of which nothing was heard.
+
+        A node that is only just found may have taken it: what it answers before it has found this client is lost.
+        """
+        self._sent.add_done_callback(_cancel)
+        self.connection.in_executor(ClientGoalHandle(self.action, id, None).cancel_goal_async)  # type: ignore[arg-type]
 
     def _done(self, future: Any, seconds: float) -> bool:
         """Wait for a future, so long or until it is cancelled, and pass on what is told; return whether it is done.

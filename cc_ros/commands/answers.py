@@ -44,7 +44,8 @@ def source_of(
             marked = [with_places(keyframe, known) for keyframe in marked]
         ground = seen.ground() if seen is not None else None
         grounds = () if ground is None else (ground,)
-        return KeyframeSet(tuple(marked), keyframes.look, tuple(remarks), grounds, objects)
+        since = keyframes.remembered_since()
+        return KeyframeSet(tuple(marked), keyframes.look, tuple(remarks), grounds, objects, since)
 
     return fetch
 
@@ -72,7 +73,7 @@ class _Noting:
 
     def __call__(self, request: KeyframeRequest, blur: tuple[int, ...], timeout: float) -> KeyframeSet:
         seen = self._source(request, blur, timeout)
-        self.stamps = tuple(keyframe.stamp for keyframe in seen.keyframes)
+        self.stamps = tuple(sorted({*self.stamps, *(keyframe.stamp for keyframe in seen.keyframes)}))
         return seen
 
 

@@ -78,6 +78,9 @@ def main(options: argparse.Namespace) -> int:
     return 0 if result.status == result.OK else 1
 
 
+_BY_TOOLS = {"measuring": "measured", "looking": "looked at"}
+
+
 class _Shown:
     """Prints the text as it comes, and on a terminal, until it does, what happens."""
 
@@ -87,8 +90,8 @@ class _Shown:
         self._begun = time.monotonic()
 
     def __call__(self, stage: str, text: str) -> None:
-        if stage == "measuring":
-            print(f"[measured: {text}]", file=sys.stderr)
+        if stage in _BY_TOOLS:
+            print(f"[{_BY_TOOLS[stage]}: {text}]", file=sys.stderr)
         elif text.startswith(self.text):
             print(text[len(self.text) :], end="", flush=True)
             self.text = text

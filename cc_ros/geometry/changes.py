@@ -1,4 +1,4 @@
-"""What changed in an episode: marks that came, that are gone, that moved."""
+"""What changed, in an episode or by the memory: marks that came, that are gone, that moved."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cc_ros.geometry.scene import SceneMap
-from cc_ros.keyframes.types import MarkedKeyframe
+from cc_ros.keyframes.types import MarkedKeyframe, RememberedObject
 
 MOVED = 0.3  # metres: less may be another part of the object that was seen
 SURE = 3.0  # standard deviations
@@ -20,13 +20,13 @@ class Moved:
     """A mark that is at another place than before.
 
     :param mark: its id.
-    :param before: (x, y, z) in metres, world of the poses.
+    :param before: (x, y, z) in metres, world of the poses; None = not known.
     :param now: likewise.
     """
 
     mark: int
-    before: tuple[float, float, float]
-    now: tuple[float, float, float]
+    before: tuple[float, float, float] | None
+    now: tuple[float, float, float] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +37,16 @@ class Changes:
     :param absent: marks that later keyframes do not show although they look at their place; something may hide them.
     :param unseen: marks that no later keyframe shows, and of whose place it is not known that one looks there.
     :param moved: marks that were seen at two places.
+    :param since: the time that they are later than, seconds since 1970.
+    :param remembered: whether the memory was asked, so that "earlier" reaches back over restarts.
     """
 
     new: tuple[int, ...]
     absent: tuple[int, ...]
     unseen: tuple[int, ...]
     moved: tuple[Moved, ...]
+    since: float = 0.0
+    remembered: bool = False
 
 
 def changes(keyframes: Sequence[MarkedKeyframe], cutoff: float) -> Changes:
@@ -61,6 +65,24 @@ def changes(keyframes: Sequence[MarkedKeyframe], cutoff: float) -> Changes:
         absent=absent,
         unseen=tuple(mark for mark in gone if mark not in absent),
         moved=tuple(filter(None, (_moved(before, after, mark) for mark in before.ids if mark in after.places))),
+        since=cutoff,
+    )
+
+
+def remembered_changes(objects: Sequence[RememberedObject], since: float) -> Changes:
+    """Return what changed by what a memory knows of its objects.
+
+    :param since: seconds since 1970.
+    """
+    new = [one.id for one in objects if one.first_seen >= since]
+    before = [one for one in objects if one.first_seen < since]
+    return Changes(
+        new=tuple(new),
+        absent=tuple(one.id for one in before if one.state == "absent" and one.changed >= since),
+        unseen=tuple(one.id for one in before if one.state in ("unseen", "present") and one.last_seen < since),
+        moved=tuple(Moved(one.id, None, one.place) for one in before if one.state == "moved" and one.changed >= since),
+        since=since,
+        remembered=True,
     )
 
 

@@ -135,6 +135,7 @@ class KeyframeSet:
     :param remarks: for people: what limits the places of the marks.
     :param grounds: what is known of the ground, in the world of the keyframes' poses.
     :param objects: with a memory: those seen in the window that was asked about.
+    :param remembered_since: seconds since 1970 of the memory's oldest keyframe; 0 = none is kept, or it holds nothing.
     """
 
     keyframes: tuple[MarkedKeyframe, ...]
@@ -142,6 +143,7 @@ class KeyframeSet:
     remarks: tuple[str, ...] = ()
     grounds: tuple[Ground, ...] = ()
     objects: tuple[RememberedObject, ...] = ()
+    remembered_since: float = 0.0
 
 
 class Archive(Protocol):
@@ -161,6 +163,9 @@ class Archive(Protocol):
 
     def objects(self, request: KeyframeRequest) -> tuple[RememberedObject, ...]:
         """Return the objects that were seen in the window of a request; with no window, those known last."""
+
+    def since(self) -> float:
+        """Return when its oldest keyframe was taken, seconds since 1970; 0 = it has none."""
 
 
 class Keyframes:
@@ -220,6 +225,10 @@ class Keyframes:
     def objects(self, request: KeyframeRequest = KeyframeRequest()) -> tuple[RememberedObject, ...]:
         """Return what the memory knows of the objects in the window of a request; nothing without either."""
         return self._archive.objects(request) if self._archive is not None and request.reaches_back else ()
+
+    def remembered_since(self) -> float:
+        """Return when the memory's oldest keyframe was taken, seconds since 1970; 0 = there is none."""
+        return 0.0 if self._archive is None else self._archive.since()
 
     def number(self, id: int, first_seen: float) -> int:
         """Return the number in marks of a track: its id, or with a memory its object's."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
+from datetime import datetime
 from typing import Annotated, Literal, TypeVar
 
 import anyio
@@ -17,9 +19,11 @@ from cc_ros.client import SpatialMemory
 from cc_ros.client.places import places_in
 from cc_ros.errors import CCError
 from cc_ros.keyframes.types import MarkedKeyframe
-from cc_ros.mcp.values import Answered, Changed, MovedObject, Objects, Seen, Whereabouts, rounded
+from cc_ros.mcp.values import Answered, Changed, MovedObject, Objects, Seen, Whereabouts, known
+from cc_ros.reasoning.when import instant
 
 T = TypeVar("T")
+TIMES = "2026-11-25 14:30, 14:30, yesterday, this morning, 2 hours ago"
 MOST_BYTES = 6_000_000  # of pictures in one result
 READS = ToolAnnotations(read_only_hint=True, open_world_hint=False)
 
@@ -88,20 +92,34 @@ def add_tools(server: MCPServer, memory: SpatialMemory) -> None:
     @server.tool(annotations=READS)
     async def changed(
         seconds: Annotated[float, Field(gt=0, le=1e6, description="compare these last seconds with before")] = 60,
+        since: Annotated[str, Field(max_length=40, description=f"instead, compare since then: {TIMES}")] = "",
     ) -> Changed:
-        """Tell what changed in the running episode: what came, what is gone, what moved."""
+        """Tell what changed: what came, what is gone, what moved; over restarts where the robot keeps a memory."""
+        begin = _begin_of(since)
 
         def work(_: threading.Event) -> Changed:
-            found = memory.changed(seconds)
+            found = memory.changed(seconds, since=begin)
             return Changed(
-                seconds=seconds,
+                since=f"{datetime.fromtimestamp(found.since):%Y-%m-%d %H:%M:%S}",
+                remembered=found.remembered,
                 new=list(found.new),
                 absent=list(found.absent),
                 unseen=list(found.unseen),
-                moved=[MovedObject(mark=m.mark, before=rounded(m.before), now=rounded(m.now)) for m in found.moved],
+                moved=[MovedObject(mark=m.mark, before=known(m.before), now=known(m.now)) for m in found.moved],
             )
 
         return await in_thread(work)
+
+
+def _begin_of(text: str) -> float:
+    """Return the begin of a time in words, seconds since 1970; 0 where none is named.
+
+    :raises ToolError: it is no time.
+    """
+    try:
+        return instant(text, time.time())[0] if text else 0.0
+    except ValueError as error:
+        raise ToolError(str(error)) from error
 
 
 class _Progress:

@@ -51,7 +51,7 @@ class Whereabouts(BaseModel):
         """Return a place as it is sent."""
         return cls(
             mark=place.mark,
-            point=None if place.point is None else rounded(place.point),
+            point=known(place.point),
             frame=place.frame,
             sigma=_rounded(place.sigma, 3),
             distance=_rounded(place.distance, 2),
@@ -77,14 +77,15 @@ class MovedObject(BaseModel):
     """An object that is at another place than before; metres."""
 
     mark: int
-    before: tuple[float, float, float]
-    now: tuple[float, float, float]
+    before: tuple[float, float, float] | None = Field(description="null where the memory has it no more")
+    now: tuple[float, float, float] | None
 
 
 class Changed(BaseModel):
-    """What the last seconds of the running episode show differently from the time before."""
+    """What later pictures show differently from earlier ones."""
 
-    seconds: float = Field(description="that were compared with the time before them")
+    since: str = Field(description="what is later and what is earlier is told by this time")
+    remembered: bool = Field(description="whether earlier reaches back over restarts; else to the begin of the episode")
     new: list[int] = Field(description="marks that were not seen before")
     absent: list[int] = Field(description="marks that are not seen any more though the camera looked at their place")
     unseen: list[int] = Field(description="marks not seen since; it is not known whether the camera looked there")
@@ -100,8 +101,10 @@ class Sent(BaseModel):
     frame: str
 
 
-def rounded(point: tuple[float, float, float]) -> tuple[float, float, float]:
-    """Return a point to the centimetre."""
+def known(point: tuple[float, float, float] | None) -> tuple[float, float, float] | None:
+    """Return a point to the centimetre; None where it is unknown."""
+    if point is None:
+        return None
     x, y, z = (round(value, 2) for value in point)
     return x, y, z
 

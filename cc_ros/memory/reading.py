@@ -107,6 +107,11 @@ class MemoryReader(AbstractContextManager["MemoryReader"]):
             ).fetchall()
         return tuple(sorted((_remembered(row, begin) for row in rows), key=lambda one: one.id))
 
+    def since(self) -> float:
+        """Return when its oldest keyframe was taken, seconds since 1970; 0 = it has none."""
+        span = self.span()
+        return 0.0 if span is None else span[0]
+
     # -- more, for people
 
     def span(self) -> tuple[float, float] | None:

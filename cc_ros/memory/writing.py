@@ -153,6 +153,10 @@ class Memory:
         """Return the objects that were seen in the window of a request."""
         return self._reader.objects(request)
 
+    def since(self) -> float:
+        """Return when the oldest keyframe was taken, seconds since 1970; 0 = there is none."""
+        return self._reader.since()
+
     # -- the writer's thread
 
     def _restart(self, source: str) -> None:

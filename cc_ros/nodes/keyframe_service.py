@@ -59,5 +59,5 @@ class KeyframeService:
         if not response.success:
             raise CCError(response.message)
         found = to_keyframes(response.keyframes)
-        self.stamps = tuple(keyframe.stamp for keyframe in found.keyframes)
+        self.stamps = tuple(sorted({*self.stamps, *(keyframe.stamp for keyframe in found.keyframes)}))
         return replace(found, grounds=tuple(map(to_ground, response.grounds)))

@@ -246,7 +246,8 @@ class KeyframesNode(BaseNode):
             places = self._places.places({mark.id for keyframe in marked for mark in keyframe.marks})
             marked = [with_places(keyframe, places) for keyframe in marked]
         remarks, objects = tuple(self.remarks.values()), self._keyframes.objects(request)
-        given = KeyframeSet(tuple(marked), look, remarks, objects=objects)
+        since = self._keyframes.remembered_since()
+        given = KeyframeSet(tuple(marked), look, remarks, objects=objects, remembered_since=since)
         return keyframes_message(given, style, header, begin, episode=episode, frames_seen=seen)
 
     def _fixed(self) -> Header:

@@ -43,6 +43,7 @@ class Context:
     :ivar question: with the time that its words name, where it gives none by itself.
     :ivar plain: the same without those words.
     :param on_exchange: to be told what is sent and what comes back.
+    :param blur: ids of objects to be made unrecognisable.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class Context:
         closed: Flag,
         now: float,
         on_exchange: Exchanged | None = None,
+        blur: tuple[int, ...] = (),
     ) -> None:
         self._start = time.monotonic()
         self.now = now
@@ -67,6 +69,7 @@ class Context:
         self._cancelled = cancelled
         self._closed = closed
         self._on_exchange = on_exchange
+        self._blur = blur
         self._seen: dict[str, KeyframeSet] = {}
 
     @property
@@ -134,11 +137,10 @@ class Context:
         if self._on_exchange is not None:
             self._on_exchange(messages, reply)
 
-    def seen(self, style: Style, blur: tuple[int, ...]) -> KeyframeSet:
+    def seen(self, style: Style) -> KeyframeSet:
         """Return the keyframes.
 
         :param style: how they are marked.
-        :param blur: ids of objects to be made unrecognisable.
         :raises ModelFault: NO_KEYFRAMES with what the source of keyframes raises, or they are not wanted any more.
         """
         if not callable(self._keyframes):
@@ -151,11 +153,11 @@ class Context:
         wanted["frames"] = 1 if self.spec.form is Form.MOVE else question.frames or settings.frames
         wanted["marks"] = question.marks or settings.marks
         wanted["style"] = marked_as
-        seen = self._seen[marked_as] = self.fetched(KeyframeRequest(**wanted), blur)
+        seen = self._seen[marked_as] = self.fetched(KeyframeRequest(**wanted))
         self.stop()
         return seen
 
-    def remembered(self, mark: int, style: Style, blur: tuple[int, ...]) -> KeyframeSet:
+    def remembered(self, mark: int, style: Style) -> KeyframeSet:
         """Return what the memory knows of an object, or of all (0), in the window of the question, and one picture.
 
         Nothing where there is no memory, or it knows nothing of it.
@@ -166,20 +168,35 @@ class Context:
         window = {"since": since, "until": self.question.until, "episode": self.question.episode, "near": mark}
         request = KeyframeRequest(frames=1, style=style.of_pictures, **window)  # type: ignore[arg-type]
         try:
-            return self.fetched(request, blur)
+            return self.fetched(request)
         except ModelFault as fault:
             if fault.status is not Status.NO_KEYFRAMES:
                 raise
             return KeyframeSet(())
 
-    def fetched(self, request: KeyframeRequest, blur: tuple[int, ...]) -> KeyframeSet:
+    def looked(self, frames: int, *, since: float = 0.0, until: float = 0.0, near: int = 0) -> KeyframeSet:
+        """Return keyframes of the memory, marked as those of the question.
+
+        :param frames: how many at most.
+        :param since: seconds since 1970, and so ``until``; 0 = open.
+        :param near: only those that show this mark; 0 = any.
+        :raises ModelFault: NO_KEYFRAMES with what the source of keyframes raises, or they are not wanted any more.
+        """
+        marks, style = self.question.marks or self._settings.marks, self.style.of_pictures
+        found = self.fetched(
+            KeyframeRequest(frames=frames, marks=marks, style=style, since=since, until=until, near=near)
+        )
+        self.stop()
+        return found
+
+    def fetched(self, request: KeyframeRequest) -> KeyframeSet:
         """Return the keyframes of a request, within the question's deadline.
 
         :raises ModelFault: NO_KEYFRAMES with what the source of keyframes raises.
         """
         assert callable(self._keyframes)
         try:
-            return self._keyframes(request, blur, max(0.0, self.deadline - time.monotonic()))
+            return self._keyframes(request, self._blur, max(0.0, self.deadline - time.monotonic()))
         except ModelFault:
             raise
         except CCError as error:

@@ -60,20 +60,26 @@ class ReaskLoop:
 
         :raises ModelFault: there is none.
         """
-        parts = replies.fields(context.spec.fields(context.question.choices), context.style, sorted(task.ids))
-        shape = replies.response_format(self._structured, parts)
-        messages = self._writer.messages(task.system, self._with_format(task.turns, parts))
+        own = context.spec.fields(context.question.choices)
+
+        def parts(ids: Collection[int]) -> dict[str, dict[str, Any]]:
+            return replies.fields(own, context.style, sorted(ids))
+
+        def shape(ids: Collection[int]) -> dict[str, Any] | None:
+            return replies.response_format(self._structured, parts(ids))
+
+        messages = self._writer.messages(task.system, self._with_format(task.turns, parts(task.ids)))
         talk = Talk(client, context, task, count, progress, shape, self._settings.temperature, messages)
         for last in (False, True):
             done = await talk.reply()
             try:
                 if done.calls:
                     raise Unusable("it calls tools where an answer is due")
-                return _named(self._read(context, task.ids, done), talk.facts)
+                return _named(self._read(context, task.shown, done), talk.facts, task)
             except (Invented, Unusable) as problem:
                 if last:
                     raise self._hopeless(problem, done) from None
-                again = self._again(problem, task.ids)
+                again = self._again(problem, task.shown)
             progress("asking_again", "")
             talk.messages = _asked_again(talk.messages, done.text, again)
         raise AssertionError("unreachable")
@@ -98,7 +104,12 @@ class ReaskLoop:
         if self._budget.priced:
             prompt_tokens = count.prompt_tokens or task.size.estimated_tokens * count.requests
             cost = self._budget.cost(prompt_tokens, count.answer_tokens)
-        return dataclasses.replace(task.size, cost=cost, **dataclasses.asdict(count))
+        size = task.size
+        if task.looks is not None:
+            more = task.looks.size
+            named = ("images", "bytes", "estimated_tokens")
+            size = dataclasses.replace(size, **{name: getattr(size, name) + getattr(more, name) for name in named})
+        return dataclasses.replace(size, cost=cost, **dataclasses.asdict(count))
 
     def _with_format(self, turns: Sequence[Message], parts: dict[str, dict[str, Any]]) -> list[Message]:
         """Say what the reply must look like, where the API is not told (a JSON mode wants it said as well)."""
@@ -133,9 +144,11 @@ def _asked_again(messages: Sequence[Message], text: str, again: str) -> list[Mes
     return [*messages[:-1], {**last, "content": [*last["content"], text_part(again)]}]
 
 
-def _named(answer: Answer, facts: Sequence[str]) -> Answer:
-    """Return an answer that names what was measured for it."""
-    if not answer.ok or not facts:
+def _named(answer: Answer, facts: Sequence[str], task: Task) -> Answer:
+    """Return an answer that names what was measured and looked at for it."""
+    looked = task.looks.facts if task.looks is not None else []
+    if not answer.ok or not (facts or looked):
         return answer
-    reason = "; ".join(filter(None, (answer.reason, f"measured: {'; '.join(facts)}")))
+    named = [f"{what}: {'; '.join(found)}" for what, found in (("measured", facts), ("looked at", looked)) if found]
+    reason = "; ".join(filter(None, (answer.reason, *named)))
     return dataclasses.replace(answer, reason=reason)

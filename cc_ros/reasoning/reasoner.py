@@ -79,9 +79,8 @@ class Reasoner(AbstractContextManager["Reasoner"]):
         :param cancel: once it is set, the request is closed and the answer is CANCELLED.
         :param on_exchange: told what is sent to the model and what it replies, once a request.
         """
-        context = Context(
-            question, self._settings, keyframes, on_progress, cancel, self._closed, self._now(), on_exchange
-        )
+        told = on_progress, cancel, self._closed, self._now(), on_exchange, self._blur
+        context = Context(question, self._settings, keyframes, *told)
         try:
             answer = dataclasses.replace(self._answer(context), kind=context.kind_name)
         except Exception as error:
@@ -149,13 +148,15 @@ class Reasoner(AbstractContextManager["Reasoner"]):
             return self._by_model(context, self._model)
 
     def _by_model(self, context: Context, model: Model) -> Answer:
-        seen = context.seen(context.style, self._blur)
+        seen = context.seen(context.style)
         if not seen.keyframes:
             return _NO_KEYFRAMES
         if context.spec.form is Form.MOVE:
             return self._with_goal(model.navigate(seen, context), context, None)
         ids = sorted({mark.id for frame in seen.keyframes for mark in frame.marks})
         missing = [id for id in questions.named_marks(context.question.text) if id not in ids]
+        if seen.remembered_since:  # the model can look at what is not in these pictures
+            missing = [id for id in missing if not context.remembered(id, Style.MARKS).objects]
         if missing and context.style is not Style.RAW:
             return answers.unknown_marks(missing, ids)
         # In a set of marks, a number names something else in each picture.
@@ -169,14 +170,14 @@ class Reasoner(AbstractContextManager["Reasoner"]):
         asked = None if question.choices else recall.read(context.plain.text)
         if asked is None or question.kind not in ("", Kind.FREE.value):
             return None
-        seen = context.remembered(asked.mark, Style.MARKS, self._blur)
+        seen = context.remembered(asked.mark, Style.MARKS)
         return recall.answer(asked, seen.objects, question.since, context.now) if seen.objects else None
 
     def _by_marks(self, context: Context, otherwise: Status, why: str) -> Answer:
         """Answer from measurements, or end with ``otherwise`` where the question is none about marks."""
         if context.asked is None or not context.measurable:
             return Answer(otherwise, f"this question needs a model; {why}")
-        seen = context.seen(Style.MARKS, self._blur)
+        seen = context.seen(Style.MARKS)
         if not seen.keyframes:
             return _NO_KEYFRAMES
         scene = SceneMap.from_keyframes(seen.keyframes)

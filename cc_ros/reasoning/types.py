@@ -115,7 +115,8 @@ KeyframeSource = Callable[[KeyframeRequest, tuple[int, ...], float], KeyframeSet
 made unrecognisable, and the seconds that are left for it."""
 
 Progress = Callable[[str, str], None]
-"""Told how a question gets on: a stage ("queued", "sent", "first_token", "answering", "retrying", "asking_again") and
+"""Told how a question gets on: a stage ("queued", "sent", "first_token", "answering", "retrying", "asking_again",
+"measuring", "looking") and
 the text so far."""
 
 Exchanged = Callable[[Sequence[Mapping[str, Any]], str], None]

@@ -19,8 +19,8 @@ from cc_ros.reasoning.llm.circuit_breaker import CircuitBreaker
 from cc_ros.reasoning.llm.endpoint import Endpoint
 from cc_ros.reasoning.llm.errors import ModelFault, answer_to
 from cc_ros.reasoning.llm.loop_thread import LoopThread
+from cc_ros.reasoning.looks import Looks
 from cc_ros.reasoning.measured.places import places_table
-from cc_ros.reasoning.measured.tools import definitions
 from cc_ros.reasoning.prompts.images import PictureStore
 from cc_ros.reasoning.prompts.messages import Episode, Writer
 from cc_ros.reasoning.prompts.templates import Prompts
@@ -75,7 +75,7 @@ class Model:
             if not fault.about_tools:
                 raise
             self._takes_tools, refused = False, fault.usage
-        answer = self._answer(seen, context, Style.MARKS_MEASURED, scene)
+        answer = self._answer(seen, context, *self._measuring(seen, context))
         used = dataclasses.replace(answer.usage, requests=answer.usage.requests + refused.requests)
         return dataclasses.replace(answer, usage=used)
 
@@ -91,6 +91,14 @@ class Model:
         except GeometryError:  # a camera matrix that cannot be used does not keep a model from looking
             return style, None
         return style if self._takes_tools else Style.MARKS_MEASURED, scene
+
+    def _looks(self, seen: KeyframeSet, context: Context, style: Style) -> Looks | None:
+        """Return what the model may look into the memory by, where one is kept and numbers are those of objects."""
+        if style not in (Style.MARKS, Style.MARKS_COT) or not seen.remembered_since:
+            return None
+        if not (self._settings.tools and self._takes_tools):
+            return None
+        return Looks(context, self._pictures, self._writer)
 
     def _answer(self, seen: KeyframeSet, context: Context, style: Style, scene: SceneMap | None) -> Answer:
         question, kind = context.question, context.kind
@@ -109,12 +117,16 @@ class Model:
         if table:
             text = f"{self._prompts.measured(table)}\n\n{text}"
         tools = scene if style is not Style.MARKS_MEASURED else None
+        past = self._looks(seen, context, style)
         if tools is not None:
             system = f"{system}\n{self._prompts.tools()}"
+        if past is not None:
+            system = f"{system}\n{self._prompts.looks(seen.remembered_since, context.now)}"
         ids = {mark.id for frame in seen.keyframes for mark in frame.marks}
         turns = [self._writer.user(pictures, text)]
-        defined = json.dumps(definitions()) if tools is not None else ""
-        task = Task(ids, system, turns, self._writer.size(pictures, system, text, defined), tools)
+        task = Task(ids, system, turns, Usage(), tools, past)
+        defined = json.dumps(task.tools) if task.tools else ""
+        task = dataclasses.replace(task, size=self._writer.size(pictures, system, text, defined))
         answer = self._run(task, [text], context)
         if answer.ok:
             self._cache.put(key, answer)

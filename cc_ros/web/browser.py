@@ -55,8 +55,6 @@ class Browser:
                 tasks.cancel_scope.cancel()
         finally:
             self._board.leave(self._wake)
-            for cancel in self._questions.values():  # nobody waits for their answers any more
-                cancel.set()
 
     # -- out
 
@@ -139,6 +137,7 @@ class Browser:
             log.exception("a question failed")
             answer = {"ok": False, "cancelled": False, "message": f"the page failed: {error!r}"}
         finally:
+            cancel.set()  # also where the browser has gone: nobody waits for the answer any more
             del self._questions[wish.id]
         self._outbox.pop(("progress", wish.id), None)
         self._put("answer", wish.id, {"id": wish.id, **answer})

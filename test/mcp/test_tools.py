@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import base64
 import sys
+import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import anyio
 import pytest
@@ -18,11 +20,12 @@ pytest.importorskip("mcp")
 from geometry_msgs.msg import PoseStamped
 from mcp import Client, MCPError, StdioServerParameters
 from mcp_types import ElicitResult, ImageContent
-from support.model_server import Hang, ModelServer, Say, reply
+from support.model_server import Handler, Hang, ModelServer, reply
 from support.rig import cc_ros, environment, isolated, until
 from support.robot import ROOM, robot
 
 from cc_ros.client import SpatialMemory
+from cc_ros.geometry.changes import Changes, Moved
 from cc_ros.mcp.goals import GoalLimits
 from cc_ros.mcp.server import make_server
 
@@ -50,6 +53,26 @@ async def over_http(*options: str, **callbacks: Any) -> AsyncIterator[Client]:
             yield client
 
 
+@dataclass
+class UntilHeard:
+    """Say a reply, and hold its end back until its begin was heard: however busy the machine is, it is told."""
+
+    text: str
+    heard: threading.Event
+
+    def run(self, handler: Handler, body: dict[str, Any]) -> None:
+        begin, comma, end = self.text.partition(",")
+        handler.start_chunks("text/event-stream")
+        piece = begin + comma
+        while not self.heard.is_set():
+            handler.event({"choices": [{"index": 0, "delta": {"content": piece}, "finish_reason": None}]})
+            handler.wait(0.05)
+            piece = " "
+        handler.event({"choices": [{"index": 0, "delta": {"content": end}, "finish_reason": "stop"}]})
+        handler.chunk(b"data: [DONE]\n\n")
+        handler.end_chunks()
+
+
 def run(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
     async def bounded() -> None:
         with anyio.fail_after(90):
@@ -75,11 +98,14 @@ def test_a_client_comes_back_by_itself_after_the_nodes_were_restarted(server: Mo
 
 
 async def uses(client: Client, server: ModelServer) -> None:
-    server.script(Say(reply("two chairs", marks=[2]), pause=0.05))
+    heard = threading.Event()
+    server.always(UntilHeard(reply("two chairs", marks=[2]), heard))
     told: list[str | None] = []
 
     async def progress(done: float, total: float | None, message: str | None) -> None:
         told.append(message)
+        if "two" in (message or ""):
+            heard.set()
 
     result = await client.call_tool("ask", {"question": "What stands in the corner?"}, progress_callback=progress)
     assert not result.is_error, result.content
@@ -97,6 +123,7 @@ async def uses(client: Client, server: ModelServer) -> None:
     assert result.structured_content["frame"] == "odom"
     result = await client.call_tool("changed", {"seconds": 0.6})
     assert result.structured_content["new"] == [] and result.structured_content["moved"] == []
+    assert not result.structured_content["remembered"]
 
 
 def test_tools_are_bounded_and_what_is_given_up_ends(server: ModelServer) -> None:
@@ -110,6 +137,7 @@ def test_tools_are_bounded_and_what_is_given_up_ends(server: ModelServer) -> Non
                 assert "less than or equal to 16" in await fails(client, "keyframes", frames=17)
                 assert "at most 2000 characters" in await fails(client, "ask", question="x" * 2001)
                 assert "no keyframe shows mark 77" in await fails(client, "where", mark=77)
+                assert "is no time" in await fails(client, "changed", since="sometime")
                 assert "Unknown tool" in await fails(client, "goal", mark=2)
                 server.script(Hang())
                 assert "TIMEOUT" in await fails(client, "ask", question="Will this take long?", timeout=0.5)
@@ -120,6 +148,22 @@ def test_tools_are_bounded_and_what_is_given_up_ends(server: ModelServer) -> Non
                     await anyio.to_thread.run_sync(until, lambda: len(server.received) > before)
                     tasks.cancel_scope.cancel()
                 assert await anyio.to_thread.run_sync(server.wait_idle), "the model is still being asked"
+
+    run(work)
+
+
+def test_changes_that_are_remembered_are_told_with_the_time_that_they_are_since() -> None:
+    class Remembering:
+        def changed(self, seconds: float, since: float) -> Changes:
+            return Changes((5,), (2,), (), (Moved(4, None, (1.0, 2.004, 0.5)),), since, remembered=True)
+
+    async def work() -> None:
+        async with Client(make_server(cast(SpatialMemory, Remembering()))) as client:
+            result = await client.call_tool("changed", {"since": "2026-11-26 08:30"})
+            assert result.structured_content == {
+                **{"since": "2026-11-26 08:30:00", "remembered": True, "new": [5], "absent": [2], "unseen": []},
+                "moved": [{"mark": 4, "before": None, "now": [1.0, 2.0, 0.5]}],
+            }
 
     run(work)
 

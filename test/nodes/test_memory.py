@@ -10,16 +10,24 @@ import pytest
 
 pytest.importorskip("rclpy")
 
+import numpy as np
 from cc_ros.msg import Answered, TrackedMasks
 from cc_ros.srv import GetKeyframes
-from sensor_msgs.msg import Image
-from support.rig import Onlooker, until
-from support.single_node import SECOND, T0, Start, alone, masks_of, send, small
+from nav_msgs.msg import Odometry
+from sensor_msgs.msg import CameraInfo, Image
+from support.rig import Onlooker, image_of, until
+from support.room import HEIGHT, INTRINSICS, WIDTH, Box, draw, looking
+from support.single_node import SECOND, T0, Start, alone, masks_of, matched, odometry, send, small
+from visualization_msgs.msg import Marker, MarkerArray
 
+from cc_ros.client.places import places_in
 from cc_ros.memory import MemoryReader
+from cc_ros.nodes.convert.keyframes import to_keyframes
 from cc_ros.nodes.keyframes import KeyframesNode
+from cc_ros.reasoning import Question, Reasoner, ReasonerSettings
 
 LATER = T0 + 86400 * SECOND
+BOXES = [Box((2.0, -0.9, 0.9), (2.4, -0.4, 1.5), (40, 40, 200)), Box((2.4, 0.3, 0.8), (2.8, 0.9, 1.4), (60, 170, 60))]
 
 
 @pytest.fixture
@@ -47,6 +55,34 @@ def watch(node: Any, look: Onlooker, begin: int, object_id: int, frames: int = 4
         assert node._memory.flush()
 
 
+def drive(node: Any, look: Onlooker, begin: int, ids: tuple[int, int], frames: int = 5) -> None:
+    """Drive sideways past two boxes of a mapped room, which the tracker calls by these ids."""
+    topics = (
+        (CameraInfo, "camera_info"),
+        (Image, "image"),
+        (Image, "depth"),
+        (Odometry, "odom"),
+        (TrackedMasks, "cc/masks"),
+    )
+    info, image, depth, odom, masks = (matched(look.publisher(*topic, reliable=True)) for topic in topics)
+    info.publish(CameraInfo(width=WIDTH, height=HEIGHT, k=INTRINSICS.ravel()))
+    until(lambda: node._camera._info is not None)
+    for index in range(frames):
+        stamp, y = begin + index * SECOND, 0.1 * index - 0.2
+        frame, which = draw(BOXES, looking((0.0, y, 1.2), 0.0, 0.0))
+        picture = image_of(frame.image, stamp)
+        odom.publish(odometry(stamp, 0.0, y, "map"))
+        depth.publish(image_of((1000 * frame.depth).astype(np.uint16), stamp, encoding="16UC1"))
+        image.publish(picture)
+        until(lambda: stamp in node._images and node._camera._depths.reaches(stamp))  # noqa: B023
+        until(lambda: node._camera.world_frame == "map")
+        message = masks_of(picture, index, begin, np.array([0, *ids], np.uint16)[which])
+        masks.publish(message)
+        until(lambda: node._keyframes.store.frames_seen == index + 1)  # noqa: B023
+        assert node._memory.flush()
+    until(lambda: sum(place.views == frames for place in node._places.places().values()) == 2)
+
+
 def get(look: Onlooker, **request: Any) -> Any:
     return look.call(GetKeyframes, "cc/get_keyframes", GetKeyframes.Request(**request))
 
@@ -71,6 +107,33 @@ def test_numbers_and_pictures_are_there_again_after_a_restart(start: Start, tmp_
     none = get(look, since=T0 / SECOND + 1000, until=T0 / SECOND + 2000)
     assert not none.success and "the memory holds" in none.message
     assert node.health()[1]["memory_keyframes"] == 6
+
+
+def test_over_a_restart_places_markers_answers_and_memory_go_by_the_numbers_in_marks(
+    start: Start, tmp_path: Path
+) -> None:
+    given = ("-p", f"memory_dir:={tmp_path}", "-p", "camera.camera_z:=1.2")
+    middle = {3: (2.2, -0.65, 1.2), 5: (2.6, 0.6, 1.1)}
+    for begin, ids in ((T0, (3, 5)), (LATER, (5, 3))):  # the tracker gives each the other's id
+        node, look = start(KeyframesNode, *given)
+        drive(node, look, begin, ids)
+        response = get(look)
+        seen = to_keyframes(response.keyframes)
+        assert seen.remembered_since == T0 / SECOND
+        shown = look.listen(MarkerArray, "cc/markers")
+        until(lambda: shown, 15, "no markers although somebody subscribes")  # noqa: B023
+        boxes = {m.id: m.pose.position for m in shown[-1].markers if m.action == Marker.ADD and m.ns == "boxes"}
+        with Reasoner(ReasonerSettings(), environ={}) as reasoner:
+            answers = {mark: reasoner.ask(Question(f"Where is {mark}?"), seen.keyframes) for mark in middle}
+        known = {one.id: one.place for one in to_keyframes(get(look, since=1.0).keyframes).objects}
+        places = {place.mark: place.point for place in places_in(seen.keyframes)}
+        assert set(places) == set(boxes) == set(known) == set(middle), "numbers that last, and no others"
+        for mark, point in middle.items():
+            (answer,) = answers[mark].places
+            drawn = boxes[mark].x, boxes[mark].y, boxes[mark].z
+            for told in (places[mark], answer.point, drawn, known[mark]):
+                assert told == pytest.approx(point, abs=0.35), (begin, mark)
+        node.destroy_node()
 
 
 def test_what_was_asked_is_kept(start: Start, tmp_path: Path) -> None:

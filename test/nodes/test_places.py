@@ -18,7 +18,7 @@ from nav_msgs.msg import Odometry
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 from support.rig import ROOT, image_of, until
-from support.single_node import SECOND, T0, Start, alone, keyframes_of, masks_of, matched, small
+from support.single_node import SECOND, T0, Start, alone, keyframes_of, masks_of, matched, odometry, small
 from visualization_msgs.msg import Marker, MarkerArray
 
 from cc_ros.nodes.convert.keyframes import to_keyframe
@@ -31,15 +31,6 @@ from cc_ros.place import Place
 def start() -> Iterator[Start]:
     with alone() as begin:
         yield begin
-
-
-def odometry(stamp: int, x: float, y: float) -> Odometry:
-    message = Odometry(child_frame_id="base")
-    message.header.frame_id = "odom"
-    message.header.stamp.sec, message.header.stamp.nanosec = divmod(stamp, SECOND)
-    message.pose.pose.position.x, message.pose.pose.position.y = x, y
-    message.pose.pose.orientation.w = 1.0
-    return message
 
 
 def test_an_object_has_a_place_in_its_marks_and_in_markers_of_the_fixed_frame(start: Start) -> None:

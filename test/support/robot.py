@@ -6,14 +6,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
+import numpy as np
 import rclpy
 from cc_ros.msg import Keyframe, MarkedKeyframes
 from cc_ros.srv import GetKeyframes
 from std_msgs.msg import Header
 
 from cc_ros.dds import prepare
+from cc_ros.ground import Ground
 from cc_ros.keyframes.types import MarkedKeyframe
 from cc_ros.nodes.alive import announce
+from cc_ros.nodes.convert.grounds import ground_message
 from cc_ros.nodes.convert.keyframes import keyframe_message
 from cc_ros.nodes.reasoner import ReasonerNode
 from support.marked_scene import looking, see
@@ -21,6 +24,7 @@ from support.model_server import ModelServer
 from support.rig import START, Onlooker, until
 from support.single_node import spinning
 
+FLOOR = Ground(np.zeros((200, 300), np.int8), 0.05, (-3.0, -5.0), floor=0.0)  # all of it is free
 ROOM = {1: (2.8, 1.0, 0.5), 2: (2.0, 0.0, 0.7), 3: (9.0, -1.4, 1.0)}
 
 
@@ -36,6 +40,7 @@ def robot(server: ModelServer) -> Iterator[Onlooker]:
 
     def give(request: GetKeyframes.Request, response: GetKeyframes.Response) -> GetKeyframes.Response:
         response.keyframes = seen(request.frames)
+        response.grounds = [ground_message(FLOOR, "odom")]
         response.success = True
         return response
 

@@ -11,6 +11,7 @@ import numpy as np
 import rclpy
 from cc_ros.msg import TrackedMasks
 from cc_ros.srv import GetKeyframes
+from nav_msgs.msg import Odometry
 
 from cc_ros.dds import prepare
 from cc_ros.nodes.base_node import BaseNode
@@ -80,10 +81,21 @@ def send(publisher: Any, message: Any, done: Callable[[], Any]) -> None:
     until(done, 10)
 
 
-def masks_of(message: Any, index: int = 0, episode: int = 5) -> TrackedMasks:
-    """Return masks of a small image with one object."""
-    labels = np.zeros((120, 160), np.uint16)
-    labels[40:80, 60:100] = 3
+def odometry(stamp: int, x: float, y: float, world: str = "odom") -> Odometry:
+    """Return a pose that looks along x (metres)."""
+    message = Odometry(child_frame_id="base")
+    message.header.frame_id = world
+    message.header.stamp.sec, message.header.stamp.nanosec = divmod(stamp, SECOND)
+    message.pose.pose.position.x, message.pose.pose.position.y = x, y
+    message.pose.pose.orientation.w = 1.0
+    return message
+
+
+def masks_of(message: Any, index: int = 0, episode: int = 5, labels: np.ndarray | None = None) -> TrackedMasks:
+    """Return masks of an image; by default of a small one with one object."""
+    if labels is None:
+        labels = np.zeros((120, 160), np.uint16)
+        labels[40:80, 60:100] = 3
     result = TrackedMasks(header=message.header, episode=episode, index=index)
     result.labels = image_of(labels, 0, encoding="16UC1")
     return result

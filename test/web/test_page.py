@@ -22,6 +22,7 @@ from support.model_server import Hang, ModelServer, Say, reply
 from support.rig import START, Onlooker, Program, cc_ros, image_of, isolated, scene, until
 
 from cc_ros.dds import prepare
+from cc_ros.nodes.registry import NODES
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: apt install chromium")
@@ -112,7 +113,7 @@ def test_a_browser_sees_asks_cancels_and_survives_a_restart(browser: Browser, se
         assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
 
         running.signal(signal.SIGKILL)
-        expect(page.locator("#nodes .missing")).to_have_count(3)
+        expect(page.locator("#nodes .missing")).to_have_count(len(NODES))
         card = ask(page, "Is anybody there?")
         expect(card.locator(".error")).to_contain_text("cc_reasoner")
         again = stack.enter_context(nodes(server, "--web", "0"))  # and a second page
@@ -125,7 +126,7 @@ def test_a_browser_sees_asks_cancels_and_survives_a_restart(browser: Browser, se
 
 
 def sees(page: Page) -> None:
-    expect(page.locator("#nodes .ok")).to_have_count(3)
+    expect(page.locator("#nodes .ok")).to_have_count(len(NODES))
     expect(page.locator(".live.on img")).to_have_js_property("naturalWidth", SIZE[0])
     marked = page.locator("#frames figure:not([data-marks='']) img")
     expect(marked.first).to_have_js_property("naturalWidth", SIZE[0])

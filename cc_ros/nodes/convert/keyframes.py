@@ -83,6 +83,7 @@ def keyframes_message(seen: KeyframeSet, style: str, header: Header, begin: int,
         first = seen.keyframes[0]
         look = dataclasses.replace(look, diameter=look.pixels(first.width, first.height))
     message = MarkedKeyframes(header=header, style=style_message(style, look), remarks=seen.remarks, **counts)
+    message.remembered_since = seen.remembered_since
     message.objects = [remembered_message(one) for one in seen.objects]
     for keyframe in seen.keyframes:
         own = Header(frame_id=header.frame_id, stamp=to_time(begin + round(keyframe.stamp * 1e9)))
@@ -94,7 +95,8 @@ def to_keyframes(message: MarkedKeyframes) -> KeyframeSet:
     """Return the marked keyframes of a message; their stamps are seconds since 1970."""
     keyframes = tuple(map(to_keyframe, message.keyframes))
     objects = tuple(map(to_remembered, message.objects))
-    return KeyframeSet(keyframes, to_look(message.style, MarkSettings()), tuple(message.remarks), objects=objects)
+    look, remarks = to_look(message.style, MarkSettings()), tuple(message.remarks)
+    return KeyframeSet(keyframes, look, remarks, objects=objects, remembered_since=message.remembered_since)
 
 
 def remembered_message(known: RememberedObject) -> RememberedObjectMsg:

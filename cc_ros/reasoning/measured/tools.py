@@ -64,7 +64,7 @@ def call(name: str, arguments: str, scene: SceneMap) -> Result:
     try:
         query = _query(name, arguments)
     except ValueError as error:
-        return _refused(name, str(error))
+        return refused(name, str(error))
     found = evaluate(query, scene)
     if isinstance(found, Unknown):
         return Result(json.dumps({"unknown": found.reason, "cause": found.cause.value}), found.reason, told=False)
@@ -81,14 +81,7 @@ def _query(name: str, arguments: str) -> Query:
     """
     if name not in QUERIES:
         raise ValueError(f"there is no such tool; there are {', '.join(QUERIES)}")
-    if len(arguments) > LONGEST:
-        raise ValueError(f"the arguments are longer than {LONGEST} characters")
-    try:
-        given = json.loads(arguments or "{}")
-    except (ValueError, RecursionError):
-        raise ValueError("the arguments are not valid JSON") from None
-    if not isinstance(given, dict):
-        raise ValueError("the arguments are not a JSON object")
+    given = arguments_of(arguments)
     try:
         query: Query = TypeAdapter(QUERIES[name]).validate_python(given)
     except ValidationError as error:
@@ -96,6 +89,22 @@ def _query(name: str, arguments: str) -> Query:
         raise ValueError(f"{'.'.join(map(str, first['loc'])) or 'arguments'}: {first['msg']}") from None
     _check_all_used(given, query)
     return query
+
+
+def arguments_of(text: str) -> dict[str, Any]:
+    """Return the arguments of a call.
+
+    :raises ValueError: they are none.
+    """
+    if len(text) > LONGEST:
+        raise ValueError(f"the arguments are longer than {LONGEST} characters")
+    try:
+        given = json.loads(text or "{}")
+    except (ValueError, RecursionError):
+        raise ValueError("the arguments are not valid JSON") from None
+    if not isinstance(given, dict):
+        raise ValueError("the arguments are not a JSON object")
+    return given
 
 
 def _check_all_used(given: Mapping[str, Any], query: Any) -> None:
@@ -114,7 +123,11 @@ def _check_all_used(given: Mapping[str, Any], query: Any) -> None:
             raise ValueError(f"{name!r} must not be {value!r}")
 
 
-def _refused(name: str, why: str) -> Result:
+def refused(name: str, why: str) -> Result:
+    """Return what a call that cannot be answered brings.
+
+    :param why: for the model.
+    """
     content = json.dumps({"error": sendable(why)})
     return Result(content, f"a call of {sendable(name)[:40]!r} makes no sense: {sendable(why)[:200]}", told=False)
 

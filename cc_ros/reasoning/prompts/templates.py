@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -51,6 +52,15 @@ class Prompts:
     def tools(self) -> str:
         """Return what the system prompt says of the tools that measure."""
         return self._fill("tools")
+
+    def looks(self, since: float, now: float) -> str:
+        """Return what the system prompt says of looking into the memory.
+
+        :param since: when its oldest picture was taken, seconds since 1970.
+        :param now: likewise.
+        """
+        begin, at = (f"{datetime.fromtimestamp(stamp):%A %Y-%m-%d %H:%M}" for stamp in (since, now))
+        return self._fill("looks", since=begin, now=at)
 
     def measured(self, table: str) -> str:
         """Return what was measured of the marks, for models that have no tools."""
