@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import multiprocessing
 import random
+import signal
 import threading
 from collections import Counter
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support.eval_run import CONDITION, PARALLEL, TRIALS, ask, ask_in_a_child, setup_of
+from support.eval_run import AFTER, BEFORE, CONDITION, HALF, PARALLEL, TRIALS, ask, ask_until_killed, setup_of
 from support.model_server import HttpStatus, ModelServer, Say, reply
 from support.sot_scene import write_scene
 
@@ -22,7 +25,7 @@ from cc_ros.evaluation.benchmarks.sot import Sot
 from cc_ros.evaluation.runner import IN_A_ROW, LocalPool, run, tasks
 from cc_ros.evaluation.types import Answer
 
-KILLS = 10
+KILLS, ASKED = 10, "at a request"
 
 
 @pytest.fixture(scope="module")
@@ -35,27 +38,26 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_run_that_is_killed_ten_times_asks_every_question_and_keeps_every_answer(data: Path, tmp_path: Path) -> None:
     processes = multiprocessing.get_context("forkserver")
     processes.set_forkserver_preload(["support.eval_run", "cc_ros.sources.video", "openai"])
-    coin, asked, came = random.Random(3), Counter(), threading.Semaphore(0)
+    asked: Counter[str] = Counter()
     wanted = list(tasks(list(Sot().load(data)), [CONDITION], TRIALS))
+    doomed: list[BaseProcess] = []  # who is killed by the next request
 
-    def script(body: dict[str, Any]) -> Say:
+    def script(body: dict[str, Any]) -> str:
         asked[next(line for line in str(body["messages"]).split("\\n") if "Question: " in line)] += 1
-        came.release()
-        return Say(reply("left"), before=coin.uniform(0, 0.01))
+        if doomed:
+            doomed.pop().kill()
+        return reply("left")
 
+    points = itertools.cycle([ASKED, BEFORE, HALF, AFTER])
     with ModelServer() as server:
         server.always(script)
-        for _ in range(KILLS):
-            child = processes.Process(target=ask_in_a_child, args=(data, server.base_url, tmp_path))
+        for point, line in zip(points, random.Random(3).choices((1, 2, 3), k=KILLS), strict=False):
+            child = processes.Process(target=ask_until_killed, args=(data, server.base_url, tmp_path, point, line))
             child.start()
-            for _ in range(coin.randint(1, 3)):
-                while not came.acquire(timeout=0.1):
-                    assert child.is_alive()  # else it was through before the last kill
-            child.kill()
+            doomed += [child] * (point == ASKED)
             child.join()
+            assert child.exitcode == -signal.SIGKILL  # else it was through before the last kill
             server.wait_idle()
-            while came.acquire(blocking=False):
-                pass
         before = [answer.key for answer in read_answers(tmp_path / "answers.jsonl")]
         outcome = ask(data, server.base_url, tmp_path)
     keys = [answer.key for answer in read_answers(tmp_path / "answers.jsonl")]
