@@ -26,6 +26,10 @@ from cc_ros.evaluation.runner import IN_A_ROW, LocalPool, run, tasks
 from cc_ros.evaluation.types import Answer
 
 KILLS, ASKED = 10, "at a request"
+# What a run imports, so that a new process begins at once; test/support cannot be found that early.
+PRELOAD = ["cc_ros.evaluation.runner", "cc_ros.evaluation.benchmarks.sot", "cc_ros.sources.registered"]
+PRELOAD += ["cc_ros.sources.video", "cc_ros.reasoning.llm.client", "anyio._backends._asyncio", "truststore"]
+PRELOAD += ["openai.resources.chat", "openai.resources.models", "openai.lib.streaming.chat", "h11"]
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +41,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_run_that_is_killed_ten_times_asks_every_question_and_keeps_every_answer(data: Path, tmp_path: Path) -> None:
     processes = multiprocessing.get_context("forkserver")
-    processes.set_forkserver_preload(["support.eval_run", "cc_ros.sources.video", "openai"])
+    processes.set_forkserver_preload(PRELOAD)
     asked: Counter[str] = Counter()
     wanted = list(tasks(list(Sot().load(data)), [CONDITION], TRIALS))
     doomed: list[BaseProcess] = []  # who is killed by the next request
