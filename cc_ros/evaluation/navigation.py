@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.stats import binomtest
+
+from cc_ros.evaluation.metrics.intervals import bootstrap
+from cc_ros.evaluation.types import Score
 
 LEVEL = 0.95  # of the intervals
-_Z = 1.959964  # of a normal distribution, for that level
-_DRAWS = 2000  # resamples of the bootstrap
 
 
 @dataclass(frozen=True)
@@ -71,27 +72,20 @@ def metrics(outcomes: Sequence[Outcome], seed: int = 0) -> dict[str, Any]:
     figures |= {name: round(float(found.mean()), 4) if len(found) else None for name, found in values.items()}
     figures["collisions"] = sum(outcome.collisions for outcome in outcomes)
     figures["intervals"] = {
-        name: wilson(int(found.sum()), len(found)) if name in ("sr", "osr") else bootstrap(found, seed)
+        name: _rate(int(found.sum()), len(found)) if name in ("sr", "osr") else _mean(found, seed)
         for name, found in values.items()
         if len(found)
     }
     return figures
 
 
-def wilson(successes: int, trials: int) -> list[float]:
-    """Return the 95 % interval [low, high] of a rate; [0, 1] without trials."""
-    if not trials:
-        return [0.0, 1.0]
-    rate, z = successes / trials, _Z**2 / trials
-    middle, half = rate + z / 2, _Z * math.sqrt(rate * (1 - rate) / trials + z / (4 * trials))
-    return [round(max(0.0, (middle - half) / (1 + z)), 4), round(min(1.0, (middle + half) / (1 + z)), 4)]
+def _rate(successes: int, trials: int) -> list[float]:
+    """Return the 95 % interval [low, high] of a rate, by Wilson."""
+    found = binomtest(successes, trials).proportion_ci(LEVEL, "wilson")
+    return [round(float(found.low), 4), round(float(found.high), 4)]
 
 
-def bootstrap(values: np.ndarray, seed: int = 0) -> list[float]:
-    """Return the 95 % interval [low, high] of a mean, by resampling.
-
-    :param values: N, at least one.
-    """
-    draws = np.random.default_rng(seed).integers(0, len(values), (_DRAWS, len(values)))
-    low, high = np.quantile(values[draws].mean(axis=1), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return [round(float(low), 4), round(float(high), 4)]
+def _mean(values: np.ndarray, seed: int) -> list[float]:
+    """Return the 95 % interval [low, high] of a mean, by bootstrap."""
+    found = bootstrap(Score("mean", tuple(values.tolist())), level=LEVEL, seed=seed)
+    return [round(found.low, 4), round(found.high, 4)]

@@ -15,10 +15,10 @@ import random
 import threading
 from collections import Counter, OrderedDict
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from cc_ros.evaluation.chat_server import ChatServer, parts_of
 
 MODEL = "oracle"
 KEPT = 4096  # questions that are under way at most
@@ -91,8 +91,8 @@ class _Known:
     mirrored: bool
 
 
-class Oracle(AbstractContextManager["Oracle"]):
-    """The server in a thread.
+class Oracle(ChatServer):
+    """The server, in threads of its own.
 
     :param seed: of its coin.
     """
@@ -102,12 +102,7 @@ class Oracle(AbstractContextManager["Oracle"]):
         self._known: OrderedDict[bytes, _Known] = OrderedDict()
         self._asked: Counter[bytes] = Counter()
         self._seed = seed
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-        self._server.daemon_threads = True
-        self._server.oracle = self  # type: ignore[attr-defined]
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
-        self._thread.start()
-        self.base_url = f"http://127.0.0.1:{self._server.server_address[1]}/v1"
+        super().__init__(MODEL, self.reply)
 
     def show(
         self, question: str, urls: Sequence[str], sights: Sequence[Sight], asked: Sequence[int], mirrored: bool
@@ -128,7 +123,7 @@ class Oracle(AbstractContextManager["Oracle"]):
 
     def reply(self, body: Mapping[str, Any]) -> str:
         """Return the reply to a request for a chat completion."""
-        system, texts, urls = _parts(body["messages"])
+        system, texts, urls = parts_of(body["messages"])
         fields = body.get("response_format", {}).get("json_schema", {}).get("schema", {}).get("properties", {})
         with self._lock:
             key = next((key for key in (_key(line, urls) for line in _lines(texts)) if key in self._known), b"")
@@ -151,66 +146,10 @@ class Oracle(AbstractContextManager["Oracle"]):
             said["choice"] = coin.choice(fields["choice"]["enum"])
         return json.dumps(said | {"reason": "the marks tell" if side else "a coin was tossed"})
 
-    def close(self) -> None:
-        """Stop the server."""
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
 
 def _key(question: str, urls: Sequence[str]) -> bytes:
     return hashlib.blake2b("\n".join((question, *urls)).encode(), digest_size=16).digest()
 
 
-def _parts(messages: Sequence[Mapping[str, Any]]) -> tuple[str, list[str], list[str]]:
-    """Return the system prompt, the texts of the user, and the addresses of the pictures."""
-    system = ""
-    texts: list[str] = []
-    urls: list[str] = []
-    for message in messages:
-        content = message["content"]
-        if message["role"] == "system":
-            system = content
-            continue
-        parts: list[dict[str, Any]] = [{"type": "text", "text": content}] if isinstance(content, str) else content
-        for part in parts:
-            if part["type"] == "text":
-                texts.append(part["text"])
-            else:
-                urls.append(part["image_url"]["url"])
-    return system, texts, urls
-
-
 def _lines(texts: Sequence[str]) -> list[str]:
     return [line.removeprefix("Question: ") for text in texts for line in text.splitlines()]
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-
-    def do_GET(self) -> None:
-        self._send({"object": "list", "data": [{"id": MODEL, "object": "model", "created": 0, "owned_by": ""}]})
-
-    def do_POST(self) -> None:
-        raw = self.rfile.read(int(self.headers["Content-Length"]))
-        reply = self.server.oracle.reply(json.loads(raw))  # type: ignore[attr-defined]
-        usage = {"prompt_tokens": len(raw) // 4, "completion_tokens": len(reply) // 4}
-        usage["total_tokens"] = sum(usage.values())
-        message = {"role": "assistant", "content": reply}
-        choice = {"index": 0, "message": message, "finish_reason": "stop"}
-        self._send({"id": "x", "object": "chat.completion", "model": MODEL, "choices": [choice], "usage": usage})
-
-    def _send(self, data: Mapping[str, Any]) -> None:
-        raw = json.dumps(data).encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(raw)))
-        self.end_headers()
-        self.wfile.write(raw)
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Say nothing."""

@@ -12,13 +12,12 @@ import re
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import cv2
 import numpy as np
 
+from cc_ros.evaluation.chat_server import ChatServer, parts_of
 from cc_ros.sim.marks import read_marks
 from cc_ros.sim.world import Pose
 
@@ -69,7 +68,7 @@ def _small(picture: np.ndarray) -> np.ndarray:
     return grey.astype(np.float32)
 
 
-class ScriptedModel(AbstractContextManager["ScriptedModel"]):
+class ScriptedModel(ChatServer):
     """The server, in threads of its own.
 
     :param under: names what a camera at a pose shows at pixels; see :meth:`cc_ros.sim.world.World.under`.
@@ -81,40 +80,22 @@ class ScriptedModel(AbstractContextManager["ScriptedModel"]):
         self.under = under
         self.questions = 0
         """How often it was asked."""
-        model = self
-
-        class Handler(_Handler):
-            answer = staticmethod(model.answer)
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
-        self._server.daemon_threads = True
-        self.base_url = f"http://127.0.0.1:{self._server.server_address[1]}/v1"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), name="scripted_model")
-        self._thread.start()
+        super().__init__(MODEL, self.answer, port)
 
     def answer(self, body: dict[str, Any]) -> str:
         """Return the reply to a chat request: the mark that lies on what the question names, as JSON."""
         self.questions += 1
-        texts, pictures = _parts(body)
+        _, texts, urls = parts_of(body["messages"])
         asked = _QUESTION.findall("\n".join(texts))
         question = asked[-1].lower() if asked else ""
         seen: dict[int, Counter[str]] = {}
-        for picture in pictures:
+        for picture in _pictures(urls):
             pose, marks = self._shown.pose_of(picture), read_marks(picture)
             if pose is None or not marks:
                 continue
             for mark, name in zip(marks, self.under(pose, [(m.x, m.y) for m in marks]), strict=True):
                 seen.setdefault(mark.id, Counter())[name] += 1
         return _reply(question, seen)
-
-    def close(self) -> None:
-        """Stop serving."""
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 def _reply(question: str, seen: dict[int, Counter[str]]) -> str:
@@ -128,49 +109,8 @@ def _reply(question: str, seen: dict[int, Counter[str]]) -> str:
     return json.dumps({"answer": f"mark {best}", "marks": [best], "confidence": 0.9, "reason": reason})
 
 
-def _parts(body: dict[str, Any]) -> tuple[list[str], list[np.ndarray]]:
-    """Return the texts and the pictures of a chat request."""
-    texts, pictures = [], []
-    for message in body.get("messages", []):
-        content = message.get("content") or ""
-        parts: list[dict[str, Any]] = [{"type": "text", "text": content}] if isinstance(content, str) else content
-        for part in parts:
-            if part.get("type") == "text":
-                texts.append(part["text"])
-            elif part.get("type") == "image_url":
-                raw = base64.b64decode(part["image_url"]["url"].partition(",")[2])
-                picture = cv2.imdecode(np.frombuffer(raw, np.uint8), cv2.IMREAD_COLOR)
-                if picture is not None:
-                    pictures.append(picture)
-    return texts, pictures
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    answer: Callable[[dict[str, Any]], str]
-
-    def do_GET(self) -> None:
-        self._send(200, {"object": "list", "data": [{"id": MODEL, "object": "model", "created": 0, "owned_by": ""}]})
-
-    def do_POST(self) -> None:
-        raw = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        try:
-            text = type(self).answer(json.loads(raw))
-        except Exception as error:  # whatever is wrong with a request is the client's to hear
-            self._send(400, {"error": {"message": f"{type(error).__name__}: {error}"}})
-            return
-        choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
-        usage = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
-        whole = {"id": "0", "object": "chat.completion", "created": 0, "model": MODEL}
-        self._send(200, {**whole, "choices": [choice], "usage": usage})
-
-    def _send(self, status: int, content: dict[str, Any]) -> None:
-        raw = json.dumps(content).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(raw)))
-        self.end_headers()
-        self.wfile.write(raw)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing: its questions are in the report."""
+def _pictures(urls: Sequence[str]) -> list[np.ndarray]:
+    """Return the pictures of data addresses, HxWx3 uint8 BGR."""
+    raw = [np.frombuffer(base64.b64decode(url.partition(",")[2]), np.uint8) for url in urls]
+    found = [cv2.imdecode(one, cv2.IMREAD_COLOR) for one in raw]
+    return [picture for picture in found if picture is not None]

@@ -57,13 +57,13 @@ def look() -> Iterator[Onlooker]:
 
 @pytest.fixture(scope="module")
 def nodes(look: Onlooker, server: ModelServer) -> Iterator[Program]:
-    """Run three processes in a namespace, as `cc-ros up --processes` starts them."""
+    """Run a process a node in a namespace, as `cc-ros up --processes` starts them."""
     arguments = ["--processes", "--namespace", "robot1", "--base-url", server.base_url, "--model", "m", "--frames", "3"]
     with cc_ros("up", *arguments, "--backend", "flow", "--remap", "image:=/camera/image_raw") as program:
         until(lambda: running(look) == set(NAMES), START, program.text)
         yield program
         children = psutil.Process(program.process.pid).children(recursive=True)
-        assert len(children) == 3
+        assert len(children) == len(NAMES)
         program.signal(signal.SIGTERM)
         assert program.end(40) == 0, program.text
         assert not [child for child in children if child.is_running()]

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from cc_ros.evaluation.navigation import Outcome, bootstrap, metrics, wilson
+from cc_ros.evaluation.navigation import Outcome, metrics
 
 REACHED = Outcome(shortest=4.0, travelled=5.0, left=0.3, nearest=0.2, radius=0.5)
 PASSED = Outcome(shortest=4.0, travelled=9.0, left=2.0, nearest=0.4, radius=0.5, collisions=2)
@@ -40,9 +40,11 @@ def test_no_episodes_have_no_figures() -> None:
 
 
 def test_intervals_are_those_of_the_literature() -> None:
-    assert wilson(8, 10) == pytest.approx([0.4902, 0.9433], abs=1e-4)
-    assert wilson(50, 50) == pytest.approx([0.9287, 1.0], abs=1e-4)
-    values = np.random.default_rng(1).normal(3.0, 1.0, 400)
-    low, high = bootstrap(values)
+    ways = np.random.default_rng(1).normal(3.0, 1.0, 400)
+    outcomes = [Outcome(4.0, way, 0.1 if n < 320 else 2.0, 0.1, 0.5) for n, way in enumerate(ways.tolist())]
+    intervals = metrics(outcomes)["intervals"]
+    assert metrics(outcomes[312:322])["intervals"]["sr"] == pytest.approx([0.4902, 0.9433], abs=1e-4)  # 8 of 10
+    assert metrics(outcomes[:50])["intervals"]["sr"] == pytest.approx([0.9287, 1.0], abs=1e-4)
+    low, high = intervals["tl"]
     assert high - low == pytest.approx(2 * 1.96 / 20, rel=0.15)
-    assert [low, high] == bootstrap(values)  # seeded
+    assert metrics(outcomes)["intervals"] == intervals  # seeded
