@@ -5,16 +5,17 @@ from __future__ import annotations
 import itertools
 import json
 import multiprocessing
+import os
 import random
 import signal
 import threading
 from collections import Counter
-from multiprocessing.process import BaseProcess
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support.eval_run import AFTER, BEFORE, CONDITION, HALF, PARALLEL, TRIALS, ask, ask_until_killed, setup_of
+from support.eval_run import AFTER, ASKED, BEFORE, CONDITION, HALF, PARALLEL, TRIALS, ask, ask_and_be_killed, setup_of
 from support.model_server import HttpStatus, ModelServer, Say, reply
 from support.sot_scene import write_scene
 
@@ -25,11 +26,7 @@ from cc_ros.evaluation.benchmarks.sot import Sot
 from cc_ros.evaluation.runner import IN_A_ROW, LocalPool, run, tasks
 from cc_ros.evaluation.types import Answer
 
-KILLS, ASKED = 10, "at a request"
-# What a run imports, so that a new process begins at once; test/support cannot be found that early.
-PRELOAD = ["cc_ros.evaluation.runner", "cc_ros.evaluation.benchmarks.sot", "cc_ros.sources.registered"]
-PRELOAD += ["cc_ros.sources.video", "cc_ros.reasoning.llm.client", "anyio._backends._asyncio", "truststore"]
-PRELOAD += ["openai.resources.chat", "openai.resources.models", "openai.lib.streaming.chat", "h11"]
+KILLS = 10
 
 
 @pytest.fixture(scope="module")
@@ -40,28 +37,25 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_run_that_is_killed_ten_times_asks_every_question_and_keeps_every_answer(data: Path, tmp_path: Path) -> None:
-    processes = multiprocessing.get_context("forkserver")
-    processes.set_forkserver_preload(PRELOAD)
     asked: Counter[str] = Counter()
     wanted = list(tasks(list(Sot().load(data)), [CONDITION], TRIALS))
-    doomed: list[BaseProcess] = []  # who is killed by the next request
+    points = itertools.cycle([ASKED, BEFORE, HALF, AFTER])
+    plan = list(zip(points, random.Random(3).choices((1, 2, 3), k=KILLS), strict=False))
 
     def script(body: dict[str, Any]) -> str:
         asked[next(line for line in str(body["messages"]).split("\\n") if "Question: " in line)] += 1
-        if doomed:
-            doomed.pop().kill()
+        with suppress(FileNotFoundError):
+            os.kill(int((tmp_path / "pid").rename(tmp_path / "killed").read_text()), signal.SIGKILL)
         return reply("left")
 
-    points = itertools.cycle([ASKED, BEFORE, HALF, AFTER])
     with ModelServer() as server:
         server.always(script)
-        for point, line in zip(points, random.Random(3).choices((1, 2, 3), k=KILLS), strict=False):
-            child = processes.Process(target=ask_until_killed, args=(data, server.base_url, tmp_path, point, line))
-            child.start()
-            doomed += [child] * (point == ASKED)
-            child.join()
-            assert child.exitcode == -signal.SIGKILL  # else it was through before the last kill
-            server.wait_idle()
+        child = multiprocessing.get_context("spawn").Process(
+            target=ask_and_be_killed, args=(data, server.base_url, tmp_path, plan)
+        )
+        child.start()
+        child.join()
+        assert child.exitcode == 0
         before = [answer.key for answer in read_answers(tmp_path / "answers.jsonl")]
         outcome = ask(data, server.base_url, tmp_path)
     keys = [answer.key for answer in read_answers(tmp_path / "answers.jsonl")]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,15 @@ from cc_ros.evaluation.runner import LocalPool, Outcome, run, tasks
 from cc_ros.evaluation.types import Answer
 
 PARALLEL, TRIALS = 3, 5
-BEFORE, HALF, AFTER = "before the line", "half a line", "after the line"
+ASKED, BEFORE, HALF, AFTER = "at a request", "before the line", "half a line", "after the line"
+# What a run imports, so that each process begins at once.
+IMPORTED = ("cc_ros.sources.registered", "cc_ros.sources.video", "cc_ros.reasoning.llm.client", "truststore", "h11")
+IMPORTED += (
+    "anyio._backends._asyncio",
+    "openai.resources.chat",
+    "openai.resources.models",
+    "openai.lib.streaming.chat",
+)
 CONDITION = Condition("scripted", "raw", frames=2).normal()
 
 
@@ -55,8 +65,21 @@ class Deadly(AnswerFile):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def ask_until_killed(data: Path, url: str, out: Path, point: str, line: int) -> None:
-    """Ask, and be killed at the given point of the given line of this process; at another point somebody else kills."""
-    mine = point in (BEFORE, HALF, AFTER)
-    ask(data, url, out, answers=Deadly(out, point, line) if mine else None)
+def ask_and_be_killed(data: Path, url: str, out: Path, plan: Sequence[tuple[str, int]]) -> None:
+    """Ask in one process after the other; each is killed at a point of one of its lines.
+
+    :param plan: point and line; at another point than those of a line, who reads its id in the file ``pid`` kills it.
+    """
+    for name in IMPORTED:
+        import_module(name)
+    for point, line in plan:
+        pid = os.fork()  # no thread has begun yet
+        if pid == 0:
+            if point == ASKED:
+                (out / "pid").write_text(str(os.getpid()))
+            ask(data, url, out, answers=None if point == ASKED else Deadly(out, point, line))
+            os._exit(0)
+        _, status = os.waitpid(pid, 0)
+        if status != signal.SIGKILL:
+            os._exit(1)  # it was through before it was killed
     os._exit(0)
