@@ -14,6 +14,8 @@ from cc_ros.evaluation.asking import Asker, Setup, Task
 from cc_ros.evaluation.types import Answer
 
 LOCAL = "local"  # as the address: a cluster of this machine alone, begun and ended here
+# Ray's workers yield to all else by default (niceness 15): beside a busy node they would hardly run.
+_OF_ITS_OWN: dict[str, Any] = {"num_cpus": 2, "_system_config": {"worker_niceness": 0}}
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -35,7 +37,7 @@ def cluster(address: str) -> Iterator[Any]:
         raise ClusterError(f"Ray is missing ({error}): pip install 'cc_ros[ray]'") from None
     begun = not ray.is_initialized()
     if begun:
-        where: dict[str, Any] = {"num_cpus": 2} if address == LOCAL else {"address": address}
+        where = _OF_ITS_OWN if address == LOCAL else {"address": address}
         try:
             ray.init(**where, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
         except (ConnectionError, ValueError, RuntimeError) as error:

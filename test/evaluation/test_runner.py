@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import multiprocessing
+import os
 import random
+import signal
 import threading
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support.eval_run import CONDITION, PARALLEL, TRIALS, ask, ask_in_a_child, setup_of
+from support.eval_run import AFTER, ASKED, BEFORE, CONDITION, HALF, PARALLEL, TRIALS, ask, ask_and_be_killed, setup_of
 from support.model_server import HttpStatus, ModelServer, Say, reply
 from support.sot_scene import write_scene
 
@@ -33,29 +37,25 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_run_that_is_killed_ten_times_asks_every_question_and_keeps_every_answer(data: Path, tmp_path: Path) -> None:
-    processes = multiprocessing.get_context("forkserver")
-    processes.set_forkserver_preload(["support.eval_run", "cc_ros.sources.video", "openai"])
-    coin, asked, came = random.Random(3), Counter(), threading.Semaphore(0)
+    asked: Counter[str] = Counter()
     wanted = list(tasks(list(Sot().load(data)), [CONDITION], TRIALS))
+    points = itertools.cycle([ASKED, BEFORE, HALF, AFTER])
+    plan = list(zip(points, random.Random(3).choices((1, 2, 3), k=KILLS), strict=False))
 
-    def script(body: dict[str, Any]) -> Say:
+    def script(body: dict[str, Any]) -> str:
         asked[next(line for line in str(body["messages"]).split("\\n") if "Question: " in line)] += 1
-        came.release()
-        return Say(reply("left"), before=coin.uniform(0, 0.01))
+        with suppress(FileNotFoundError):
+            os.kill(int((tmp_path / "pid").rename(tmp_path / "killed").read_text()), signal.SIGKILL)
+        return reply("left")
 
     with ModelServer() as server:
         server.always(script)
-        for _ in range(KILLS):
-            child = processes.Process(target=ask_in_a_child, args=(data, server.base_url, tmp_path))
-            child.start()
-            for _ in range(coin.randint(1, 3)):
-                while not came.acquire(timeout=0.1):
-                    assert child.is_alive()  # else it was through before the last kill
-            child.kill()
-            child.join()
-            server.wait_idle()
-            while came.acquire(blocking=False):
-                pass
+        child = multiprocessing.get_context("spawn").Process(
+            target=ask_and_be_killed, args=(data, server.base_url, tmp_path, plan)
+        )
+        child.start()
+        child.join()
+        assert child.exitcode == 0
         before = [answer.key for answer in read_answers(tmp_path / "answers.jsonl")]
         outcome = ask(data, server.base_url, tmp_path)
     keys = [answer.key for answer in read_answers(tmp_path / "answers.jsonl")]
