@@ -43,6 +43,7 @@ class AutomaticTracking:
         self._grey: np.ndarray | None = None
         self._detected = -math.inf
         self._shift = np.zeros(2)  # of the scene since the first frame, shares of the image (x, y)
+        self._shift_before = np.zeros(2)  # the same at the last detection pass
         self._beside = ThreadPoolExecutor(max_workers=1)  # the network works while OpenCV finds the flow
 
     def step(self, image: np.ndarray, stamp: float, frame: Frame | None = None) -> np.ndarray:
@@ -85,6 +86,9 @@ class AutomaticTracking:
             prior = np.where(placed > 0, placed, prior)
         output = pending.result()
         passed = min(max(stamp - self._detected, 0.0), 1.0)
+        speed = float(np.linalg.norm(self._shift - self._shift_before)) / max(passed, 1e-3)  # images a second
+        self._table.proof = const.PROOF_EVIDENCE / (1 + speed / const.PROOF_SPEED)
+        self._shift_before = self._shift.copy()
         fade = math.exp(-const.SCORE_FADE * passed)
         scores = {key: fade * track.score for key, track in self._table.tracks.items()}
         found = match(output, prior, scores, self._settings.min_area, view)
@@ -131,7 +135,7 @@ class AutomaticTracking:
                 track.evidence += one.score**2 * one.held
                 track.add_descriptor(descriptor)
                 track.place, track.size = one.centre - self._shift, one.size
-            if not track.id and (track.proved or track.detections > 1):
+            if not track.id and (track.evidence >= self._table.proof or track.detections > 1):
                 gone = self._table.known_again(track, absent, self._in_view)
                 if gone is not None:
                     self._views.rename(track.key, gone.key)

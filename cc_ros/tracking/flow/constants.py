@@ -23,10 +23,10 @@ REJOIN_REACH, REJOIN_GROWTH = 0.4, 0.5  # largest distance (shares of the image)
 REJOIN_DISTANCE = 0.5  # cosines that a distance of one image costs
 
 # track_table: ids and confidence
-# Sum of its squared scores until an object gets an id: a sure one gets it at once, an unsure one after 4 passes. With
-# 0.25 a looped bedroom has 47 ids in a minute and 8 pans have pair_recall 0.76, with 0.3 29 and 0.74. Scores
-# that are not squared give as many ids to things as to what only seems to be one for a moment.
-PROOF_EVIDENCE = 0.3
+# Sum of its squared scores until an object gets an id: a sure one gets it at once, an unsure one after 4 passes. Where
+# the scene moves by so many images a second, half of it is enough: things are soon out of view. With 0.3 at any speed 8
+# pans have pair_recall 0.74 and a looped bedroom 38 ids in a minute; so they have 0.80 and 35.
+PROOF_EVIDENCE, PROOF_SPEED = 0.36, 0.35
 SAME_COSINE, SAME_COSINE_LEAD = 0.65, 0.05  # of two descriptors of one object at one place; lead over any other
 # Cosines that a distance of one image costs, and the most that any costs: with 0.5, or with nothing from a distance of
 # 0.1, one child in the bedroom gets the number of another.

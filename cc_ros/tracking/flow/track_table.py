@@ -62,11 +62,6 @@ class TrackState:
         score = self.objectness + const.OFTEN_BONUS * (1 - math.exp(-self.detections / const.OFTEN_DETECTIONS))
         return float(np.interp(score, const.EXPECTED_IOU, const.RIGHT_SHARE)) * math.sqrt(self.held)
 
-    @property
-    def proved(self) -> bool:
-        """Whether it has been detected for long enough, or surely enough, to be an object."""
-        return self.evidence >= const.PROOF_EVIDENCE
-
     def add_descriptor(self, new: np.ndarray) -> None:
         """Update the running mean by a new descriptor (c float32, unit vector)."""
         mean = new if self.descriptor is None else self.descriptor + const.DESCRIPTOR_RATE * (new - self.descriptor)
@@ -84,6 +79,8 @@ class TrackTable:
         self.tracks: dict[int, TrackState] = {}
         self._judging = self._judged = -math.inf  # stamps of this pass and of the one before
         self._next_key = 1
+        self.proof = const.PROOF_EVIDENCE
+        """Evidence from which a track is an object."""
         self._pool = IdPool()
         self._forgotten = 0
 
@@ -129,7 +126,7 @@ class TrackTable:
         track.objectness += rate * (objectness - track.objectness)
         track.held += rate * (held - track.held)
         track.judged = stamp
-        if not track.id and (at_once or track.proved):
+        if not track.id and (at_once or track.evidence >= self.proof):
             track.id, track.named, track.turn = self._pool.take(), stamp, self._pool.given
 
     def known_again(
