@@ -110,7 +110,7 @@ def test_passes_are_as_frequent_as_set_and_no_more_than_there_are_frames(fps: in
 
 
 def test_the_first_frame_gives_ids_at_once_and_what_comes_later_must_be_seen_for_a_while() -> None:
-    of = scene(ScriptedNetwork(seen([CUP], [0.4]), seen([CUP, OTHER], [0.4, 0.4])))
+    of = scene(ScriptedNetwork(seen([CUP], [0.45]), seen([CUP, OTHER], [0.45, 0.45])))
     assert [ids(of, 0.2 * i) for i in range(4)] == [{1}, {1}, {1, 2}, {1, 2}]
 
 
