@@ -15,7 +15,7 @@ import anyio
 import pytest
 
 pytest.importorskip("rclpy")
-pytest.importorskip("mcp")
+pytest.importorskip("mcp.server")  # "mcp" alone is this folder as well
 
 from geometry_msgs.msg import PoseStamped
 from mcp import Client, MCPError, StdioServerParameters
