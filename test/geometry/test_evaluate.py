@@ -75,9 +75,9 @@ def true_condition(places: Places, here: np.ndarray, mark: int, condition: Condi
         case Beside("front" | "behind" as relation, None):
             return (float(look @ (p[:2] - at[:2])) > 0) == (relation == "front")
         case Beside("front" | "behind" as relation, int(of)):
-            deeper = float(look @ (p[:2] - places[of][:2])) > 0
-            assert deeper == (away(mark, None) > away(of, None))  # else it should not have been told
-            return deeper == (relation == "behind")
+            deeper, farther = float(look @ (p[:2] - places[of][:2])), away(mark, None) - away(of, None)
+            assert deeper * farther > -1e-9  # where the two disagree nothing should have been told
+            return (deeper + farther > 0) == (relation == "behind")
         case Beside(relation, of):
             return (p[2] > (at if of is None else places[of])[2]) == (relation == "above")
         case Within(metres, of, beyond):
