@@ -8,7 +8,7 @@ import numpy as np
 
 from cc_ros.geometry.outcome import Cause, Measured, Unknown
 from cc_ros.geometry.queries import HERE, Beside, Between, Condition, Nearer, View, Within
-from cc_ros.geometry.relations import ahead, gap, placeless, side, turn
+from cc_ros.geometry.relations import ahead, forward, gap, placeless, side, turn
 from cc_ros.geometry.scene import SceneMap
 
 FRONT = math.radians(60)  # what is less than this off straight ahead is in front; what is over 90 degrees off is not
@@ -94,7 +94,19 @@ def _before_mark(scene: SceneMap, mark: int, of: int, view: View) -> Measured | 
     if max(abs(first.value), abs(second.value)) > math.pi / 2 - IN_LINE / 3:
         why = f"marks {mark} and {of} are not both before the observer{seen(view)}"
         return Unknown(why, Cause.UNDEFINED)
-    return found
+    return _ahead_as_well(scene, mark, of, view, found)
+
+
+def _ahead_as_well(scene: SceneMap, mark: int, of: int, view: View, found: Measured) -> Measured | Unknown:
+    """Return by how many metres a mark is nearer, where it is less far ahead as well; one alone tells nothing."""
+    near, far = forward(scene, mark, view), forward(scene, of, view)
+    if isinstance(near, Unknown) or isinstance(far, Unknown):
+        return near if isinstance(near, Unknown) else far
+    less = Measured(far.value - near.value, math.hypot(near.sigma, far.sigma), "")
+    if less.decided and less.value * found.value > 0:
+        return found
+    why = f"{found.basis}, but about equally far ahead{seen(view)}, or the other way round"
+    return Unknown(why, Cause.TOO_CLOSE)
 
 
 def _nearer(scene: SceneMap, mark: int, than: int, of: int | None) -> Measured | Unknown:

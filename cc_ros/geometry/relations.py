@@ -80,6 +80,20 @@ def ahead(scene: SceneMap, a: int, view: View = HERE) -> Measured | Unknown:
     return Measured(turn_between(math.pi, found.value), found.sigma, found.basis)
 
 
+def forward(scene: SceneMap, a: int, view: View = HERE) -> Measured | Unknown:
+    """Tell how far a mark is along where an observer looks, over ground, in metres; negative = behind him."""
+    angle, away = ahead(scene, a, view), gap(scene, a, view.at)
+    if isinstance(angle, Unknown) or isinstance(away, Unknown):
+        return angle if isinstance(angle, Unknown) else away
+    point, at = scene.places[a].point, scene.here[:3, 3] if scene.here is not None else None
+    if view.at is not None:
+        seat = scene.places[view.at].point
+        at = None if seat is None else seat.xyz
+    level = away.value if point is None or at is None else float(np.linalg.norm((point.xyz - at)[:2]))
+    along, across = math.cos(angle.value), math.sin(angle.value)
+    return Measured(level * along, math.hypot(along * away.sigma, level * across * angle.sigma), away.basis)
+
+
 def direction(scene: SceneMap, a: int) -> Measured | Unknown:
     """Tell how far a mark is to the left of where the camera looks now, in radians; 0 = straight ahead."""
     if scene.here is not None:

@@ -75,9 +75,9 @@ def true_condition(places: Places, here: np.ndarray, mark: int, condition: Condi
         case Beside("front" | "behind" as relation, None):
             return (float(look @ (p[:2] - at[:2])) > 0) == (relation == "front")
         case Beside("front" | "behind" as relation, int(of)):
-            deeper, farther = float(look @ (p[:2] - places[of][:2])), away(mark, None) - away(of, None)
-            assert deeper * farther > -1e-9  # where the two disagree nothing should have been told
-            return (deeper + farther > 0) == (relation == "behind")
+            deeper = float(look @ (p[:2] - places[of][:2])) > 0
+            assert deeper == (away(mark, None) > away(of, None))  # else it should not have been told
+            return deeper == (relation == "behind")
         case Beside(relation, of):
             return (p[2] > (at if of is None else places[of])[2]) == (relation == "above")
         case Within(metres, of, beyond):
@@ -114,10 +114,9 @@ def check(query: Query, found: Found, places: Places, here: np.ndarray) -> None:
             assert found.value == holds(mark, condition)
         case Which(condition) | Count(condition) if condition is not None:
             reference = {*marks_in(condition), query.view.at}
-            true = {id for id in places if id not in reference and holds(id, condition)}
-            assert (
-                set(found.marks) <= true <= set(found.marks) | set(found.unsure) | {query.view.facing, query.view.back}
-            )
+            # Of an unsure mark nothing was told, and its truth may be undefined.
+            true = {id for id in places if id not in {*reference, *found.unsure} and holds(id, condition)}
+            assert set(found.marks) <= true <= set(found.marks) | {query.view.facing, query.view.back}
         case Side(mark, of, axis):
             pairs: dict[str, tuple[Relation, Relation]] = {
                 "sideways": ("left", "right"),
@@ -177,7 +176,7 @@ QUERY: st.SearchStrategy[Any] = st.one_of(
 )
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)  # a rare wrong "not in front" is known
+@settings(max_examples=60, deadline=None)
 @given(
     st.dictionaries(MARK, PLACE, min_size=3),
     st.tuples(NEAR, NEAR, st.floats(-180, 180)),
@@ -303,3 +302,13 @@ def test_pictures_alone_tell_sides_and_nothing_else() -> None:
     assert isinstance(order, Found) and order.value == (1, 2, 3)
     assert isinstance(evaluate(Extreme("nearest"), known), Unknown)
     assert isinstance(evaluate(Is(1, Beside("above", 2)), known), Unknown)
+
+
+def test_what_is_nearer_but_farther_ahead_is_not_told_to_be_in_front() -> None:
+    places = {1: np.array([3.0, 0.0, 1.0]), 2: np.array([2.5, 2.0, 1.0])}  # 2 is farther away and less far ahead
+    poses = [looking(0.6 * math.cos(i), 0.6 * math.sin(i), 45.0 * i) for i in range(8)] + [looking(0.0, 0.0, 0.0)]
+    known = SceneMap.from_keyframes(see(poses, places, depth=True))  # type: ignore[arg-type]
+    for relation in ("front", "behind"):
+        found = evaluate(Which(Beside(relation, 1)), known)  # type: ignore[arg-type]
+        assert not isinstance(found, Found) or (found.marks == () and 2 in found.unsure)
+        assert not isinstance(evaluate(Is(2, Beside(relation, 1)), known), Found)  # type: ignore[arg-type]
