@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rcl_interfaces.msg import SetParametersResult
+from rclpy.action.server import ServerGoalHandle
 from rclpy.callback_groups import CallbackGroup, MutuallyExclusiveCallbackGroup
 from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
@@ -241,6 +242,18 @@ class BaseNode(LifecycleNode):
             self.remarks[kind] = text
         if not said:
             self.get_logger().warning(f"{text} ({kind}; said once, counted on /diagnostics)")
+
+    def end_goal(self, handle: ServerGoalHandle[Any, Any, Any], succeeded: bool, cancelled: bool) -> None:
+        """Give a goal of an action its final state; what is neither succeeded nor cancelled on request is aborted."""
+        try:
+            if succeeded:
+                handle.succeed()
+            elif cancelled and handle.is_cancel_requested:
+                handle.canceled()
+            else:
+                handle.abort()
+        except Exception as error:  # rclpy's own kinds are private; the result goes out in any case
+            self.fault("errors", f"a goal could not be ended: {error}")
 
     def fault(self, kind: str, text: str) -> None:
         """Count a fault for /diagnostics and warn about it, at most every few seconds a kind."""

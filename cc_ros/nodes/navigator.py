@@ -157,15 +157,7 @@ class NavigatorNode(BaseNode):
         finally:
             self._idle.set()
             self._busy.release()
-        try:
-            if result.status == result.OK:
-                handle.succeed()
-            elif result.status == result.CANCELLED and handle.is_cancel_requested:
-                handle.canceled()
-            else:
-                handle.abort()
-        except Exception as error:  # rclpy's own kinds are private; the result goes out in any case
-            self.fault("errors", f"a goal could not be ended: {error}")
+        self.end_goal(handle, result.status == result.OK, result.status == result.CANCELLED)
         self.get_logger().info(f"followed for {result.steps} steps, {result.distance:.1f} m: {result.message}")
         return result
 

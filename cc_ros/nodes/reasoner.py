@@ -102,15 +102,7 @@ class ReasonerNode(BaseNode):
     def _on_goal(self, handle: ServerGoalHandle[Any, Any, Any]) -> Any:
         waiting = _Waiting(self, "cc/ask_with_feedback/_action/send_goal", handle)
         result = self._respond(SpatialQueryAction.Result, handle.request, waiting)
-        try:
-            if result.status == Status.OK:
-                handle.succeed()
-            elif result.status == Status.CANCELLED and handle.is_cancel_requested:
-                handle.canceled()
-            else:
-                handle.abort()
-        except Exception as error:  # rclpy's own kinds are private; the result goes out in any case
-            self.fault("errors", f"a goal could not be ended: {error}")
+        self.end_goal(handle, result.status == Status.OK, result.status == Status.CANCELLED)
         return result
 
     def _respond(self, make: Callable[[], Any], request: Any, waiting: _Waiting) -> Any:
