@@ -85,11 +85,11 @@ class AutomaticTracking:
             placed = self._living(self._places.recall(view, image, carried))
             prior = np.where(placed > 0, placed, prior)
         output = pending.result()
-        passed = min(max(stamp - self._detected, 0.0), 1.0)
-        speed = float(np.linalg.norm(self._shift - self._shift_before)) / max(passed, 1e-3)  # images a second
-        self._table.proof = const.PROOF_EVIDENCE / (1 + speed / const.PROOF_SPEED)
+        passed = stamp - self._detected
+        moved = float(np.linalg.norm(self._shift - self._shift_before))  # images
+        self._table.proof = const.PROOF_EVIDENCE / (1 + (moved / passed if passed > 0 else 0.0) / const.PROOF_SPEED)
         self._shift_before = self._shift.copy()
-        fade = math.exp(-const.SCORE_FADE * passed)
+        fade = math.exp(-const.SCORE_FADE * min(max(passed, 0.0), 1.0))
         scores = {key: fade * track.score for key, track in self._table.tracks.items()}
         found = match(output, prior, scores, self._settings.min_area, view)
         self._judge(found, output, stamp)
