@@ -22,7 +22,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cc_ros.commands.options import parse_assignments
+from cc_ros.commands.options import amount, parse_assignments
 from cc_ros.commands.signals import stop_on_signals
 from cc_ros.errors import SettingsError, SourceError
 
@@ -47,7 +47,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--out", type=Path, metavar="DIR", help="where to write")
     parser.add_argument("--split", default="", metavar="S", help="default: the benchmark's usual one")
-    parser.add_argument("--limit", type=int, default=0, metavar="N", help="ask N questions, drawn over all; 0 = all")
+    parser.add_argument("--limit", type=amount(int), default=0, metavar="N", help="ask N, drawn over all; 0 = all")
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="of the draw and of the intervals; default 0")
     parser.add_argument("--show", metavar="QUESTION", help="write a page about one question that was asked, and stop")
     parser.add_argument("--export-llava", type=Path, metavar="FILE", help="write the questions with their pictures as "

@@ -25,7 +25,7 @@ _MENTION = re.compile(rf"\b(?P<verb>{_VERB})\b(?P<number>)", re.IGNORECASE)
 _DOUBT = re.compile(
     r"\b(?:not|never|neither|nor|cannot|without|maybe|perhaps|might|could|would|should|unless|if|or|possibly|wait|hmm+"
     r"|let me|avoid|instead|wrong|unsafe|dangerous|example"
-    r"|nicht|kein\w*|vielleicht|könnte\w*|pas|peut-être|quizás|tal vez|talvez|forse|non)\b"
+    r"|nicht|nein|kein\w*|vielleicht|könnte\w*|pas|peut-être|quizás|tal vez|talvez|forse|non)\b"
     r"|n't\b|[?？不别別吗]|也许|也許|可能|如果",
     re.IGNORECASE,
 )
