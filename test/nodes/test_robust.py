@@ -236,6 +236,8 @@ def test_a_parameter_is_refused_when_it_is_set_and_says_when_it_takes_effect(sta
         ("marks_file", "/nowhere/marks.json", "/nowhere/marks.json cannot be read"),
         ("camera.camera_x", math.nan, "finite"),
         ("camera.camera_yaw", -math.inf, "finite"),
+        ("camera.camera_x", 1e308, "camera.camera_x"),
+        ("memory_dir", "a\0b", "must hold no NUL"),
         ("mark.diameter", 1001, "mark.diameter"),
     ):
         result = set_parameter(look, "cc_keyframes", name, value)
@@ -254,6 +256,8 @@ def test_missing_folders_and_files_of_the_reasoner_are_refused(start: Start) -> 
     for name in ("prompts_dir", "key_file"):
         result = set_parameter(look, "cc_reasoner", name, "/nowhere")
         assert not result.successful and "there is no f" in result.reason
+    result = set_parameter(look, "cc_reasoner", "blur_marks", "the red one")
+    assert not result.successful and "blur_marks: ids such as 3,7 are wanted" in result.reason
     with pytest.raises(SettingsError, match=r"cc_keyframes: parameter camera.camera_x: .*finite"):
         start(KeyframesNode, "-p", "camera.camera_x:=.nan")
 
