@@ -25,7 +25,6 @@ RIVAL = 2.0  # times as far away must the next object be that is as much like it
 ALIKE = 0.72  # least cosine of two descriptors where the poses' world may be another than last time
 AGREEING = 2  # objects in one picture that must lie where they lay before such a world is believed
 MAP = "map"  # the frame in which a robot is localised, by REP 105: it goes on over restarts
-ORDER = 3  # objects of one earlier view, in the same order, for appearance alone to count
 
 
 @dataclass(frozen=True, slots=True)
