@@ -218,6 +218,7 @@ class Onlooker:
     def close(self) -> None:
         """Stop."""
         self._stop.set()
+        self._executor.create_task(lambda: None)  # wakes it
         self._thread.join(10)
         self._executor.shutdown(5)
         self.node.destroy_node()
