@@ -73,8 +73,6 @@ class Knob:
             value = float(value)
         if not isinstance(value, self.type) or (self.type is not bool and isinstance(value, bool)):
             raise SettingsError(f"{self.name} must be {self.type.__name__}, got {value!r} ({type(value).__name__})")
-        if isinstance(value, str) and "\0" in value:
-            raise SettingsError(f"{self.name} must hold no NUL, got {value!r}")
         if self.choices and value not in self.choices:
             raise SettingsError(f"{self.name} must be one of {self.allowed()}, got {value!r}")
         number = cast(float, value)
