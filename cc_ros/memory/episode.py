@@ -8,6 +8,7 @@ import numpy as np
 
 from cc_ros.geometry.camera import back_project
 from cc_ros.keyframes.store import Candidate, KeptFrame
+from cc_ros.memory.captions import Vector
 from cc_ros.memory.database import transaction
 from cc_ros.memory.numbers import Numbers, keys_of
 from cc_ros.memory.presence import Presence
@@ -61,12 +62,17 @@ class EpisodeWriter:
         with transaction(self._store.db):
             self._store.add_question(asked)
 
+    def caption(self, keyframe: int, caption: str, model: str, vector: Vector | None) -> None:
+        """Keep what a model said of a keyframe."""
+        with transaction(self._store.db):
+            self._store.add_caption(keyframe, caption, model, vector)
+
     def tidy(self) -> int:
         """Stay within the bounds; return how many keyframes went."""
         return self._store.bound(self._now) if self._now else 0
 
-    def take(self, candidate: Candidate, stamp: float, world: str, *, due: bool) -> None:
-        """Take in a frame.
+    def take(self, candidate: Candidate, stamp: float, world: str, *, due: bool) -> tuple[int, KeptFrame]:
+        """Take in a frame, and return the row of its keyframe (0 = it is none) and what was kept of it.
 
         :param stamp: seconds since 1970.
         :param due: whether it becomes a keyframe of the memory; else only new tracks are looked at.
@@ -83,12 +89,14 @@ class EpisodeWriter:
         there = {self._numbers.of(key) for key in keys.values()}
         judge = due and stamp - self._judged >= PRESENCE_EVERY and not self.known.keys() <= there
         found = {i: shape for i, shape in shapes(frame.labels()).items() if i in keys}
+        row = 0
         if due:  # first of all: what comes after may take long, the first time
-            self._write(frame, found, keys, stamp, world)
+            row = self._write(frame, found, keys, stamp, world)
         if pending or judge:
             self._look(frame, found, keys, pending, stamp, world, judge)
         if due:
             self._appearance(frame, keys, stamp)
+        return row, frame
 
     # -- recognising
 
@@ -158,7 +166,7 @@ class EpisodeWriter:
 
     def _write(
         self, frame: KeptFrame, found: dict[int, Shape], keys: dict[int, TrackKey], stamp: float, world: str
-    ) -> None:
+    ) -> int:
         points, _ = _points(frame, found)
         with transaction(self._store.db):
             if not self._episode:
@@ -183,7 +191,7 @@ class EpisodeWriter:
                 if row is None:
                     row = self._tracks[keys[i]] = self._store.add_track(self._episode, keys[i], stamp, number)
                 sights.append(_sight(row, frame, i, shape))
-            self._store.add_keyframe(self._episode, stamp, frame, world, sights)
+            return self._store.add_keyframe(self._episode, stamp, frame, world, sights)
 
     def _appearance(self, frame: KeptFrame, keys: dict[int, TrackKey], stamp: float) -> None:
         """Describe the objects of a frame that are new, or were not described for long."""

@@ -11,6 +11,7 @@ import numpy as np
 
 from cc_ros.keyframes.store import KeptFrame
 from cc_ros.memory import files
+from cc_ros.memory.captions import Vector
 from cc_ros.memory.database import open_database, transaction
 from cc_ros.memory.types import Asked, TrackKey
 
@@ -203,6 +204,14 @@ class MemoryStore:
             "keyframes) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             *(asked.stamp, asked.question, asked.answer, asked.message, asked.status, asked.kind, asked.source),
             *(asked.model, asked.confidence, json.dumps(asked.marks), json.dumps(asked.keyframes)),
+        )
+
+    def add_caption(self, keyframe: int, caption: str, model: str, vector: Vector | None) -> None:
+        """Keep what a model said of a keyframe; not where it has gone meanwhile."""
+        packed, embedder = (None, "") if vector is None else (vector.packed(), vector.model)
+        self.db.execute(
+            "INSERT INTO captions SELECT id, ?, ?, ?, ? FROM keyframes WHERE id = ?",
+            (caption, model, packed, embedder, keyframe),
         )
 
     # -- staying within the bounds

@@ -153,6 +153,8 @@ class Context:
         wanted["frames"] = 1 if self.spec.form is Form.MOVE else question.frames or settings.frames
         wanted["marks"] = question.marks or settings.marks
         wanted["style"] = marked_as
+        if question.reaches_back:
+            wanted["words"] = question.words or self.plain.text
         seen = self._seen[marked_as] = self.fetched(KeyframeRequest(**wanted))
         self.stop()
         return seen
