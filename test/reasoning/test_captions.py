@@ -118,7 +118,7 @@ def test_without_a_configured_model_none_is_asked(monkeypatch: pytest.MonkeyPatc
 
 def test_a_model_whose_key_is_missing_is_told_at_once(tmp_path: Path) -> None:
     make = captioning(CaptionSettings(caption_model="eyes"), environ={})
-    with pytest.raises(SettingsError, match="caption_model 'eyes' cannot be asked without a key.*OPENAI_API_KEY"):
+    with pytest.raises(SettingsError, match=r"caption_model 'eyes' cannot be asked without a key.*OPENAI_API_KEY"):
         Memory(MemorySettings(memory_dir=str(tmp_path)), make)
 
 
