@@ -21,9 +21,9 @@ _SAY_NOTHING = frozenset(
     re.findall(
         r"\w+",
         """a about all an and any are at be been before between by can could did do does ever for from had has have he
-        her how i in into is it its last leave left me most my now of on or our put robot saw see seen she show since some
-        that the their them then there these they this those to up was we were what when where which who why will with
-        you your""",
+        her how i in into is it its last leave left me most my now of on or our put robot saw see seen she show since
+        some that the their them then there these they this those to up was we were what when where which who why will
+        with you your""",
     )
 )
 

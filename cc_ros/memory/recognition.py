@@ -204,6 +204,29 @@ class Recogniser:
                 found[i, one.number] = 1.0
         return _one_to_one(found)
 
+    def moved(self, new: Collection[int], here: Collection[int]) -> dict[int, int]:
+        """Return which objects that are new turn out to be ones that are absent from their places: new -> known number.
+
+        By appearance, with the lead that :meth:`_by_appearance` asks for, but over those alone that may be meant: the
+        other new ones, and the other known ones that were not seen. Like ones that stand where they stood are none.
+
+        :param new: numbers of the objects that were never seen before this episode.
+        :param here: numbers of all that were seen in it.
+        """
+        described = {i: one.descriptor for i, one in self._known.items() if one.descriptor is not None}
+        turned_up = [i for i in new if i in described]
+        missed = [i for i in described if i not in here]
+        if not turned_up or not any(self._known[i].state == "absent" for i in missed):
+            return {}
+        table = np.stack([described[i] for i in turned_up]) @ np.stack([described[i] for i in missed]).T
+        found = {}
+        for row, column in zip(*np.nonzero(table > flow.SAME_COSINE), strict=True):
+            others = *np.delete(table[row], column), *np.delete(table[:, column], row)
+            lead = table[row, column] - max(others, default=-1.0)
+            if self._known[missed[column]].state == "absent" and lead > flow.SAME_COSINE_LEAD:
+                found[turned_up[row]] = missed[column]
+        return found
+
 
 def _one_to_one(votes: Mapping[tuple[int, int], float]) -> dict[tuple[int, int], float]:
     """Return the pairs of a track and an object that together have most votes, none of them twice."""

@@ -117,6 +117,10 @@ class MemoryStore:
         )
         return [row[0] for row in rows]
 
+    def moved(self) -> dict[int, float]:
+        """Return number -> when it was last moved, seconds since 1970, of the objects that were."""
+        return dict(self.db.execute("SELECT object, MAX(stamp) FROM changes WHERE state = 'moved' GROUP BY object"))
+
     # -- writing
 
     def begin_episode(self, stamp: float, source: str) -> int:

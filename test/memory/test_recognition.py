@@ -91,6 +91,21 @@ def test_an_object_that_was_moved_is_told_and_so_is_one_that_is_gone(tmp_path: P
         assert {known.id: known.state for known in reader.objects()}[3] == "present"
 
 
+def test_what_turns_up_elsewhere_has_its_number_once_its_place_was_seen_empty(tmp_path: Path) -> None:
+    walk(tmp_path, BOXES, {0: 1, 1: 2, 2: 3}, BEGIN)
+    elsewhere = Box((1.7, 0.9, 1.35), (2.1, 1.5, 1.95), BLUE)  # in view while its place is
+    steady = PLACES[2:3] * 12
+    later = walk(tmp_path, [BOXES[0], BOXES[1], elsewhere], {0: 4, 1: 5, 2: 6}, LATER, places=steady)
+    assert later == {0: 1, 1: 2, 2: 3}
+    for state in ("moved", "present"):  # and then it is where it was, and what its old place shows is nothing new
+        with MemoryReader(tmp_path) as reader:
+            states = {known.id: known.state for known in reader.objects()}
+            told = [change for _, change, _ in reader.changes(3)]
+        assert states == {1: "present", 2: "present", 3: state} and told == ["absent", "moved"]
+        again = walk(tmp_path, [BOXES[0], BOXES[1], elsewhere], {0: 7, 1: 8, 2: 9}, LATER + 60, places=steady)
+        assert again == later
+
+
 def pan(path: Path, ids: Mapping[int, int], begin: float, wall: np.ndarray, backwards: bool = False) -> dict[int, int]:
     """Pan over a wall with two like boxes on it, without poses; return box -> number."""
     wall, which = wall.copy(), np.zeros(wall.shape[:2], np.uint16)
