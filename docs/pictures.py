@@ -32,7 +32,7 @@ GAP = 8
 CLOSE_UP = 150  # pixels around a mark
 CLI = [sys.executable, "-m", "cc_ros.cli"]
 DESKTOP, PHONE = {"width": 1280, "height": 1060}, {"width": 390, "height": 844}
-PAGE_WIDTHS = {"page.jpg": 800, "page_phone.jpg": 390}  # pixels
+PAGE_WIDTHS = {"page.jpg": 680, "page_phone.jpg": 390}  # pixels
 PATIENCE = 120.0  # seconds
 
 
