@@ -128,7 +128,7 @@ class EpisodeWriter:
         if judge:
             self._judged = stamp
             there = {self._numbers.of(key) for key in keys.values()}
-            for number, state in self._presence.judge(expected, small, there, self.known, stamp).items():
+            for number, state in self._presence.judge(expected, view.labels, there, self.known, stamp).items():
                 self._change(self.known[number], state, stamp)
             self._known_elsewhere(stamp)
         views.add(view, expected)
