@@ -49,7 +49,6 @@ class EpisodeWriter:
         """Begin an episode with the next frame."""
         self._source = source
         self._episode = 0  # written with its first keyframe
-        self._begun = math.inf
         self._tracks: dict[TrackKey, int] = {}
         self._described: dict[int, float] = {}
         self._elsewhere: dict[int, list[np.ndarray]] = {}
@@ -130,7 +129,6 @@ class EpisodeWriter:
             there = {self._numbers.of(key) for key in keys.values()}
             for number, state in self._presence.judge(expected, view.labels, there, self.known, stamp).items():
                 self._change(self.known[number], state, stamp)
-            self._known_elsewhere(stamp)
         views.add(view, expected)
 
     def _read_views(self) -> Views:
@@ -140,23 +138,6 @@ class EpisodeWriter:
             view.labels[np.isin(view.labels, [i for i in frame.areas if frame.stamp < moved.get(i, 0.0)])] = UNKNOWN
             views.add(view)
         return views
-
-    def _known_elsewhere(self, stamp: float) -> None:
-        """Give what is new the number of what is gone from its place, where it is that: its tracks, and all of them."""
-        new = {i for i in self._here if i in self.known and self.known[i].first_seen >= self._begun}
-        for before, number in self._recogniser.moved(new, self._here).items():
-            with transaction(self._store.db):
-                for key, row in self._tracks.items():
-                    if self._numbers.of(key) == before:
-                        self._store.give_track(row, number)
-                        self._numbers.settle(key, number)
-                one, known = self.known.pop(before), self.known[number]
-                known.last_seen, known.place, known.world = one.last_seen, one.place, one.world
-                known.seen += one.seen
-                self._here = self._here - {before} | {number}
-                self._change(known, "moved", stamp)
-            if self._views is not None:
-                self._views.rename(before, number)
 
     def _settle(self, decided: dict[int, int], keys: dict[int, TrackKey], stamp: float) -> None:
         """Give tracks the numbers of their objects, of which 0 is a new one."""
@@ -192,7 +173,6 @@ class EpisodeWriter:
         with transaction(self._store.db):
             if not self._episode:
                 self._episode = self._store.begin_episode(stamp, self._source)
-                self._begun = min(self._begun, stamp)
             sights = []
             for i, shape in found.items():
                 number = self._numbers.of(keys[i])

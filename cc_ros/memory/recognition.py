@@ -26,7 +26,7 @@ RIVAL = 2.0  # times as far away must the next object be that is as much like it
 ALIKE = 0.72  # least cosine of two descriptors where the poses' world may be another than last time
 AGREEING = 2  # objects in one picture that must lie where they lay before such a world is believed
 MAP = "map"  # the frame in which a robot is localised, by REP 105: it goes on over restarts
-ORDER = 3  # objects of one earlier view, in the same order, for appearance alone to count
+STOOD = 0.5  # share of an object's pixels that look as before: it was not brought here
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ class Recogniser:
             claims[pair] = max(claims.get(pair, 0.0), votes)
         looks_like = {
             pair: votes
-            for pair, votes in self._by_appearance(pending, described, taken).items()
+            for pair, votes in self._by_appearance(seen, expected, pending, described, taken).items()
             if not any(i == pair[0] or number == pair[1] for i, number in claims)
         }
         claims |= looks_like
@@ -183,12 +183,18 @@ class Recogniser:
         return _one_to_one(found)
 
     def _by_appearance(
-        self, pending: Sequence[int], described: Mapping[int, np.ndarray], taken: Collection[int]
+        self,
+        seen: Seen,
+        expected: Expected,
+        pending: Sequence[int],
+        described: Mapping[int, np.ndarray],
+        taken: Collection[int],
     ) -> dict[tuple[int, int], float]:
         """Return votes for objects that are gone from their places and look just like the tracks: they were moved.
 
         The rule of the tracker (``TrackTable.known_again``): the one that is most alike, by a lead over every other
-        that is known, and only where its old place was seen without it.
+        that is known, and only where its old place was seen without it. What earlier views show already, as it looks
+        now, was there all the time, and is only now seen as an object.
         """
         known = [one for one in self._known.values() if one.descriptor is not None]
         if not known or not pending:
@@ -200,32 +206,11 @@ class Recogniser:
             lead = cosine[row, best] - np.delete(cosine[row], best).max(initial=-1.0)
             one = known[best]
             clear = cosine[row, best] > flow.SAME_COSINE and lead > flow.SAME_COSINE_LEAD
-            if clear and one.state == "absent" and one.number not in taken:
+            before = expected.same[(seen.small == i) & expected.seen]
+            stood = before.size > 0 and before.mean() >= STOOD
+            if clear and one.state == "absent" and one.number not in taken and not stood:
                 found[i, one.number] = 1.0
         return _one_to_one(found)
-
-    def moved(self, new: Collection[int], here: Collection[int]) -> dict[int, int]:
-        """Return which objects that are new turn out to be ones that are absent from their places: new -> known number.
-
-        By appearance, with the lead that :meth:`_by_appearance` asks for, but over those alone that may be meant: the
-        other new ones, and the other known ones that were not seen. Like ones that stand where they stood are none.
-
-        :param new: numbers of the objects that were never seen before this episode.
-        :param here: numbers of all that were seen in it.
-        """
-        described = {i: one.descriptor for i, one in self._known.items() if one.descriptor is not None}
-        turned_up = [i for i in new if i in described]
-        missed = [i for i in described if i not in here]
-        if not turned_up or not any(self._known[i].state == "absent" for i in missed):
-            return {}
-        table = np.stack([described[i] for i in turned_up]) @ np.stack([described[i] for i in missed]).T
-        found = {}
-        for row, column in zip(*np.nonzero(table > flow.SAME_COSINE), strict=True):
-            others = *np.delete(table[row], column), *np.delete(table[:, column], row)
-            lead = table[row, column] - max(others, default=-1.0)
-            if self._known[missed[column]].state == "absent" and lead > flow.SAME_COSINE_LEAD:
-                found[turned_up[row]] = missed[column]
-        return found
 
 
 def _one_to_one(votes: Mapping[tuple[int, int], float]) -> dict[tuple[int, int], float]:
