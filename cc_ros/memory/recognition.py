@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from cc_ros.memory.store import Known
 from cc_ros.memory.types import TrackKey
@@ -215,6 +214,8 @@ class Recogniser:
 
 def _one_to_one(votes: Mapping[tuple[int, int], float]) -> dict[tuple[int, int], float]:
     """Return the pairs of a track and an object that together have most votes, none of them twice."""
+    from scipy.optimize import linear_sum_assignment  # not for all who read a memory: it loads for 0.2 s
+
     tracks, numbers = (sorted({pair[side] for pair in votes}) for side in (0, 1))
     table = np.zeros((len(tracks), len(numbers)))
     for (i, number), count in votes.items():
