@@ -2,10 +2,12 @@
 """Measure the memory over restarts: numbers that are kept, and a day of keyframes.
 
 usage: memory.py rooms DIR.. [--map]     two episodes of each room; nothing is shared by them but the memory's folder
+       memory.py changed DIR.. [--map]   the same where an object was taken away or moved before the second
        memory.py day [--hours 24] [--megabytes 200]
 
 DIR of `benchmarks.rooms`: a folder NAME_revisit is cut into its way there and its way back; of other folders two a room
-are taken as its episodes, as in `memory.py rooms room301_pan room301_walk`.
+are taken as its episodes, as in `memory.py rooms room301_walk room301_rewalk`. `changed` takes NAME_revisit, whose way
+there is the first episode, and for the second NAME_removed and NAME_moved, slowly there and back.
 """
 
 from __future__ import annotations
@@ -44,27 +46,35 @@ class Clip:
     folder: Path
     first: int
     last: int
+    slow: bool = False  # at 10 Hz, to the end and back
 
     def frames(self, poses: bool) -> Iterator[tuple[Frame, np.ndarray]]:
         about = json.loads((self.folder / "frames.json").read_text())
         truth = np.load(self.folder / "ids.npz")["ids"]
         depth = self.folder / "depth.npz"
         depths = np.load(depth)["depth_mm"] if depth.is_file() else None
-        capture = cv2.VideoCapture(str(self.folder / "rgb.mp4"))
-        for index in itertools.count():
-            found, image = capture.read()
-            if not found or index >= self.last:
-                return
-            if index < self.first:
-                continue
+        fps = 10 if self.slow else about["fps"]
+        images = _images(self.folder / "rgb.mp4", self.last)
+        order = range(self.first, len(images))
+        for number, index in enumerate([*order, *reversed(order)] if self.slow else order):
             metres = None
             if poses and depths is not None:
                 metres = np.where(depths[index] > 0, depths[index], np.nan).astype(np.float32) / 1000
             pose = np.array(about["frames"][index]["T_world_cam"]) if poses else None
             yield (
-                Frame(image, (index - self.first) / about["fps"], metres, np.array(about["K"]), pose),
+                Frame(images[index], number / fps, metres, np.array(about["K"]), pose),
                 truth[index],
             )
+
+
+def _images(path: Path, most: int) -> list[np.ndarray]:
+    capture, images = cv2.VideoCapture(str(path)), list[np.ndarray]()
+    while len(images) < most:
+        found, image = capture.read()
+        if not found:
+            break
+        images.append(image)
+    return images
 
 
 def episode(memory: Memory, clip: Clip, begin: float, poses: bool, world: str) -> dict[int, Counter[int]]:
@@ -117,6 +127,43 @@ def compare(pair: tuple[Clip, Clip], poses: bool, world: str) -> tuple[int, int,
     wrong = [(thing, owner[number]) for thing, number in second.items() if owner.get(number, thing) != thing]
     alike = sum(category.get(a) == category.get(b) for a, b in wrong)
     return len(both), kept, len(wrong), alike
+
+
+def changes(before: Clip, after: Clip, poses: bool, world: str) -> tuple[str, int, int] | None:
+    """Return what the memory says of the object that was changed, and of how many others that they went, and moved.
+
+    "new number" = it was not known again where it is now. None where it was not seen before.
+    """
+    changed = json.loads((after.folder / "scene.json").read_text())["changed"]
+    with tempfile.TemporaryDirectory() as folder:
+        seen = []
+        for number, clip in enumerate((before, after)):
+            memory = Memory(MemorySettings(memory_dir=folder))
+            seen.append(episode(memory, clip, BEGIN + 86400 * number, poses, world))
+            memory.close()
+        with MemoryReader(folder) as reader:
+            states = {one.id: one.state for one in reader.objects()}
+    if changed not in seen[0]:
+        return None
+    mine = seen[0][changed].most_common(1)[0][0]
+    state = states.get(mine, "forgotten")
+    if changed in seen[1] and seen[1][changed].most_common(1)[0][0] != mine:
+        state += ", new number"
+    others = Counter(told for number, told in states.items() if number != mine)
+    return state, others["absent"], others["moved"]
+
+
+def changed(folders: list[Path], localised: bool) -> None:
+    print("| room | poses | it is said to be | others absent | others moved |\n|---|---|---|---|---|")
+    places = {folder.name: folder for folder in folders}
+    for poses in (True, False):
+        for name, folder in places.items():
+            room, _, what = name.partition("_")
+            if what in ("removed", "moved"):
+                before, after = Clip(places[f"{room}_revisit"], 0, 170), Clip(folder, 0, 10**9, slow=True)
+                got = changes(before, after, poses, "map" if localised else "odom")
+                told = "not seen before | |" if got is None else " | ".join(map(str, got))
+                print(f"| {name} | {'yes' if poses else 'no'} | {told} |", flush=True)
 
 
 def pairs(folders: list[Path]) -> Iterator[tuple[Clip, Clip]]:
@@ -238,14 +285,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parts = parser.add_subparsers(dest="part", required=True)
     of_rooms = parts.add_parser("rooms")
-    of_rooms.add_argument("folders", nargs="+", type=Path, metavar="DIR")
-    of_rooms.add_argument("--map", action="store_true", help="the poses are in `map`, where a robot is localised")
+    of_changes = parts.add_parser("changed")
+    for part in (of_rooms, of_changes):
+        part.add_argument("folders", nargs="+", type=Path, metavar="DIR")
+        part.add_argument("--map", action="store_true", help="the poses are in `map`, where a robot is localised")
     of_a_day = parts.add_parser("day")
     of_a_day.add_argument("--hours", type=float, default=24.0)
     of_a_day.add_argument("--megabytes", type=float, default=200.0)
     options = parser.parse_args()
-    if options.part == "rooms":
-        rooms(options.folders, options.map)
+    if options.part != "day":
+        (rooms if options.part == "rooms" else changed)(options.folders, options.map)
         return
     for name, value in day(options.hours, options.megabytes).items():
         print(f"| {name} | {value:.4g} |")

@@ -1,13 +1,25 @@
-"""Make the pictures of the documentation from the bundled bag: ``make pictures``."""
+"""Make the pictures of the documentation from the bundled bag: ``make pictures``.
+
+Those of the live page need Chromium (``apt install chromium``). ``PAGE_BAG``, and ``PAGE_REMAPS`` of its topics, show
+another recording on it, such as one of a camera that walks: the bundled one only turns, so that its map is empty.
+"""
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from cc_ros.commands.demo import BAG
+from cc_ros.commands.demo import BAG, BAG_REMAPS
 from cc_ros.keyframes import ArrayPicture, Candidate, Keyframes, KeyframeSettings, MarkedKeyframe
 from cc_ros.keyframes.drawing import draw_labels
 from cc_ros.sources.open import open_source
@@ -18,6 +30,10 @@ FRAMES = 4
 HEIGHT = 300  # pixels of a keyframe in the row of them
 GAP = 8
 CLOSE_UP = 150  # pixels around a mark
+CLI = [sys.executable, "-m", "cc_ros.cli"]
+DESKTOP, PHONE = {"width": 1280, "height": 1060}, {"width": 390, "height": 844}
+PAGE_WIDTHS = {"page.jpg": 680, "page_phone.jpg": 390}  # pixels
+PATIENCE = 120.0  # seconds
 
 
 def main() -> None:
@@ -41,6 +57,78 @@ def main() -> None:
     _write("keyframes.jpg", _row([_decoded(keyframe) for keyframe in marked]))
     _write("overlay.jpg", overlay)
     _write("mark.jpg", _close_up(marked))
+    _live_page()
+
+
+def _live_page() -> None:
+    """Play the bag to the nodes, ask the page a question, and write what a browser on a desk and on a phone shows."""
+    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if chromium is None:
+        print("no Chromium on this machine: the pictures of the live page stay as they are")
+        return
+    from playwright.sync_api import expect, sync_playwright
+
+    expect.set_options(timeout=1e3 * PATIENCE)
+    bag, remaps = os.environ.get("PAGE_BAG", str(BAG)), os.environ.get("PAGE_REMAPS", " ".join(BAG_REMAPS)).split()
+    with _running("up", "--backend", "flow", "--web", "0", *_remaps(remaps)) as said, sync_playwright() as playwright:
+        address = said("open ").split("open ")[1].split()[0]
+        said("active after")
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        desk = browser.new_page(viewport=DESKTOP)
+        desk.goto(address)
+        expect(desk.locator("#nodes .ok").first).to_be_visible()
+        subprocess.run([*CLI, "play", bag, "--wait", "20", "--rate", "0.2"], env=_apart(), check=True)
+        shown = desk.locator("#frames figure:not([data-marks=''])").last
+        first, second = str(shown.get_attribute("data-marks")).split(", ")[:2]
+        phone = browser.new_page(viewport=PHONE, device_scale_factor=2)
+        phone.goto(address)
+        for page, name in ((desk, "page.jpg"), (phone, "page_phone.jpg")):
+            page.fill("#text", f"Is {first} left of {second}?")
+            page.click("#ask")
+            expect(page.locator("#answers article .answer").first).not_to_be_empty()
+            expect(page.locator(".live.on img")).to_be_visible()
+            shot = cv2.imdecode(np.frombuffer(page.screenshot(full_page=page is desk), np.uint8), cv2.IMREAD_COLOR)
+            width = PAGE_WIDTHS[name]
+            size = width, round(shot.shape[0] * width / shot.shape[1])
+            _write(name, cv2.resize(shot, size, interpolation=cv2.INTER_AREA))
+        browser.close()
+
+
+def _apart() -> dict[str, str]:
+    """Return an environment apart from other robots."""
+    apart = {"ROS_DOMAIN_ID": str(1 + os.getpid() % 100), "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
+    return {**os.environ, **apart, "PYTHONUNBUFFERED": "1"}
+
+
+def _remaps(rules: list[str]) -> list[str]:
+    return [part for rule in rules for part in ("--remap", rule)]
+
+
+@contextmanager
+def _running(*arguments: str) -> Iterator[Callable[[str], str]]:
+    """Run a ``cc-ros`` command, and yield what waits until it has said something and returns that line."""
+    lines: list[str] = []
+    program = subprocess.Popen(
+        [*CLI, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=_apart()
+    )
+    assert program.stdout is not None
+    reader = threading.Thread(target=lambda: lines.extend(iter(program.stdout.readline, "")), daemon=True)
+    reader.start()
+
+    def said(text: str) -> str:
+        end = time.monotonic() + PATIENCE
+        while time.monotonic() < end and program.poll() is None:
+            for line in lines:
+                if text in line:
+                    return line
+            time.sleep(0.1)
+        raise RuntimeError(f"no {text!r} in: {''.join(lines)}")
+
+    try:
+        yield said
+    finally:
+        program.terminate()
+        program.wait(30)
 
 
 def _decoded(keyframe: MarkedKeyframe) -> np.ndarray:

@@ -1,6 +1,6 @@
 """Render furnished rooms with exact instance ids, to fit and to judge trackers on.
 
-usage: python -m benchmarks.rooms OUT_DIR --rooms 201 202 .. --paths pan revisit walk views [--wild] [--prefix room]
+usage: python -m benchmarks.rooms OUT_DIR --rooms 201 202 .. --paths pan revisit walk [--wild] [--prefix room]
 
 Needs ``pip install vtk numba`` (vtk 9.2 or newer; draws off screen through EGL and Mesa). Writes OUT_DIR/roomN_PATH:
 rgb.mp4     640x480 frames
@@ -9,7 +9,9 @@ frames.json fps, K, and T_world_cam of each frame (OpenCV camera to world, metre
 scene.json  objects with category, colour, centroid, box, and outline on the floor
 depth.npz   "depth_mm" uint16 [n, H, W], for walks
 The number of a room is the seed of its furniture. pan: 90 frames, 30 a second, the camera turns left to right on the
-spot. revisit: 360 frames, it turns right, waits, and turns back. walk: 60 frames, 10 a second, it moves along an arc.
+spot. revisit: 360 frames, it turns right, waits, and turns back. walk: 60 frames, 10 a second, it moves along an arc;
+rewalk: along another one. removed, moved: a pan of the same room without one of its chairs or plants, or with that
+elsewhere ("changed" in scene.json).
 views: 12 unrelated pictures from anywhere in the room, with jagged edges: they are for fitting, which shrinks them.
 --wild puts any pattern on anything, adds clutter and unusual furniture, uneven light, and the faults of cheap cameras.
 """
@@ -17,6 +19,7 @@ views: 12 unrelated pictures from anywhere in the room, with jagged edges: they 
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 from pathlib import Path
 
@@ -31,19 +34,21 @@ STANDING = 1.5  # metres: what of a thing is lower is in a robot's way, and in i
 FINE = 2  # pictures are drawn this many times larger and shrunk
 
 
-FPS = {"pan": 30, "revisit": 30, "walk": 10, "views": 30}
+FPS = {"pan": 30, "revisit": 30, "removed": 30, "moved": 30, "walk": 10, "rewalk": 10, "views": 30}
+WALKS, CHANGES = ("walk", "rewalk"), ("removed", "moved")
+CHANGING = ("chair", "armchair", "potted plant")
 
 
 def poses(path: str, room: Room, rng: np.random.Generator) -> np.ndarray:
     """Return the camera-to-world matrices (n x 4 x 4) of a path through a room."""
-    if path == "walk":
+    if path in WALKS:
         place, yaw, pitch, roll = walking(room, rng)
     elif path == "views":
         place, yaw, pitch, roll = anywhere(room, rng)
     else:
-        eased = (1 - np.cos(np.linspace(0, np.pi, 90 if path == "pan" else 150))) / 2
+        eased = (1 - np.cos(np.linspace(0, np.pi, 150 if path == "revisit" else 90))) / 2
         there_and_back = np.concatenate([eased, np.ones(60), eased[::-1]])
-        place, yaw, pitch, roll = turning(room, rng, eased if path == "pan" else there_and_back)
+        place, yaw, pitch, roll = turning(room, rng, there_and_back if path == "revisit" else eased)
     forward = np.column_stack([np.cos(yaw) * np.cos(pitch), np.sin(yaw) * np.cos(pitch), np.sin(pitch)])
     return np.array([looking(*one) for one in zip(place, forward, roll, strict=True)])
 
@@ -168,13 +173,28 @@ class CheapCamera:
 
 
 def render(seed: int, paths: list[str], wild: bool, prefix: str, out: Path) -> None:
-    room = Furnisher(seed, wild).room()
+    furnisher = Furnisher(seed, wild)
+    rooms = {"": furnisher.room()}
+    chosen = np.random.default_rng(seed).permutation(list(rooms[""].objects)).tolist()
+    changed = next(i for i in chosen if rooms[""].objects[i].thing.category in CHANGING)
+    for change in CHANGES:
+        if change in paths:
+            rooms[change] = furnisher.changed(changed, change == "moved")
     rng = np.random.default_rng(seed + 1_000_000)
-    rasteriser = Rasteriser(room.scene)
-    studio = Studio(room, *room_lights(room, rasteriser, rng, wild), rasteriser)
+    lamps = copy.deepcopy(rng)
+    studios = {}
+    for change, one in rooms.items():
+        rng = copy.deepcopy(lamps)
+        rasteriser = Rasteriser(one.scene)
+        studios[change] = Studio(one, *room_lights(one, rasteriser, rng, wild), rasteriser)
     brightness = 0.66 * (rng.uniform(0.5, 1.3) if wild else 1.0)
-    panorama = Panorama(studio, room.camera, brightness) if {"pan", "revisit"} & set(paths) else None
+    panoramas: dict[str, Panorama] = {}
     for path in paths:
+        change = path if path in CHANGES else ""
+        room, studio = rooms[change], studios[change]
+        on_the_spot = path not in (*WALKS, "views")
+        if on_the_spot and change not in panoramas:
+            panoramas[change] = Panorama(studio, room.camera, brightness)
         cameras = poses(path, room, rng)
         folder = out / f"{prefix}{seed}_{path}"
         folder.mkdir(parents=True, exist_ok=True)
@@ -183,8 +203,8 @@ def render(seed: int, paths: list[str], wild: bool, prefix: str, out: Path) -> N
         spoiled = CheapCamera(rng) if wild else None
         exposure, ids, depths = 0.0, [], []
         for pose in cameras:
-            if panorama and path in ("pan", "revisit"):
-                image, numbers = panorama.frame(pose)
+            if on_the_spot:
+                image, numbers = panoramas[change].frame(pose)
             else:
                 light, numbers, depth = studio.frame(pose, 1 if path == "views" else FINE)
                 depths.append(np.round(1000 * depth).astype(np.uint16))
@@ -194,12 +214,14 @@ def render(seed: int, paths: list[str], wild: bool, prefix: str, out: Path) -> N
             ids.append(numbers)
         film.release()
         np.savez_compressed(folder / "ids.npz", ids=np.array(ids))
-        if path == "walk":
+        if path in WALKS:
             np.savez_compressed(folder / "depth.npz", depth_mm=np.array(depths))
-        describe(folder, room, seed, cameras, ids, FPS[path])
+        describe(folder, room, seed, cameras, ids, FPS[path], changed if change else 0)
 
 
-def describe(folder: Path, room: Room, seed: int, cameras: np.ndarray, ids: list[np.ndarray], fps: int) -> None:
+def describe(
+    folder: Path, room: Room, seed: int, cameras: np.ndarray, ids: list[np.ndarray], fps: int, changed: int
+) -> None:
     """Write frames.json and scene.json."""
     frames = []
     for number, (pose, shown) in enumerate(zip(cameras, ids, strict=True)):
@@ -212,21 +234,21 @@ def describe(folder: Path, room: Room, seed: int, cameras: np.ndarray, ids: list
              "axes": "opencv camera-to-world, metres, Z up", "frames": frames}  # fmt: skip
     (folder / "frames.json").write_text(json.dumps(whole))
     objects = []
-    for number, placed in enumerate(room.objects):
-        mine = np.flatnonzero(room.scene.ids == FIRST_OBJECT + number)
+    for id, placed in room.objects.items():
+        mine = np.flatnonzero(room.scene.ids == id)
         points = np.concatenate([room.scene.meshes[k].points for k in mine])
         low, high = points.min(axis=0), points.max(axis=0)
         outline = cv2.convexHull(points[points[:, 2] < STANDING, :2].astype(np.float32)) if low[2] < STANDING else []
         name = " ".join(filter(None, [placed.thing.colour, placed.thing.category]))
         objects.append({
-            "id": FIRST_OBJECT + number, "category": placed.thing.category, "color": placed.thing.colour, "label": name,
+            "id": id, "category": placed.thing.category, "color": placed.thing.colour, "label": name,
             "centroid": np.round((low + high) / 2, 4).tolist(), "bbox_min": np.round(low, 4).tolist(),
             "bbox_max": np.round(high, 4).tolist(), "yaw": float(placed.yaw), "on_wall": placed.on_wall,
             "outline": np.reshape(outline, (-1, 2)).round(4).tolist(),
         })  # fmt: skip
     stuff = {"1": "floor", "2": "ceiling", **{str(k): "wall" for k in range(3, 7)}, "7": "rug"}
     (folder / "scene.json").write_text(
-        json.dumps({"seed": seed, "room": room.size, "objects": objects, "stuff": stuff})
+        json.dumps({"seed": seed, "room": room.size, "objects": objects, "stuff": stuff, "changed": changed})
     )
 
 
@@ -234,7 +256,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path)
     parser.add_argument("--rooms", type=int, nargs="+", required=True, help="numbers of the rooms, their seeds")
-    parser.add_argument("--paths", nargs="+", choices=("pan", "revisit", "walk", "views"), required=True)
+    parser.add_argument("--paths", nargs="+", choices=tuple(FPS), required=True)
     parser.add_argument("--wild", action="store_true")
     parser.add_argument("--prefix", default="room")
     args = parser.parse_args()

@@ -39,7 +39,7 @@ class Room:
     size: tuple[float, float, float]
     camera: np.ndarray
     scene: Scene
-    objects: list[Placed]
+    objects: dict[int, Placed]
     sky: np.ndarray
     lamps: list[np.ndarray]
 
@@ -67,10 +67,27 @@ class Furnisher:
         self._in_the_middle()
         if self._wild:
             self._clutter()
+        self._stuff = [*stuff, *([rug] if rug else [])]
+        self._sky = np.array([1.0, 0.97, 0.93]) * rng.uniform(0.9, 1.1, 3 if self._wild else 1)
+        return self._built(dict(enumerate(self._objects, FIRST_OBJECT)))
+
+    def changed(self, id: int, elsewhere: bool) -> Room:
+        """Return the room, furnished before, with an object taken away or put where it touches nothing."""
+        objects = dict(enumerate(self._objects, FIRST_OBJECT))
+        thing = objects.pop(id).thing
+        if elsewhere:
+            del self._taken[id - FIRST_OBJECT]  # so this is the last change of this room
+            low, high = np.array([-2.0, -0.6, 0]), np.array([2.0, 1.6, 0])
+            while not self._put(thing, self._rng.uniform(low, high), float(self._rng.uniform(0, 2 * np.pi))):
+                pass
+            objects[id] = self._objects.pop()
+        return self._built(objects)
+
+    def _built(self, objects: dict[int, Placed]) -> Room:
         meshes, materials, ids, frames = [], [], [], []
-        groups = [*stuff, *([rug] if rug else [])]
-        for number, placed in enumerate(self._objects):
-            groups.append((FIRST_OBJECT + number, placed.thing.parts, frame_of(placed.position, placed.yaw)))
+        groups = list(self._stuff)
+        for number, placed in objects.items():
+            groups.append((number, placed.thing.parts, frame_of(placed.position, placed.yaw)))
         for identity, parts, frame in groups:
             for mesh, material in parts:
                 meshes.append(dataclasses.replace(mesh, points=mesh.points @ frame[:3, :3].T + frame[:3, 3],
@@ -78,9 +95,8 @@ class Furnisher:
                 materials.append(material)
                 ids.append(identity)
                 frames.append(frame)
-        sky = np.array([1.0, 0.97, 0.93]) * rng.uniform(0.9, 1.1, 3 if self._wild else 1)
-        bulbs = [p.position + np.array([0, 0, 1.25]) for p in self._objects if p.thing.category == "floor lamp"]
-        return Room(self.size, self.camera, Scene(meshes, materials, np.array(ids), frames), self._objects, sky, bulbs)
+        bulbs = [p.position + np.array([0, 0, 1.25]) for p in objects.values() if p.thing.category == "floor lamp"]
+        return Room(self.size, self.camera, Scene(meshes, materials, np.array(ids), frames), objects, self._sky, bulbs)
 
     # Looks ------------------------------------------------------------------------------------------------------
 

@@ -88,7 +88,7 @@ class SpatialMemory(AbstractContextManager["SpatialMemory"]):
         :param on_progress: told in this thread how it gets on: a stage, and the text so far.
         :param cancel: such as a threading.Event; once it is set, the question ends with the status CANCELLED.
         :param options: the other fields of a request of ``cc_ros/srv/SpatialQuery``: kind, choices, frames, marks,
-            last_seconds, since, until, episode, near, timeout, style, send_goal. Without them: as cc_reasoner
+            last_seconds, since, until, episode, near, words, timeout, style, send_goal. Without them: as cc_reasoner
             is set up.
         :return: the answer, or with another status than OK the reason why there is none in ``message``.
         :raises NotRunningError: cc_reasoner is not there, went away meanwhile, or hangs.
@@ -196,6 +196,7 @@ class SpatialMemory(AbstractContextManager["SpatialMemory"]):
         until: float = 0.0,
         episode: int = 0,
         near: int = 0,
+        words: str = "",
         style: str = "",
         blur: Sequence[int] = (),
         timeout: float = 30.0,
@@ -207,10 +208,11 @@ class SpatialMemory(AbstractContextManager["SpatialMemory"]):
         :param frames: how many, at most 64.
         :param marks: how many objects to mark.
         :param last_seconds: only from the last so many seconds.
-        :param since: only from then on, seconds since 1970; this and the next three reach into the memory.
+        :param since: only from then on, seconds since 1970; this and the next four reach into the memory.
         :param until: only up to then.
         :param episode: only of this episode of the memory.
         :param near: only keyframes that show this mark.
+        :param words: first those whose captions fit these words, where the memory has captions.
         :param style: marks, raw or set_of_mark.
         :param blur: ids of objects to make unrecognisable.
         :param timeout: seconds until they must be there.
@@ -219,7 +221,7 @@ class SpatialMemory(AbstractContextManager["SpatialMemory"]):
         :raises SettingsError: a value that the request cannot hold.
         """
         wish = {"frames": frames, "marks": marks, "last_seconds": last_seconds, "blur_marks": list(blur)}
-        window = {"since": since, "until": until, "episode": episode, "near": near}
+        window = {"since": since, "until": until, "episode": episode, "near": near, "words": words}
         message = self._fetch(timeout, style=_filled(MarkStyle, kind=style), **wish, **window)
         return list(to_keyframes(message).keyframes)
 

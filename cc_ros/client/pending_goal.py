@@ -91,8 +91,9 @@ class PendingGoal:
         """
         connection = self.connection
         while True:
-            id = UUID(uuid=list(uuid4().bytes))
-            self._sent = connection.in_executor(partial(self.action.send_goal_async, self.goal, self._news.put, id))
+            self._id = UUID(uuid=list(uuid4().bytes))
+            send = partial(self.action.send_goal_async, self.goal, self._news.put, self._id)
+            self._sent = connection.in_executor(send)
             try:
                 sent = self._done(self._sent, min(AGAIN, deadline - time.monotonic()))
             except NotRunningError:
@@ -106,7 +107,7 @@ class PendingGoal:
             if not sent:
                 if self.cancelled():
                     return None
-                self._take_back(id)
+                self._take_back()
                 if time.monotonic() < deadline:
                     continue
                 raise NotRunningError(f"{self.server} did not respond within {connection.wait:g} s")
@@ -118,13 +119,14 @@ class PendingGoal:
                 raise NotRunningError(f"{self.server} refuses: is it active, or busy?")
             connection.closed.wait(LOOK_PERIOD)
 
-    def _take_back(self, id: UUID) -> None:
+    def _take_back(self) -> None:
         """Cancel a goal of which nothing was heard.
 
         A node that is only just found may have taken it: what it answers before it has found this client is lost.
         """
         self._sent.add_done_callback(cancel_late)
-        self.connection.in_executor(ClientGoalHandle(self.action, id, None).cancel_goal_async)  # type: ignore[arg-type]
+        handle = ClientGoalHandle(self.action, self._id, None)  # type: ignore[arg-type]
+        self.connection.in_executor(handle.cancel_goal_async)
 
     def _done(self, future: Any, seconds: float) -> bool:
         """Wait for a future, so long or until it is cancelled, and pass on what is told; return whether it is done.
@@ -168,6 +170,8 @@ class PendingGoal:
             return
         if self.cancelled() and self.told is not None:
             self.told(None)
+        if not self._sent.done():
+            self._take_back()
         if not _wait(self._sent, deadline) or not self._sent.result().accepted:
             return
         handle = self._sent.result()

@@ -31,6 +31,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--last", type=amount(float), default=0.0, metavar="S", help="only the last so many seconds")
     add_window(parser)
     parser.add_argument("--near", type=amount(int), default=0, metavar="MARK", help="only pictures that show this mark")
+    parser.add_argument("--words", default="", metavar="TEXT", help="first pictures whose captions fit these words")
     parser.add_argument("--timeout", type=amount(float), default=0.0, metavar="S", help="give up after so many seconds")
     parser.add_argument("--style", default="", help="marks, raw, set_of_mark, marks_cot or marks_measured")
     parser.add_argument("--goal", action="store_true", help="publish a free place before the mark on cc/goal")
@@ -59,6 +60,7 @@ def main(options: argparse.Namespace) -> int:
             marks=options.marks,
             last_seconds=options.last,
             **{name: getattr(window, name) for name in ("since", "until", "episode", "near")},
+            words=options.words,
             timeout=options.timeout,
             style=options.style,
             send_goal=options.goal,

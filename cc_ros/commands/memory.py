@@ -45,6 +45,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     show = add("show", "show objects: their numbers, when they were seen, whether they are there")
     show.add_argument("object", nargs="?", type=int, help="the number of one: its history as well")
     show.add_argument("--questions", nargs="?", const="", metavar="WORDS", help="show questions asked before instead")
+    show.add_argument(
+        "--captions", nargs="?", const="", metavar="WORDS", help="show what a model said of pictures instead"
+    )
     ask = add("ask", "ask a question; what the memory knows by itself needs no model")
     ask.add_argument("question", help="in plain words, with a time as in 'What was on the table yesterday?'")
     ask.add_argument("--frames", type=amount(int), default=0, metavar="M", help="keyframes to look at")
@@ -93,6 +96,13 @@ def _show(options: argparse.Namespace) -> int:
             for one in asked:
                 by = f"  ({one.source} {one.model})".replace(" )", ")") if one.source else ""
                 print(f"{_time(one.stamp)}  {one.question}\n    {one.answer or one.message}{by}")
+            return 0
+        if options.captions is not None:
+            captions = reader.captions(options.captions, request)
+            if options.json:
+                return _json([dataclasses.asdict(one) for one in captions])
+            for caption in captions:
+                print(f"{_time(caption.stamp)}  {caption.caption}")
             return 0
         objects = reader.objects(request)
         if options.object and not objects:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from cc_ros.keyframes import Candidate, Keyframes, MarkedKeyframe
     from cc_ros.memory import Asked, Memory
     from cc_ros.reasoning import Answer
+    from cc_ros.reasoning.settings import CaptionSettings
     from cc_ros.runs.rerun_log import RerunLog
     from cc_ros.runs.track_history import TrackHistory
     from cc_ros.runs.writer import RunWriter, Timing
@@ -49,13 +50,14 @@ EARLIEST_DATE = 1e8  # seconds; smaller stamps count from the beginning of a rec
 def groups() -> dict[str, type]:
     """Return every group of settings that a run has."""
     from cc_ros.keyframes import KeyframeSettings, MarkSettings
-    from cc_ros.reasoning.settings import GoalSettings, ReasonerSettings
+    from cc_ros.reasoning.settings import CaptionSettings, GoalSettings, ReasonerSettings
     from cc_ros.tracking.factory import SETTINGS
 
     return {
         **SETTINGS,
         "keyframes": KeyframeSettings,
         "mark": MarkSettings,
+        "memory": CaptionSettings,
         "reasoner": ReasonerSettings,
         "goals": GoalSettings,
     }
@@ -134,7 +136,7 @@ def run_one(options: argparse.Namespace) -> int:
 
     settings = _settings(options)
     reading = settings_of(SourceSettings, options)
-    memory = _memory(options)
+    memory = _memory(options, settings["memory"])
     keyframes = Keyframes(settings["keyframes"], settings["mark"], memory)
     places = PlaceMap(keyframes.number)
     tracker = make_tracker(options.backend, *(settings[name] for name in SETTINGS))
@@ -176,12 +178,13 @@ def run_one(options: argparse.Namespace) -> int:
     return {"": int(failed), INTERRUPTED: 130}.get(ended, 1)
 
 
-def _memory(options: argparse.Namespace) -> Memory | None:
+def _memory(options: argparse.Namespace, captions: CaptionSettings) -> Memory | None:
     if not options.memory:
         return None
     from cc_ros.memory import Memory, MemorySettings
+    from cc_ros.reasoning.captions import captioning
 
-    return Memory(MemorySettings(memory_dir=options.memory))
+    return Memory(MemorySettings(memory_dir=options.memory), captioning(captions))
 
 
 def _rerun_log(options: argparse.Namespace, source: Source) -> AbstractContextManager[RerunLog | None]:

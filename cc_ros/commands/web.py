@@ -51,8 +51,10 @@ def main(options: argparse.Namespace) -> int:
     need_ros()
     need_web()
     from cc_ros.serving import address, listen, serve
+    from cc_ros.tracking.priority import WATCHED, give_way
     from cc_ros.web.server import check_token, make_app
 
+    give_way(WATCHED)
     token = os.environ.get(TOKEN, "") if options.token is None else options.token
     check_token(options.host, token)
     with stop_on_signals() as stop, listen(options.host, options.port) as listening:

@@ -88,11 +88,12 @@ class KeyframeRequest:
     :param frames: how many (m in the paper).
     :param marks: how many objects are marked (K in the paper).
     :param last_seconds: only frames this recent; 0 = the whole episode.
-    :param since: only frames from this time on, seconds since 1970; 0 = open. With any of this and the next three the
+    :param since: only frames from this time on, seconds since 1970; 0 = open. With any of this and the next four the
         memory is asked, where there is one.
     :param until: only frames up to this time; 0 = open.
     :param episode: only frames of this episode of the memory; 0 = any.
     :param near: only frames that show this mark; 0 = any.
+    :param words: frames whose captions fit these words come first, where the memory has captions; "" = any.
     :param style: one of :data:`STYLES`.
     """
 
@@ -103,12 +104,13 @@ class KeyframeRequest:
     until: float = 0.0
     episode: int = 0
     near: int = 0
+    words: str = ""
     style: str = ""
 
     @property
     def reaches_back(self) -> bool:
-        """Whether it asks for a time or an episode of its own."""
-        return bool(self.since or self.until or self.episode or self.near)
+        """Whether it asks for a time, an episode, or words of its own."""
+        return bool(self.since or self.until or self.episode or self.near or self.words)
 
     def check(self) -> None:
         """Hold the request to the limits of the settings.

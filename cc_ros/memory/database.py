@@ -67,7 +67,20 @@ CREATE TRIGGER questions_new AFTER INSERT ON questions BEGIN
 CREATE TRIGGER questions_gone AFTER DELETE ON questions BEGIN
     INSERT INTO words (words, rowid, question, answer) VALUES ('delete', old.id, old.question, old.answer); END;
 """
-MIGRATIONS: Mapping[int, str] = {1: _TABLES}
+_CAPTIONS = """
+CREATE TABLE captions (
+    keyframe INTEGER PRIMARY KEY REFERENCES keyframes ON DELETE CASCADE,
+    caption TEXT NOT NULL, model TEXT NOT NULL, embedding BLOB, embedder TEXT NOT NULL
+);
+CREATE VIRTUAL TABLE captioned USING fts5 (
+    caption, content='captions', content_rowid='keyframe', tokenize='porter unicode61'
+);
+CREATE TRIGGER captions_new AFTER INSERT ON captions BEGIN
+    INSERT INTO captioned (rowid, caption) VALUES (new.keyframe, new.caption); END;
+CREATE TRIGGER captions_gone AFTER DELETE ON captions BEGIN
+    INSERT INTO captioned (captioned, rowid, caption) VALUES ('delete', old.keyframe, old.caption); END;
+"""
+MIGRATIONS: Mapping[int, str] = {1: _TABLES, 2: _CAPTIONS}
 """What leads to each version of the schema from the one before."""
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from cc_ros.geometry.camera import back_project
 from cc_ros.keyframes.store import Candidate, KeptFrame
+from cc_ros.memory.captions import Vector
 from cc_ros.memory.database import transaction
 from cc_ros.memory.numbers import Numbers, keys_of
 from cc_ros.memory.presence import Presence
@@ -61,12 +62,17 @@ class EpisodeWriter:
         with transaction(self._store.db):
             self._store.add_question(asked)
 
+    def caption(self, keyframe: int, caption: str, model: str, vector: Vector | None) -> None:
+        """Keep what a model said of a keyframe."""
+        with transaction(self._store.db):
+            self._store.add_caption(keyframe, caption, model, vector)
+
     def tidy(self) -> int:
         """Stay within the bounds; return how many keyframes went."""
         return self._store.bound(self._now) if self._now else 0
 
-    def take(self, candidate: Candidate, stamp: float, world: str, *, due: bool) -> None:
-        """Take in a frame.
+    def take(self, candidate: Candidate, stamp: float, world: str, *, due: bool) -> tuple[int, KeptFrame]:
+        """Take in a frame, and return the row of its keyframe (0 = it is none) and what was kept of it.
 
         :param stamp: seconds since 1970.
         :param due: whether it becomes a keyframe of the memory; else only new tracks are looked at.
@@ -83,12 +89,14 @@ class EpisodeWriter:
         there = {self._numbers.of(key) for key in keys.values()}
         judge = due and stamp - self._judged >= PRESENCE_EVERY and not self.known.keys() <= there
         found = {i: shape for i, shape in shapes(frame.labels()).items() if i in keys}
+        row = 0
         if due:  # first of all: what comes after may take long, the first time
-            self._write(frame, found, keys, stamp, world)
+            row = self._write(frame, found, keys, stamp, world)
         if pending or judge:
             self._look(frame, found, keys, pending, stamp, world, judge)
         if due:
             self._appearance(frame, keys, stamp)
+        return row, frame
 
     # -- recognising
 
@@ -119,14 +127,16 @@ class EpisodeWriter:
         if judge:
             self._judged = stamp
             there = {self._numbers.of(key) for key in keys.values()}
-            for number, state in self._presence.judge(expected, small, there, self.known, stamp).items():
+            for number, state in self._presence.judge(expected, view.labels, there, self.known, stamp).items():
                 self._change(self.known[number], state, stamp)
         views.add(view, expected)
 
     def _read_views(self) -> Views:
-        views = Views()
+        views, moved = Views(), self._store.moved()
         for frame, world in reference_frames(self._store.path, self._store.db, self._episode):
-            views.add(self._viewer.view(frame.image(), frame.labels(), frame.intrinsics, frame.pose, world))
+            view = self._viewer.view(frame.image(), frame.labels(), frame.intrinsics, frame.pose, world)
+            view.labels[np.isin(view.labels, [i for i in frame.areas if frame.stamp < moved.get(i, 0.0)])] = UNKNOWN
+            views.add(view)
         return views
 
     def _settle(self, decided: dict[int, int], keys: dict[int, TrackKey], stamp: float) -> None:
@@ -158,7 +168,7 @@ class EpisodeWriter:
 
     def _write(
         self, frame: KeptFrame, found: dict[int, Shape], keys: dict[int, TrackKey], stamp: float, world: str
-    ) -> None:
+    ) -> int:
         points, _ = _points(frame, found)
         with transaction(self._store.db):
             if not self._episode:
@@ -183,7 +193,7 @@ class EpisodeWriter:
                 if row is None:
                     row = self._tracks[keys[i]] = self._store.add_track(self._episode, keys[i], stamp, number)
                 sights.append(Sight(row, shape.area, frame.confidences.get(i, 1.0), frame.depths.get(i), shape.box))
-            self._store.add_keyframe(self._episode, stamp, frame, world, sights)
+            return self._store.add_keyframe(self._episode, stamp, frame, world, sights)
 
     def _appearance(self, frame: KeptFrame, keys: dict[int, TrackKey], stamp: float) -> None:
         """Describe the objects of a frame that are new, or were not described for long."""
@@ -232,6 +242,8 @@ class EpisodeWriter:
         """Note a new state of an object; that it still is where it was is none."""
         if (state == known.state and state != "moved") or (state, known.state) == ("present", "moved"):
             return
+        if state == "moved" and self._views is not None:
+            self._views.rename(known.number, UNKNOWN)  # where it was says nothing any more
         before, known.state, known.changed = known.state, state, stamp
         self._store.put(known)
         self._store.note_change(known.number, stamp, state, before)

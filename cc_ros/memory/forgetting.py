@@ -53,7 +53,8 @@ def forget(
             gone = _forget_objects(db, request, wanted)
             asked = _forget_questions(db, request, wanted)
             db.execute("DELETE FROM episodes WHERE NOT EXISTS (SELECT 1 FROM keyframes WHERE episode = episodes.id)")
-            db.execute("INSERT INTO words (words) VALUES ('rebuild')")  # its index keeps words that were deleted
+            for index in ("words", "captioned"):  # they keep words that were deleted
+                db.execute(f"INSERT INTO {index} ({index}) VALUES ('rebuild')")
         _shrink(db, path)
         return Gone(len(rows), gone, asked, max(before - _size(path), 0))
 
@@ -113,6 +114,7 @@ def export(path: Path, out: Path, request: KeyframeRequest, progress: Progress |
                 "keyframes": told,
                 "objects": [asdict(one) for one in reader.objects(request)],
                 "questions": [asdict(one) for one in reader.questions("", request.since, request.until, limit=10**6)],
+                "captions": [asdict(one) for one in reader.captions(request=request, limit=10**9)],
                 "episodes": [asdict(one) for one in reader.episodes()],
             }
         (out / "memory.json").write_text(json.dumps(content, indent=1) + "\n")

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 import numpy as np
 
 from cc_ros.memory.store import Known
-from cc_ros.memory.views import Expected
+from cc_ros.memory.views import Expected, Overlay, numbers_in
 
 SMALLEST = 60  # pixels of a view that an object must fill to be judged
 STILL_THERE, GONE = 0.5, 0.2  # share of its pixels that look as before: from here on it is there; up to here it is not
@@ -32,7 +32,7 @@ class Presence:
     ) -> dict[int, str]:
         """Return what is known now of objects that this picture was expected to show: number -> state.
 
-        :param shown: hxw, not 0 where any object is now.
+        :param shown: hxw int32, the numbers of the objects that are now in the picture; not 0 where any is.
         :param there: numbers of the objects that are tracked in it.
         :param stamp: seconds.
         """
@@ -49,9 +49,17 @@ class Presence:
             if max(same) >= STILL_THERE:
                 states[number] = "present"
                 self._missed.pop(number, None)
-            elif max(same) <= GONE and all((shown[mask] > 0).mean() <= COVERED for mask in masks):
+            elif max(same) <= GONE and all(
+                _covered(one, shown, mask) <= COVERED for one, mask in zip(views, masks, strict=True)
+            ):
                 missed = self._missed[number]
                 missed.append(stamp)
                 if len(missed) >= SIGHTS and stamp - missed[0] >= SPAN:
                     states[number] = "absent"
         return states
+
+
+def _covered(one: Overlay, shown: np.ndarray, mask: np.ndarray) -> float:
+    """Return the share of a mask that something may stand before now: not what stood behind it, and still does."""
+    behind = [i for i in numbers_in(one.labels) if one.same[one.labels == i].mean() >= STILL_THERE]
+    return float(((shown[mask] != 0) & ~np.isin(shown[mask], behind)).mean())

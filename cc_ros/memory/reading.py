@@ -20,8 +20,9 @@ from cc_ros.keyframes.keyframes import KeyframeRequest
 from cc_ros.keyframes.store import KeptFrame, evenly_spaced
 from cc_ros.keyframes.types import RememberedObject
 from cc_ros.memory import files
+from cc_ros.memory.captions import Vector, fitting
 from cc_ros.memory.database import folder, open_database
-from cc_ros.memory.types import Asked, Episode
+from cc_ros.memory.types import Asked, Caption, Episode
 
 MOST_OBJECTS = 500  # told at once, those seen last
 _REFERENCES, _LOOKED_AT, _EACH = 96, 400, 3  # views to recognise by: how many, of how many, how often each object
@@ -65,10 +66,13 @@ class MemoryReader(AbstractContextManager["MemoryReader"]):
         """Return the id: what this reads has its lasting numbers."""
         return id
 
-    def frames(self, request: KeyframeRequest, count: int) -> list[KeptFrame]:
-        """Return up to ``count`` frames, uniformly from the window of a request, with the objects' numbers.
+    def frames(self, request: KeyframeRequest, count: int, vector: Vector | None = None) -> list[KeptFrame]:
+        """Return up to ``count`` frames of the window of a request, with the objects' numbers.
 
-        Their stamps are seconds since 1970.
+        Up to half of them have captions that fit the words of the request; the others are drawn uniformly. Their stamps
+        are seconds since 1970.
+
+        :param vector: of the words of the request.
         """
         where, values = _window(request)
         with self._lock:
@@ -76,8 +80,15 @@ class MemoryReader(AbstractContextManager["MemoryReader"]):
             pool = [_Row(*row) for row in rows]
             if request.last_seconds and pool:
                 pool = [row for row in pool if row.stamp >= pool[-1].stamp - request.last_seconds]
-            found = [load_frame(self.path, self._db, row.id) for row in evenly_spaced(pool, count)]
-        return [frame for frame in found if frame is not None]
+            chosen: dict[int, float] = {}
+            if request.words and pool:
+                within = f"{where} AND stamp >= ?", (*values, pool[0].stamp)
+                chosen = fitting(self._db, request.words, vector, *within, (count + 1) // 2)
+            others = [row for row in pool if row.id not in chosen]
+            if count > len(chosen):
+                chosen |= {row.id: row.stamp for row in evenly_spaced(others, count - len(chosen))}
+            loaded = [load_frame(self.path, self._db, row) for row in sorted(chosen, key=lambda row: chosen[row])]
+        return [frame for frame in loaded if frame is not None]
 
     def missing(self, request: KeyframeRequest) -> str:
         """Return for people what there are no keyframes of, and what the memory holds instead."""
@@ -157,6 +168,22 @@ class MemoryReader(AbstractContextManager["MemoryReader"]):
             ).fetchall()
         named = [dict(zip(_ASKED.split(", "), row, strict=True)) for row in rows]
         return [Asked(**row | {name: tuple(json.loads(row[name])) for name in ("marks", "keyframes")}) for row in named]
+
+    def captions(self, words: str = "", request: KeyframeRequest = KeyframeRequest(), limit: int = 50) -> list[Caption]:
+        """Return what a model said of the keyframes of a window: what fits the words best first, or the newest first.
+
+        :param words: that captions are searched for; "" = any.
+        """
+        where, values = _window(request)
+        with self._lock:
+            wanted = list(fitting(self._db, words, None, where, values, limit)) if words.strip() else None
+            rows = self._db.execute(
+                "SELECT keyframe, stamp, caption, model FROM captions JOIN keyframes ON keyframes.id = keyframe "
+                f"WHERE {where} ORDER BY stamp DESC LIMIT ?",
+                (*values, limit if wanted is None else -1),
+            ).fetchall()
+        captions = {row[0]: Caption(*row) for row in rows}
+        return list(captions.values()) if wanted is None else [captions[row] for row in wanted]
 
     def keyframes(self, request: KeyframeRequest = KeyframeRequest()) -> list[tuple[int, float, int]]:
         """Return row, stamp and episode of every keyframe in a window, oldest first."""

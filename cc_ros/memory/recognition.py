@@ -25,6 +25,7 @@ RIVAL = 2.0  # times as far away must the next object be that is as much like it
 ALIKE = 0.72  # least cosine of two descriptors where the poses' world may be another than last time
 AGREEING = 2  # objects in one picture that must lie where they lay before such a world is believed
 MAP = "map"  # the frame in which a robot is localised, by REP 105: it goes on over restarts
+STOOD = 0.5  # share of an object's pixels that look as before: it was not brought here
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,7 @@ class Recogniser:
             claims[pair] = max(claims.get(pair, 0.0), votes)
         looks_like = {
             pair: votes
-            for pair, votes in self._by_appearance(pending, described, taken).items()
+            for pair, votes in self._by_appearance(seen, expected, pending, described, taken).items()
             if not any(i == pair[0] or number == pair[1] for i, number in claims)
         }
         claims |= looks_like
@@ -181,12 +182,18 @@ class Recogniser:
         return _one_to_one(found)
 
     def _by_appearance(
-        self, pending: Sequence[int], described: Mapping[int, np.ndarray], taken: Collection[int]
+        self,
+        seen: Seen,
+        expected: Expected,
+        pending: Sequence[int],
+        described: Mapping[int, np.ndarray],
+        taken: Collection[int],
     ) -> dict[tuple[int, int], float]:
         """Return votes for objects that are gone from their places and look just like the tracks: they were moved.
 
         The rule of the tracker (``TrackTable.known_again``): the one that is most alike, by a lead over every other
-        that is known, and only where its old place was seen without it.
+        that is known, and only where its old place was seen without it. What earlier views show already, as it looks
+        now, was there all the time, and is only now seen as an object.
         """
         known = [one for one in self._known.values() if one.descriptor is not None]
         if not known or not pending:
@@ -198,7 +205,9 @@ class Recogniser:
             lead = cosine[row, best] - np.delete(cosine[row], best).max(initial=-1.0)
             one = known[best]
             clear = cosine[row, best] > flow.SAME_COSINE and lead > flow.SAME_COSINE_LEAD
-            if clear and one.state == "absent" and one.number not in taken:
+            before = expected.same[(seen.small == i) & expected.seen]
+            stood = before.size > 0 and before.mean() >= STOOD
+            if clear and one.state == "absent" and one.number not in taken and not stood:
                 found[i, one.number] = 1.0
         return _one_to_one(found)
 

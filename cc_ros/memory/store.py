@@ -11,6 +11,7 @@ import numpy as np
 
 from cc_ros.keyframes.store import KeptFrame
 from cc_ros.memory import files
+from cc_ros.memory.captions import Vector
 from cc_ros.memory.database import open_database, transaction
 from cc_ros.memory.types import Asked, TrackKey
 
@@ -116,6 +117,10 @@ class MemoryStore:
         )
         return [row[0] for row in rows]
 
+    def moved(self) -> dict[int, float]:
+        """Return number -> when it was last moved, seconds since 1970, of the objects that were."""
+        return dict(self.db.execute("SELECT object, MAX(stamp) FROM changes WHERE state = 'moved' GROUP BY object"))
+
     # -- writing
 
     def begin_episode(self, stamp: float, source: str) -> int:
@@ -204,6 +209,14 @@ class MemoryStore:
             "keyframes) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             *(asked.stamp, asked.question, asked.answer, asked.message, asked.status, asked.kind, asked.source),
             *(asked.model, asked.confidence, json.dumps(asked.marks), json.dumps(asked.keyframes)),
+        )
+
+    def add_caption(self, keyframe: int, caption: str, model: str, vector: Vector | None) -> None:
+        """Keep what a model said of a keyframe; not where it has gone meanwhile."""
+        packed, embedder = (None, "") if vector is None else (vector.packed(), vector.model)
+        self.db.execute(
+            "INSERT INTO captions SELECT id, ?, ?, ?, ? FROM keyframes WHERE id = ?",
+            (caption, model, packed, embedder, keyframe),
         )
 
     # -- staying within the bounds

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
+
+from cc_ros.keyframes.store import KeptFrame
+from cc_ros.memory.captions import Vector
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,44 @@ class Asked:
             marks=tuple(answer.mark_ids),
             keyframes=keyframes,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Caption:
+    """What a model said of a keyframe.
+
+    :param keyframe: its row.
+    :param stamp: of the keyframe, seconds since 1970.
+    :param model: that said it.
+    """
+
+    keyframe: int
+    stamp: float
+    caption: str
+    model: str
+
+
+Keep = Callable[[int, str, str, Vector | None], None]
+"""Takes a keyframe's row, its caption, the model that made it, and the caption as a vector."""
+
+
+class Captioning(Protocol):
+    """What a memory has its keyframes captioned by. Thread-safe."""
+
+    def offer(self, keyframe: int, stamp: float, frame: KeptFrame) -> None:
+        """Take in a keyframe that was written; returns at once."""
+
+    def vector(self, text: str) -> Vector | None:
+        """Return a text as a vector; None where no model makes any, or not in time."""
+
+    def flush(self, seconds: float) -> bool:
+        """Wait until nothing waits for its caption; return whether it is so."""
+
+    def health(self) -> tuple[str, Mapping[str, object]]:
+        """Return a trouble for people ("" = none) and figures."""
+
+    def close(self) -> None:
+        """End; what waits for its caption gets none."""
 
 
 @dataclass(frozen=True, slots=True)

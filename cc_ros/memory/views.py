@@ -23,6 +23,7 @@ OVERLAP = 0.2  # least share of a picture that a view must cover
 CONFIRMED = 0.45  # share of the covered pixels that must look the same for a pose to be believed
 TRIED = 5  # views that are laid over a picture, those that cover most of it, or have most in common with it, first
 UNKNOWN = -1  # in a view: an object of which it is not known yet which one it is
+MOST = 0.6  # share of an object's pixels in a view that must be within a picture to be missed there
 NEW_VIEW = 0.7  # share of a picture that views must explain for it not to become one
 
 
@@ -55,7 +56,7 @@ class Overlay:
     :param shown: bool, where it shows anything.
     :param labels: int32, the numbers of the objects that it shows.
     :param same: bool, where both look alike.
-    :param whole: numbers of the objects that would be within the picture as a whole.
+    :param whole: numbers of the objects most of which, as far as the view shows them, would be within the picture.
     """
 
     shown: np.ndarray
@@ -218,16 +219,11 @@ def _overlay(old: View, homography: np.ndarray, new: View) -> Overlay:
     shown = cv2.warpPerspective(np.ones(old.labels.shape, np.uint8), homography, size, flags=nearest) > 0
     labels = cv2.warpPerspective(old.labels.astype(np.float32), homography, size, flags=nearest).astype(np.int32)
     same = shown & alike(cv2.warpPerspective(old.image, homography, size), new.image)
-    whole = numbers_in(labels) - numbers_in(_rim(labels, 2)) - numbers_in(_rim(old.labels, 1))
+    before, now = (np.bincount(np.maximum(map_, 0).ravel(), minlength=1) for map_ in (old.labels, labels))
+    whole = {i for i in numbers_in(labels) if now[i] >= MOST * before[i]}
     return Overlay(shown, labels, same, frozenset(whole))
 
 
 def numbers_in(labels: np.ndarray) -> set[int]:
     """Return the numbers in a map of integers, without those that are none."""
     return set(np.flatnonzero(np.bincount(np.maximum(labels, 0).ravel())).tolist()) - {0}
-
-
-def _rim(labels: np.ndarray, pixels: int) -> np.ndarray:
-    """Return the outermost pixels of a map: what they name may go on outside."""
-    sides = labels[:pixels], labels[-pixels:], labels[:, :pixels], labels[:, -pixels:]
-    return np.concatenate([side.ravel() for side in sides])

@@ -7,19 +7,21 @@ import threading
 import time
 import traceback
 from collections import Counter, deque
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from cc_ros.errors import CCError
 from cc_ros.keyframes.keyframes import KeyframeRequest
 from cc_ros.keyframes.store import Candidate, KeptFrame
 from cc_ros.keyframes.types import RememberedObject
+from cc_ros.memory.captions import Vector
 from cc_ros.memory.database import folder
 from cc_ros.memory.episode import EpisodeWriter
 from cc_ros.memory.numbers import Numbers
 from cc_ros.memory.reading import MemoryReader
 from cc_ros.memory.settings import MemorySettings
 from cc_ros.memory.store import MemoryStore
-from cc_ros.memory.types import Asked, TrackKey
+from cc_ros.memory.types import Asked, Captioning, Keep, TrackKey
 
 WAITING = 8  # frames that may wait for the disk; of more, the newest are dropped and counted
 ANSWERS_WAITING = 256
@@ -43,16 +45,28 @@ class _Frame:
     due: bool
 
 
+@dataclass(frozen=True, slots=True)
+class _Caption:
+    keyframe: int
+    caption: str
+    model: str
+    vector: Vector | None
+
+
+_Item = _Frame | _Begin | Asked | _Caption
+
+
 class Memory:
     """Keeps episodes in a folder, and gives objects the numbers that they had. Thread-safe.
 
     It is an :class:`~cc_ros.keyframes.Archive`: the keyframe step asks it for numbers and earlier frames.
 
     :param settings: its folder and bounds.
+    :param captioning: given what takes captions, makes what they come from; None = keyframes get none.
     :raises MemoryFault: the folder cannot be used.
     """
 
-    def __init__(self, settings: MemorySettings) -> None:
+    def __init__(self, settings: MemorySettings, captioning: Callable[[Keep], Captioning] | None = None) -> None:
         path = folder(settings.memory_dir)
         self._settings = settings
         self._store = MemoryStore(path, settings.memory_megabytes, settings.memory_days)
@@ -65,11 +79,12 @@ class Memory:
         self._numbers = Numbers(known)
         self._episode = EpisodeWriter(self._store, self._numbers, known)
         self._lock = threading.Condition()
-        self._waiting: deque[_Frame | _Begin | Asked] = deque()
+        self._waiting: deque[_Item] = deque()
         self._busy = self._closing = False
         self._taken = self._looked = float("-inf")  # stamps of the last keyframe and of the last look
         self._counts: Counter[str] = Counter()
         self._trouble = ""
+        self._captioning = captioning(self._caption) if captioning is not None else None
         self._thread = threading.Thread(target=self._work, name="memory", daemon=True)
         self._thread.start()
 
@@ -113,12 +128,22 @@ class Memory:
                 self._put(asked)
 
     def flush(self, seconds: float = STOP_TIME) -> bool:
-        """Wait until all that came in is written; return whether it is."""
+        """Wait until all that came in is written, and has its caption; return whether it is."""
+        deadline = time.monotonic() + seconds
+        written = self._written(seconds)
+        if not written or self._captioning is None:
+            return written
+        captioned = self._captioning.flush(deadline - time.monotonic())
+        return self._written(deadline - time.monotonic()) and captioned
+
+    def _written(self, seconds: float) -> bool:
         with self._lock:
             return self._lock.wait_for(lambda: not self._waiting and not self._busy, seconds)
 
     def close(self) -> None:
         """Write what waits and close the files."""
+        if self._captioning is not None:
+            self._captioning.close()
         with self._lock:
             self._closing = True
             self._lock.notify_all()
@@ -127,9 +152,9 @@ class Memory:
 
     def health(self) -> tuple[str, dict[str, object]]:
         """Return a trouble for people ("" = none) and figures."""
+        trouble, captions = ("", {}) if self._captioning is None else self._captioning.health()
         with self._lock:
-            figures: dict[str, object] = {**self._counts, "memory_waiting": len(self._waiting)}
-            return self._trouble, figures
+            return self._trouble or trouble, {**self._counts, "memory_waiting": len(self._waiting), **captions}
 
     # -- what is asked (an Archive)
 
@@ -143,7 +168,8 @@ class Memory:
 
     def frames(self, request: KeyframeRequest, count: int) -> list[KeptFrame]:
         """Return up to ``count`` frames, uniformly from the window of a request; their stamps are since 1970."""
-        return self._reader.frames(request, count)
+        vector = self._captioning.vector(request.words) if self._captioning is not None and request.words else None
+        return self._reader.frames(request, count, vector)
 
     def missing(self, request: KeyframeRequest) -> str:
         """Return for people what there are no keyframes of."""
@@ -157,13 +183,18 @@ class Memory:
         """Return when the oldest keyframe was taken, seconds since 1970; 0 = there is none."""
         return self._reader.since()
 
+    def _caption(self, keyframe: int, caption: str, model: str, vector: Vector | None) -> None:
+        with self._lock:
+            if not self._closing:
+                self._put(_Caption(keyframe, caption, model, vector))
+
     # -- the writer's thread
 
     def _restart(self, source: str) -> None:
         self._taken = self._looked = float("-inf")
         self._put(_Begin(source))
 
-    def _put(self, item: _Frame | _Begin | Asked) -> None:
+    def _put(self, item: _Item) -> None:
         self._waiting.append(item)
         self._lock.notify_all()
 
@@ -182,16 +213,20 @@ class Memory:
         finally:
             self._store.close()
 
-    def _attempt(self, item: _Frame | _Begin | Asked | None) -> None:
+    def _attempt(self, item: _Item | None) -> None:
         """Write one item; a fault is counted and told, and the next one is tried."""
         begun = time.perf_counter()
         try:
             if isinstance(item, _Frame):
-                self._episode.take(item.candidate, item.stamp, item.world, due=item.due)
+                row, frame = self._episode.take(item.candidate, item.stamp, item.world, due=item.due)
+                if row and self._captioning is not None:
+                    self._captioning.offer(row, item.stamp, frame)
             elif isinstance(item, _Begin):
                 self._episode.begin(item.source)
             elif isinstance(item, Asked):
                 self._episode.note(item)
+            elif isinstance(item, _Caption):
+                self._episode.caption(item.keyframe, item.caption, item.model, item.vector)
             thinned = self._episode.tidy()
         except (CCError, sqlite3.Error, OSError) as error:
             self._failed(f"the memory was not written: {error}")

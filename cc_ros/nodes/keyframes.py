@@ -37,6 +37,8 @@ from cc_ros.nodes.fusing import Fusing
 from cc_ros.nodes.ground_input import GroundInput
 from cc_ros.nodes.markers import MarkerOutput
 from cc_ros.nodes.runtime import main_of
+from cc_ros.reasoning.captions import captioning
+from cc_ros.reasoning.settings import CaptionSettings
 from cc_ros.settings import knob
 from cc_ros.srv import GetKeyframes
 
@@ -60,6 +62,7 @@ class KeyframesNode(BaseNode):
         ("", PublishSettings),
         ("", KeyframeSettings),
         ("", MemorySettings),
+        ("memory", CaptionSettings),
         ("mark", MarkSettings),
         ("camera", CameraSettings),
     )
@@ -112,7 +115,7 @@ class KeyframesNode(BaseNode):
         settings = self.parameters.read(MemorySettings)
         if not settings.memory_dir:
             return None
-        memory = Memory(settings)
+        memory = Memory(settings, captioning(self.parameters.read(CaptionSettings)))
         self.undo.callback(memory.close)
         return memory
 

@@ -13,6 +13,7 @@ from std_msgs.msg import Header
 from cc_ros.keyframes.drawing import draw_labels
 from cc_ros.nodes.base_node import BaseNode
 from cc_ros.nodes.convert.images import image_message
+from cc_ros.tracking.priority import WATCHED, give_way
 
 
 class Overlay:
@@ -55,6 +56,7 @@ class Overlay:
             self._change.notify()
 
     def _work(self) -> None:
+        give_way(WATCHED)
         while True:
             with self._change:
                 self._change.wait_for(lambda: self._newest is not None or self._stopping)

@@ -153,6 +153,8 @@ class Context:
         wanted["frames"] = 1 if self.spec.form is Form.MOVE else question.frames or settings.frames
         wanted["marks"] = question.marks or settings.marks
         wanted["style"] = marked_as
+        if question.reaches_back:
+            wanted["words"] = question.words or self.plain.text
         seen = self._seen[marked_as] = self.fetched(KeyframeRequest(**wanted))
         self.stop()
         return seen
@@ -212,5 +214,5 @@ def _with_window(question: Question, now: float) -> tuple[Question, Question]:
     if span is None:
         return question, question
     asked = dataclasses.replace(question, since=span.since, until=span.until)
-    present = re.sub(r"\bwas\b", "is", re.sub(r"\bwere\b", "are", span.rest))  # the grammar's tense
+    present = re.sub(r"(?i)\bwas\b", "is", re.sub(r"(?i)\bwere\b", "are", span.rest))  # the grammar's tense
     return asked, dataclasses.replace(asked, text=present)

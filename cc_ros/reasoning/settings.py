@@ -41,6 +41,20 @@ class GoalSettings:
 
 
 @dataclass(frozen=True)
+class CaptionSettings:
+    """Which models say what keyframes of the memory show, for questions in words. By default none is asked."""
+
+    caption_model: str = knob("", "model that says in words what keyframes show; empty = none is asked")
+    embedding_model: str = knob("", "model that turns captions into vectors; empty = they are searched by words alone")
+    base_url: str = knob("", "endpoint of the caption model; empty = OPENAI_BASE_URL, else the preset's")
+    embedding_base_url: str = knob("", "endpoint of the embedding model; empty = that of the caption model")
+    preset: str = knob("", "kind of server; empty = told from base_url, else openai", choices=("", *PRESETS))
+    key_env: str = knob("", "name of the environment variable that holds the key; empty = the preset's")
+    key_file: str = knob("", "file with the key, mode 0600, instead of an environment variable", valid=a_file)
+    captions_per_minute: float = knob(6.0, "captions of a minute of the stream, spread evenly", ge=0.01, le=600.0)
+
+
+@dataclass(frozen=True)
 class ReasonerSettings:
     """Which model to ask, how, and how much of it.
 

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import threading
 from collections.abc import Callable, Hashable, Sequence
-from concurrent.futures import Future, wait
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from cc_ros.errors import CCError
 from cc_ros.geometry import GeometryError, SceneMap
 from cc_ros.keyframes import KeyframeSet
 from cc_ros.reasoning.answer_cache import AnswerCache
 from cc_ros.reasoning.context import Context
-from cc_ros.reasoning.llm.budget import Budget, UsageCount
-from cc_ros.reasoning.llm.circuit_breaker import CircuitBreaker
+from cc_ros.reasoning.llm.budget import UsageCount
 from cc_ros.reasoning.llm.endpoint import Endpoint
 from cc_ros.reasoning.llm.errors import ModelFault, answer_to
-from cc_ros.reasoning.llm.loop_thread import LoopThread
+from cc_ros.reasoning.llm.server import Server
 from cc_ros.reasoning.looks import Looks
 from cc_ros.reasoning.measured.places import places_table
 from cc_ros.reasoning.prompts.images import PictureStore
@@ -30,11 +26,8 @@ from cc_ros.reasoning.settings import ReasonerSettings
 from cc_ros.reasoning.talk import Task
 from cc_ros.reasoning.types import Answer, Status, Style, Usage
 
-if TYPE_CHECKING:
-    from cc_ros.reasoning.llm.retry import RetryingClient
 
-
-class Model:
+class Model(Server):
     """A multimodal model behind an endpoint. Thread-safe.
 
     :param settings: of the reasoner.
@@ -44,11 +37,7 @@ class Model:
     """
 
     def __init__(self, settings: ReasonerSettings, endpoint: Endpoint, prompts: Prompts) -> None:
-        self.endpoint = endpoint
-        self.budget = Budget(settings)
-        self.breaker = CircuitBreaker(settings.breaker_failures, settings.breaker_seconds)
-        self.unusable = ""  # why it cannot be asked at all, for people
-        self._settings = settings
+        super().__init__(settings, endpoint)
         self._prompts = prompts
         self._pictures = PictureStore(endpoint.max_side, settings.jpeg_quality)
         self._writer = Writer(endpoint, settings.image_detail)
@@ -58,9 +47,6 @@ class Model:
         self._episode: Episode | None = None
         self._episodes = 0  # how often a new one was begun, to tell a turn that was asked before from one after
         self._navigating = threading.Lock()
-        self._thread = LoopThread()
-        self._client: Future[RetryingClient] = self._thread.start(self._open())
-        wait([self._client])  # importing openai takes seconds on a busy machine: no question's deadline is for that
 
     def answer(self, seen: KeyframeSet, context: Context) -> Answer:
         """Answer a question of any kind but navigation.
@@ -167,31 +153,23 @@ class Model:
         finally:
             self._navigating.release()
 
-    def down(self) -> str:
-        """Return why the server is left alone for now, "" where it is not."""
-        return self.breaker.describe() if self.breaker.open_for() > 0 else ""
-
     def reset(self) -> None:
         """Start a new episode: forget the conversation and the kept answers."""
         self._episodes += 1
         self._episode = None
         self._cache.clear()
 
-    def close(self) -> None:
-        """Cancel what is being asked and close the connections."""
-        self._thread.close(self._close_client)
-
     def _run(self, task: Task, texts: Sequence[str], context: Context) -> Answer:
         count = UsageCount()
 
         async def work(post: Callable[[Any], None]) -> Answer:
-            return await self._loop.run(self._client.result(), context, task, count, lambda *stage: post(stage))
+            return await self._loop.run(self.client, context, task, count, lambda *stage: post(stage))
 
         def show(event: tuple[str, str]) -> None:
             context.progress(event[0], self.endpoint.redact_growing(event[1]))
 
         try:
-            answer = self._thread.wait(work, context.deadline, context.stop, show)
+            answer = self.wait(work, context.deadline, context.stop, show)
         except ModelFault as fault:
             fault.usage = self._loop.usage(task, count)
             raise
@@ -201,27 +179,3 @@ class Model:
             raise failed from error
         prompt = "\n\n".join((task.system, *texts))
         return dataclasses.replace(answer, usage=self._loop.usage(task, count), prompt=prompt)
-
-    async def _open(self) -> RetryingClient:
-        try:
-            from anyio.lowlevel import checkpoint
-
-            from cc_ros.reasoning.llm.client import ChatClient
-            from cc_ros.reasoning.llm.retry import RetryingClient
-        except ImportError as error:
-            raise ModelFault(
-                Status.MISCONFIGURED, f"the package openai cannot be imported ({error}); pip install 'openai>=3'"
-            ) from None
-        try:
-            await checkpoint()  # anyio imports what it has for asyncio when it is first called
-            return RetryingClient(ChatClient(self.endpoint), self._settings, self.breaker, self.budget)
-        except Exception as error:  # a proxy, certificates, or what else the environment gives the HTTP client
-            files = [f"{name}={os.environ[name]}" for name in ("SSL_CERT_FILE", "SSL_CERT_DIR") if os.environ.get(name)]
-            help = f"; does {' and '.join(files)} hold certificates?" if files and isinstance(error, OSError) else ""
-            words = error if isinstance(error, CCError) else f"no HTTP client can be made: {error}{help}"
-            self.unusable = self.endpoint.redact(str(words))
-            raise ModelFault(Status.MISCONFIGURED, self.unusable) from None
-
-    async def _close_client(self) -> None:
-        if self._client.exception() is None:
-            await self._client.result().close()

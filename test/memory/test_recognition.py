@@ -91,6 +91,15 @@ def test_an_object_that_was_moved_is_told_and_so_is_one_that_is_gone(tmp_path: P
         assert {known.id: known.state for known in reader.objects()}[3] == "present"
 
 
+def test_what_stood_before_another_object_is_missed_though_that_one_is_seen_there(tmp_path: Path) -> None:
+    behind, before = Box((2.4, -0.8, 0.5), (2.9, 0.8, 1.8), RED), Box((1.6, -0.2, 0.9), (1.8, 0.2, 1.3), BLUE)
+    steady = [((0.0, 0.0, 1.2), 0.0)]
+    walk(tmp_path, [behind, before], {0: 1, 1: 2}, BEGIN, places=steady * 3)
+    walk(tmp_path, [behind], {0: 1}, LATER, places=steady * 8)
+    with MemoryReader(tmp_path) as reader:
+        assert {known.id: known.state for known in reader.objects()} == {1: "present", 2: "absent"}
+
+
 def pan(path: Path, ids: Mapping[int, int], begin: float, wall: np.ndarray, backwards: bool = False) -> dict[int, int]:
     """Pan over a wall with two like boxes on it, without poses; return box -> number."""
     wall, which = wall.copy(), np.zeros(wall.shape[:2], np.uint16)

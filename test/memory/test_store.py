@@ -118,13 +118,18 @@ def test_a_memory_of_a_newer_version_is_refused_and_an_older_one_brought_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(tmp_path, 3)
-    newer = {**database.MIGRATIONS, 2: "CREATE TABLE rooms (id INTEGER PRIMARY KEY);\nINSERT INTO rooms VALUES (9);"}
+    own = max(database.MIGRATIONS)
+    newer = {
+        **database.MIGRATIONS,
+        own + 1: "CREATE TABLE rooms (id INTEGER PRIMARY KEY);\nINSERT INTO rooms VALUES (9);",
+    }
     with monkeypatch.context() as patch:
         patch.setattr(database, "MIGRATIONS", newer)
         with MemoryReader(tmp_path) as reader:
             assert len(reader.keyframes()) == 3
-        assert rows(tmp_path, "PRAGMA user_version") == [(2,)] and rows(tmp_path, "SELECT id FROM rooms") == [(9,)]
-    with pytest.raises(MemoryFault, match="is of version 2, newer than 1"):
+        assert rows(tmp_path, "PRAGMA user_version") == [(own + 1,)]
+        assert rows(tmp_path, "SELECT id FROM rooms") == [(9,)]
+    with pytest.raises(MemoryFault, match=f"is of version {own + 1}, newer than {own}"):
         MemoryReader(tmp_path)
 
 

@@ -238,6 +238,8 @@ class _Server(ThreadingHTTPServer):
         self.steps: list[Step] = []
         self.otherwise: Step = reply("a plain answer")
         self.models: list[str] | None = ["scripted"]
+        self.vector: Callable[[str], list[float]] | HttpStatus = HttpStatus(404, "no such model")
+        self.embedded: list[str] = []
         self.received: list[Received] = []
         self.closed_early = 0
         self.open = 0
@@ -265,6 +267,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if self.path.endswith("/embeddings"):
+            self.send_embedding(body)
+            return
         if not self.path.endswith("/chat/completions"):
             self.send_json(404, {"error": {"message": f"no such path {self.path}"}})
             return
@@ -282,6 +287,16 @@ class Handler(BaseHTTPRequestHandler):
         finally:
             with self.server.lock:
                 self.server.open -= 1
+
+    def send_embedding(self, body: dict[str, Any]) -> None:
+        made = self.server.vector
+        with self.server.lock:
+            self.server.embedded.append(body["input"])
+        if isinstance(made, HttpStatus):
+            made.run(self, body)
+            return
+        data = [{"object": "embedding", "index": 0, "embedding": made(body["input"])}]
+        self.send_json(200, {"object": "list", "model": body["model"], "data": data, "usage": USAGE})
 
     def start_chunks(self, content_type: str) -> None:
         self.send_response(200)
@@ -356,6 +371,16 @@ class ModelServer:
     def holds(self, *models: str) -> None:
         """Set the models that it lists; without any, its list is none."""
         self._server.models = list(models) or None
+
+    def embeds(self, vector: Callable[[str], list[float]] | HttpStatus) -> None:
+        """Set the vector that a text gets."""
+        self._server.vector = vector
+
+    @property
+    def embedded(self) -> list[str]:
+        """Every text that a vector was asked for so far."""
+        with self._server.lock:
+            return list(self._server.embedded)
 
     def was_asked(self, question: str) -> bool:
         """Whether a request with these words has come: requests of others may come late."""

@@ -6,12 +6,13 @@ import email.utils
 import json
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import anyio
+import numpy as np
 import openai
 from anyio.lowlevel import checkpoint
 
@@ -29,6 +30,7 @@ LONGEST_TOKEN = 16  # characters, on average: no tokeniser makes longer ones, so
 # After the last word a server may still count tokens or say [DONE]; some do neither and keep the connection.
 GRACE_SECONDS = 1.0
 MOST_TOKENS = 2**31 - 1  # servers have been seen to count worse
+MOST_NUMBERS = 16384  # of an embedding
 _AGAIN = {408, 409, 429}
 
 
@@ -98,6 +100,21 @@ class Completion:
             raise ModelFault(Status.BAD_REPLY, "the answer goes on past its limit", sick=True, may_have_cost=True)
 
 
+@dataclass(frozen=True, slots=True)
+class Embedding:
+    """A text as a vector.
+
+    :param vector: n float32, of length 1.
+    :param model: that made it, as the server names it.
+    :param prompt_tokens: as counted by the server, 0 = it did not say.
+    """
+
+    vector: np.ndarray
+    model: str
+    prompt_tokens: int
+    answer_tokens: int = 0
+
+
 class ChatClient:
     """A connection to one endpoint. Lives in one event loop.
 
@@ -126,14 +143,45 @@ class ChatClient:
         :raises ModelFault: there is no complete reply.
         """
         done = Completion(limit=LONGEST_TOKEN * self._endpoint.answer_tokens)
-        try:
+        with self._faults(done, bool(request.tools)):
             self._model = self._model or await self._model_of_the_server()
             async with self._send(**self._body(request), extra_headers=self._left_out) as response:
                 await self._receive(response, done, on_text)
-        except ModelFault:
-            raise
+        if done.refusal or done.finish == "content_filter":
+            reason = self._endpoint.redact(done.refusal)[:500] or "its content filter stepped in"
+            raise ModelFault(Status.REFUSED, f"the model refuses to answer: {reason}", may_have_cost=True)
+        done.parts = [self._endpoint.redact(done.text)]
+        return done
+
+    async def embed(self, text: str) -> Embedding:
+        """Return a text as a vector, by the model of the endpoint, which must be named.
+
+        :raises ModelFault: there is none.
+        """
+        with self._faults(Completion()):
+            reply = await self._client.embeddings.create(
+                model=self._model, input=text, encoding_format="float", extra_headers=self._left_out
+            )
+        try:
+            vector = np.asarray(reply.data[0].embedding, np.float32)
+            length = float(np.linalg.norm(vector))
+            if vector.ndim != 1 or vector.size > MOST_NUMBERS or not 0 < length < np.inf:
+                raise ValueError("no vector")
+            tokens = _counted(reply.usage.prompt_tokens) if reply.usage is not None else 0
+        except (ValueError, TypeError, LookupError, AttributeError) as error:
+            raise self._bad_reply(f"is not what the API says ({type(error).__name__})") from None
+        return Embedding(vector / length, str(reply.model or "")[:MAX_WORDS], tokens)
+
+    @contextmanager
+    def _faults(self, done: Completion, with_tools: bool = False) -> Iterator[None]:
+        """Tell apart what may go wrong with a request.
+
+        :raises ModelFault: anything did.
+        """
+        try:
+            yield
         except openai.APIStatusError as error:
-            fault = self._status_fault(error, bool(request.tools))
+            fault = self._status_fault(error, with_tools)
             if error.status_code == 404:
                 self._model = self._endpoint.model  # the server may have another one by now
             raise fault from None
@@ -143,11 +191,6 @@ class ChatClient:
             raise self._unreachable(cause(error), may_have_cost=bool(done.parts)) from None
         except openai.APIError as error:  # an error event within the stream
             raise self._error_within(error.body if error.body is not None else error.message) from None
-        if done.refusal or done.finish == "content_filter":
-            reason = self._endpoint.redact(done.refusal)[:500] or "its content filter stepped in"
-            raise ModelFault(Status.REFUSED, f"the model refuses to answer: {reason}", may_have_cost=True)
-        done.parts = [self._endpoint.redact(done.text)]
-        return done
 
     async def _model_of_the_server(self) -> str:
         """Return the model to ask where none is configured."""

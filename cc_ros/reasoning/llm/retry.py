@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import TypeVar
 
 import anyio
 
 from cc_ros.reasoning.llm.budget import CHARACTERS_A_TOKEN, Budget, UsageCount
 from cc_ros.reasoning.llm.circuit_breaker import CircuitBreaker
-from cc_ros.reasoning.llm.client import ChatClient, ChatRequest, Completion
+from cc_ros.reasoning.llm.client import ChatClient, ChatRequest, Completion, Embedding
 from cc_ros.reasoning.llm.errors import ModelFault
 from cc_ros.reasoning.settings import ReasonerSettings
 from cc_ros.reasoning.types import Status
 
 MAX_BACKOFF = 8.0
+Reply = TypeVar("Reply", Completion, Embedding)
 
 
 class RetryingClient:
@@ -49,13 +52,33 @@ class RetryingClient:
         :param on_text: called with a stage ("sent", "retry", "text") and the reply so far.
         :raises ModelFault: there is no reply.
         """
+        return await self._tried(partial(self._client.complete, request), estimated_tokens, deadline, count, on_text)
+
+    async def embed(self, text: str, deadline: float, count: UsageCount) -> Embedding:
+        """Return a text as a vector.
+
+        :param deadline: on the clock of ``time.monotonic``.
+        :param count: is filled in, also where this raises.
+        :raises ModelFault: there is none.
+        """
+        tokens = len(text) // CHARACTERS_A_TOKEN
+        return await self._tried(lambda _: self._client.embed(text), tokens, deadline, count, lambda *_: None)
+
+    async def _tried(
+        self,
+        send: Callable[[Callable[[Completion], None]], Awaitable[Reply]],
+        estimated_tokens: int,
+        deadline: float,
+        count: UsageCount,
+        on_text: Callable[[str, Completion], None],
+    ) -> Reply:
         for attempt in range(self._retries + 1):
             if time.monotonic() >= deadline:
                 raise ModelFault(Status.TIMEOUT, "the deadline passed before the request was sent")
             if not self._breaker.allow():
                 raise ModelFault(Status.SERVER_DOWN, self._breaker.describe())
             try:
-                return await self._once(request, estimated_tokens, deadline, count, on_text)
+                return await self._once(send, estimated_tokens, deadline, count, on_text)
             except ModelFault as fault:
                 delay = self._delay(fault, attempt)
                 if not fault.again or attempt == self._retries or self._breaker.open_for() > 0:
@@ -74,12 +97,12 @@ class RetryingClient:
 
     async def _once(
         self,
-        request: ChatRequest,
+        send: Callable[[Callable[[Completion], None]], Awaitable[Reply]],
         estimated_tokens: int,
         deadline: float,
         count: UsageCount,
         on_text: Callable[[str, Completion], None],
-    ) -> Completion:
+    ) -> Reply:
         try:
             booking = self._budget.book(estimated_tokens)
         except ModelFault:
@@ -97,7 +120,7 @@ class RetryingClient:
 
         try:
             with anyio.fail_after(deadline - time.monotonic()):
-                reply = await self._client.complete(request, note)
+                reply = await send(note)
             self._breaker.worked()
             count.model = reply.model
             if reply.prompt_tokens or reply.answer_tokens:

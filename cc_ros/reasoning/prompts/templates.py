@@ -62,6 +62,10 @@ class Prompts:
         begin, at = (f"{datetime.fromtimestamp(stamp):%A %Y-%m-%d %H:%M}" for stamp in (since, now))
         return self._fill("looks", since=begin, now=at)
 
+    def caption(self) -> str:
+        """Return what a model is asked about a keyframe of the memory."""
+        return self._fill("caption")
+
     def measured(self, table: str) -> str:
         """Return what was measured of the marks, for models that have no tools."""
         return self._fill("measured", table=table)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime
+from threading import Event
 
 import pytest
 
 from cc_ros.errors import CCError
 from cc_ros.keyframes import KeyframeRequest, KeyframeSet, RememberedObject
 from cc_ros.reasoning import Answer, Question, Reasoner, ReasonerSettings, Status
+from cc_ros.reasoning.context import Context
+from cc_ros.reasoning.measured import questions
 from cc_ros.reasoning.measured.remembered import Recall, read
 
 
@@ -84,3 +87,9 @@ def test_other_questions_are_none_for_the_memory(text: str) -> None:
 def test_numbers_may_be_words() -> None:
     assert read("when did you last see the object number seven?") == Recall("last", 7)
     assert read("is one still here?") == Recall("there", 1)
+
+
+@pytest.mark.parametrize("text", ["Was 3 left of 5 yesterday?", "was 3 left of 5 an hour ago", "Is 3 left of 5?"])
+def test_what_was_is_measured_as_what_is(text: str) -> None:
+    context = Context(Question(text), ReasonerSettings(), [], None, None, Event(), NOW)
+    assert context.measurable and context.asked == questions.read("Is 3 left of 5?")
