@@ -6,10 +6,10 @@ ROOMS are folders of rooms with ids.npz (instance maps), frames.json (camera) an
 `python -m benchmarks.rooms OUT --paths walk pan` makes them; each gets a table. Walks have depth.npz; pans have no
 depth, and since their camera stays where it is, nothing in them should get a place. Depth has noise, holes, and smeared
 edges. Masks are the true ones with borders that are off by up to three pixels, and those of the flow tracker, which is
-given the pictures and what the robot knows. An object counts once it was seen with 400 pixels or more; a track as well,
-and what most of its pixels lie on is its object; those of floor and walls are left out. Columns: objects (tracks) with
-a place; distance from the place to the object's box, median, 90th percentile and the share beyond 0.1 m; distance
-to its middle; how often 1, 2 and 3 standard deviations hold the middle, along each axis, and 2 the box.
+given the pictures, true poses and the depth that there is. An object counts once it was seen with 400 pixels or more; a
+track as well, and what most of its pixels lie on is its object; those of floor and walls are left out. Columns: objects
+(tracks) with a place; distance from the place to the object's box, median, 90th percentile and the share beyond 0.1 m;
+distance to its middle; how often 1, 2 and 3 standard deviations hold the middle, along each axis, and 2 the box.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from cc_ros.geometry.places import PlaceMap
 from cc_ros.keyframes.store import median_depths
 from cc_ros.keyframes.types import Mark, MarkedKeyframe
 from cc_ros.place import Place
-from cc_ros.tracking.base import Track
+from cc_ros.tracking.base import MAX_ID, Track
 from cc_ros.tracking.factory import make_tracker
 
 MIN_PIXELS = 400
@@ -111,12 +111,13 @@ def tracked(known: list[Seen], room: Room) -> list[Seen]:
 
 def owners(seen: list[Seen], room: Room) -> dict[int, int]:
     """Return what object most pixels of each label lie on; labels of floor and walls, and small ones, are left out."""
-    votes: dict[int, np.ndarray] = {}
+    votes = np.zeros((MAX_ID + 1, 256), int)
     for one, truth in zip(seen, room.maps, strict=True):
-        for id in np.unique(one.labels[one.labels > 0]).tolist():
-            votes[id] = votes.get(id, 0) + np.bincount(truth[one.labels == id], minlength=256)
+        ids, compact = np.unique(one.labels, return_inverse=True)
+        both = np.bincount(compact.ravel() * 256 + truth.ravel(), minlength=256 * len(ids))
+        votes[ids] += both.reshape(-1, 256)
     large = {int(id) for one in seen for id in _large(one.labels)}
-    return {id: int(count.argmax()) for id, count in votes.items() if id in large and count.argmax() in room.boxes}
+    return {id: int(votes[id].argmax()) for id in sorted(large) if int(votes[id].argmax()) in room.boxes}
 
 
 def as_in(world: World, frames: list[Seen], rng: np.random.Generator) -> list[Seen]:
@@ -238,23 +239,28 @@ def measured(folder: Path, seed: int) -> dict[str, tuple[list[tuple[float, ...]]
     cv2.setNumThreads(1)
     room, rows = Room(folder), {}
     frames = list(room.frames(np.random.default_rng([seed, room.maps.shape[0]])))
+    masks = {"true masks": dict.fromkeys((True, False), frames)}
+    if room.images:
+        bare = [replace(seen, depth=None) for seen in frames]
+        masks["the tracker's masks"] = {True: tracked(frames, room) if room.walks else [], False: tracked(bare, room)}
+    of = {(kind, depth): owners(seen, room) for kind, by_depth in masks.items() for depth, seen in by_depth.items()}
     for world in WORLDS if room.walks else WORLDS[1:2]:
         name = world.name if room.walks else "a pan, no depth"
-        known = as_in(world, frames, np.random.default_rng([seed, 1]))
-        own = tracked(known, room) if room.images else []
-        for masks, seen in (("true masks", known), ("the tracker's masks", own)):
-            of = owners(seen, room)
-            boxes = {id: room.boxes[object] for id, object in of.items()}
+        for kind, by_depth in masks.items():
+            seen = as_in(world, by_depth[world.depth], np.random.default_rng([seed, 1]))
+            owner = of[kind, world.depth]
+            boxes = {id: room.boxes[object] for id, object in owner.items()}
             places = PlaceMap()
             for one in seen:
                 first = {track.id: track.first_seen for track in one.tracks}
                 sure = {track.id: track.confidence for track in one.tracks}
                 places.add(one.stamp, one.labels, one.depth, room.intrinsics, one.pose, first, confidences=sure)
-            kinds = {masks: places.places()}
-            if masks == "true masks":
-                kinds[f"{KEYFRAMES} keyframes alone"] = from_keyframes(seen, room.intrinsics)
-            for kind, found in kinds.items():
-                rows[f"{name}; {kind}"] = judged({id: found[id] for id in sorted(of.keys() & found)}, boxes), len(of)
+            tables = {kind: places.places()}
+            if kind == "true masks":
+                tables[f"{KEYFRAMES} keyframes alone"] = from_keyframes(seen, room.intrinsics)
+            for table, found in tables.items():
+                judgement = judged({id: found[id] for id in sorted(owner.keys() & found)}, boxes)
+                rows[f"{name}; {table}"] = judgement, len(owner)
     return rows
 
 

@@ -148,7 +148,7 @@ def _box(
 
 
 def _hidden(labels: np.ndarray, depth: np.ndarray, spans: np.ndarray) -> np.ndarray:
-    """Return (largest id + 1)x4: how much of the left, right, top and bottom of each mask has something nearer beside it.
+    """Return (largest id + 1)x4: how much of the left, right, top and bottom of each mask lies beside something nearer.
 
     :param spans: (largest id + 1)x4, the outermost pixels of each mask.
     """
