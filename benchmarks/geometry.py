@@ -239,10 +239,11 @@ def measured(folder: Path, seed: int) -> dict[str, tuple[list[tuple[float, ...]]
     cv2.setNumThreads(1)
     room, rows = Room(folder), {}
     frames = list(room.frames(np.random.default_rng([seed, room.maps.shape[0]])))
-    masks = {"true masks": dict.fromkeys((True, False), frames)}
+    with_depth = (True, False) if room.walks else (False,)
+    masks = {"true masks": dict.fromkeys(with_depth, frames)}
     if room.images:
-        bare = [replace(seen, depth=None) for seen in frames]
-        masks["the tracker's masks"] = {True: tracked(frames, room) if room.walks else [], False: tracked(bare, room)}
+        known = {depth: frames if depth else [replace(seen, depth=None) for seen in frames] for depth in with_depth}
+        masks["the tracker's masks"] = {depth: tracked(seen, room) for depth, seen in known.items()}
     of = {(kind, depth): owners(seen, room) for kind, by_depth in masks.items() for depth, seen in by_depth.items()}
     for world in WORLDS if room.walks else WORLDS[1:2]:
         name = world.name if room.walks else "a pan, no depth"
