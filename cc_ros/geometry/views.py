@@ -155,19 +155,20 @@ def _hidden(labels: np.ndarray, depth: np.ndarray, spans: np.ndarray) -> np.ndar
     share = np.zeros(spans.shape)
     for side in range(4):
         upright, low = side < 2, side % 2 == 0
-        ours, beside = (np.s_[BESIDE:], np.s_[:-BESIDE]) if low else (np.s_[:-BESIDE], np.s_[BESIDE:])
-        ours, beside = ((np.s_[:], ours), (np.s_[:], beside)) if upright else ((ours,), (beside,))
-        mine = labels[ours]
+        ids, deep = (labels, depth) if upright else (labels.T, depth.T)  # of which the side is the left or the right
+        sides: tuple[slice, slice] = (slice(BESIDE, None), slice(None, -BESIDE))
+        ours, beside = sides if low else sides[::-1]
+        mine, own, other = ids[:, ours], deep[:, ours], deep[:, beside]
         with np.errstate(invalid="ignore"):
-            y, x = np.nonzero((mine > 0) & (mine != labels[beside]) & np.isfinite(depth[ours] + depth[beside]))
+            y, x = np.nonzero((mine > 0) & (mine != ids[:, beside]) & np.isfinite(own + other))
         id = mine[y, x]
-        place = (x if upright else y) + BESIDE * low
+        place = x + BESIDE * low
         first, last = spans[id, 0 if upright else 2], spans[id, 1 if upright else 3]
         margin = BESIDE + OUTERMOST * (last - first)
         outer = place <= first + margin if low else place >= last - margin
         y, x, id = y[outer], x[outer], id[outer]
-        away = depth[ours][y, x]
-        nearer = depth[beside][y, x] < away - NEARER[0] - NEARER[1] * away
+        away = own[y, x]
+        nearer = other[y, x] < away - NEARER[0] - NEARER[1] * away
         count = np.bincount(id, minlength=len(spans))
         share[:, side] = np.bincount(id, nearer, len(spans)) / np.maximum(count, 1)
     return share
