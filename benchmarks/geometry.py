@@ -1,13 +1,15 @@
 """How far off the places of objects are, and whether their standard deviations are true: rendered rooms.
 
-    python -m benchmarks.geometry ROOMS.. [--seed 0]
+    python -m benchmarks.geometry ROOMS.. [--seed 0] [--jobs 2]
 
-ROOMS are folders of rooms with ids.npz (instance maps), frames.json (camera), scene.json (boxes) and depth.npz, as
-`python -m benchmarks.rooms OUT --paths walk` makes them. Masks have borders that are off by up to three pixels, depth
-has noise, holes, and smeared edges, so that places are measured as a robot would. An object counts once it was seen
-with 400 pixels or more. Columns: objects with a place; distance from the place to the object's box, median, 90th
-percentile and the share beyond 0.1 m; distance to its middle; how often 2 standard deviations hold the middle, along
-each axis, and the box.
+ROOMS are folders of rooms with ids.npz (instance maps), frames.json (camera) and scene.json (boxes), as
+`python -m benchmarks.rooms OUT --paths walk pan` makes them; each gets a table. Walks have depth.npz; pans have no
+depth, and since their camera stays where it is, nothing in them should get a place. Depth has noise, holes, and smeared
+edges. Masks are the true ones with borders that are off by up to three pixels, and those of the flow tracker, which is
+given the pictures, true poses and the depth that there is. An object counts once it was seen with 400 pixels or more; a
+track as well, and what most of its pixels lie on is its object; those of floor and walls are left out. Columns: objects
+(tracks) with a place; distance from the place to the object's box, median, 90th percentile and the share beyond 0.1 m;
+distance to its middle; how often 1, 2 and 3 standard deviations hold the middle, along each axis, and 2 the box.
 """
 
 from __future__ import annotations
@@ -16,23 +18,29 @@ import argparse
 import json
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 from tqdm import tqdm
 
+from benchmarks.tracking import read_video
+from cc_ros.frame import Frame
 from cc_ros.geometry import SceneMap
 from cc_ros.geometry.places import PlaceMap
 from cc_ros.keyframes.store import median_depths
 from cc_ros.keyframes.types import Mark, MarkedKeyframe
 from cc_ros.place import Place
+from cc_ros.tracking.base import MAX_ID, Track
+from cc_ros.tracking.factory import make_tracker
 
 MIN_PIXELS = 400
 FIRST_OBJECT = 11  # smaller ids are walls and floor
 KEYFRAMES = 8
-HEAD = """| | placed | off the box | off the middle | 2 sigma holds it | and the box | edges off | sigma | still |
+PAN_STEP = 3  # every so many frames of a pan are looked at
+HEAD = """| | placed | off the box | off the middle | 1, 2, 3 sigma hold it | 2 sigma its box | edges | sigma | still |
 |---|---|---|---|---|---|---|---|---|"""
 
 
@@ -58,33 +66,58 @@ WORLDS = (
 
 @dataclass(frozen=True)
 class Seen:
-    """One frame: instance map, depth in metres, pose, stamp."""
+    """One frame: instance map, depth in metres, pose, stamp, and what is known of the tracks."""
 
     labels: np.ndarray
     depth: np.ndarray | None
     pose: np.ndarray
     stamp: float
+    tracks: tuple[Track, ...] = ()
 
 
 class Room:
-    """A rendered room."""
+    """A rendered room, its camera walking (with depth) or panning."""
 
     def __init__(self, folder: Path) -> None:
         camera = json.loads((folder / "frames.json").read_text())
+        self.walks = (folder / "depth.npz").exists()
+        every = slice(None, None, 1 if self.walks else PAN_STEP)
         self.intrinsics = np.array(camera["K"])
-        self.poses = [np.array(frame["T_world_cam"]) for frame in camera["frames"]]
-        self.stamps = [float(frame["t"]) for frame in camera["frames"]]
-        self.maps = _array(folder / "ids.npz")
-        self.depths = _array(folder / "depth.npz")
+        self.poses = [np.array(frame["T_world_cam"]) for frame in camera["frames"]][every]
+        self.stamps = [float(frame["t"]) for frame in camera["frames"]][every]
+        self.maps = _array(folder / "ids.npz")[every]
+        self.depths = _array(folder / "depth.npz") if self.walks else [None] * len(self.maps)
+        self.images = read_video(folder / "rgb.mp4")[every] if (folder / "rgb.mp4").exists() else []
         self.boxes = {
             thing["id"]: (np.array(thing["bbox_min"]), np.array(thing["bbox_max"]))
             for thing in json.loads((folder / "scene.json").read_text())["objects"]
         }
 
     def frames(self, rng: np.random.Generator) -> Iterator[Seen]:
-        """Yield the frames as a camera sees them."""
+        """Yield the frames as a camera sees them, with the true objects."""
         for labels, depth, pose, stamp in zip(self.maps, self.depths, self.poses, self.stamps, strict=True):
-            yield Seen(ragged(np.where(labels >= FIRST_OBJECT, labels, 0), rng), noisy(depth, rng), pose, stamp)
+            known = None if depth is None else noisy(depth, rng)
+            yield Seen(ragged(np.where(labels >= FIRST_OBJECT, labels, 0), rng), known, pose, stamp)
+
+
+def tracked(known: list[Seen], room: Room) -> list[Seen]:
+    """Return the same frames with the masks of the flow tracker."""
+    tracker, found = make_tracker("flow"), []
+    for seen, image in zip(known, room.images, strict=True):
+        answer = tracker.step(Frame(image, seen.stamp, seen.depth, room.intrinsics, seen.pose))
+        found.append(replace(seen, labels=answer.labels, tracks=answer.tracks))
+    return found
+
+
+def owners(seen: list[Seen], room: Room) -> dict[int, int]:
+    """Return what object most pixels of each label lie on; labels of floor and walls, and small ones, are left out."""
+    votes = np.zeros((MAX_ID + 1, 256), int)
+    for one, truth in zip(seen, room.maps, strict=True):
+        ids, compact = np.unique(one.labels, return_inverse=True)
+        both = np.bincount(compact.ravel() * 256 + truth.ravel(), minlength=256 * len(ids))
+        votes[ids] += both.reshape(-1, 256)
+    large = {int(id) for one in seen for id in _large(one.labels)}
+    return {id: int(votes[id].argmax()) for id in sorted(large) if int(votes[id].argmax()) in room.boxes}
 
 
 def as_in(world: World, frames: list[Seen], rng: np.random.Generator) -> list[Seen]:
@@ -95,7 +128,7 @@ def as_in(world: World, frames: list[Seen], rng: np.random.Generator) -> list[Se
     off[0, 3] = aside
     known = drifted([seen.pose for seen in frames], world.drift, rng)
     return [
-        Seen(seen.labels, seen.depth if world.depth else None, pose @ off, seen.stamp)
+        replace(seen, depth=seen.depth if world.depth else None, pose=pose @ off)
         for seen, pose in zip(frames, known, strict=True)
     ]
 
@@ -159,21 +192,21 @@ def from_keyframes(frames: list[Seen], intrinsics: np.ndarray) -> dict[int, Plac
 
 
 def judged(places: dict[int, Place], boxes: dict[int, tuple[np.ndarray, np.ndarray]]) -> list[tuple[float, ...]]:
-    """Return of each place: metres to the box and to its middle, axes within 2 sigma, box within, extent's error."""
+    """Return of each place: metres to its box and to its middle, axes within 1 to 3 sigma, box, extent's error."""
     rows = []
     for id, place in places.items():
         low, high = boxes[id]
         to_box = np.maximum(np.maximum(low - place.point, place.point - high), 0)
         error = place.point - (low + high) / 2
         axes, sides = np.linalg.eigh(place.covariance)
-        held = np.abs(sides.T @ error) <= 2 * np.sqrt(axes)
+        off = np.abs(sides.T @ error) / np.sqrt(axes)
         box_held = np.abs(sides.T @ to_box) <= 2 * np.sqrt(axes)
         extent = float(np.abs(np.concatenate([place.low - low, place.high - high])).mean())
         rows.append(
             (
                 float(np.linalg.norm(to_box)),
                 float(np.linalg.norm(error)),
-                float(held.mean()),
+                *(float((off <= sigmas).mean()) for sigmas in (1, 2, 3)),
                 float(box_held.all()),
                 extent,
                 place.sigma,
@@ -187,12 +220,12 @@ def row(name: str, found: list[tuple[float, ...]], objects: int) -> str:
     """Return a row of the table."""
     if not found:
         return f"| {name} | 0 of {objects} | | | | | | | |"
-    box, middle, held, box_held, extent, sigma, static = np.array(found).T
+    box, middle, *held, box_held, extent, sigma, static = np.array(found).T
     cells = (
         f"{len(found)} of {objects}",
         f"{np.median(box):.2f}, {np.percentile(box, 90):.2f} m, {100 * (box > 0.1).mean():.0f} %",
         f"{np.median(middle):.2f}, {np.percentile(middle, 90):.2f} m",
-        f"{100 * held.mean():.1f} %",
+        ", ".join(f"{100 * share.mean():.1f}" for share in held) + " %",
         f"{100 * box_held.mean():.1f} %",
         f"{np.median(extent):.2f} m",
         f"{np.median(sigma):.2f} m",
@@ -201,35 +234,52 @@ def row(name: str, found: list[tuple[float, ...]], objects: int) -> str:
     return f"| {name} | {' | '.join(cells)} |"
 
 
+def measured(folder: Path, seed: int) -> dict[str, tuple[list[tuple[float, ...]], int]]:
+    """Return for each row what was found in a room, and how many objects or tracks there are."""
+    cv2.setNumThreads(1)
+    room, rows = Room(folder), {}
+    frames = list(room.frames(np.random.default_rng([seed, room.maps.shape[0]])))
+    with_depth = (True, False) if room.walks else (False,)
+    masks = {"true masks": dict.fromkeys(with_depth, frames)}
+    if room.images:
+        known = {depth: frames if depth else [replace(seen, depth=None) for seen in frames] for depth in with_depth}
+        masks["the tracker's masks"] = {depth: tracked(seen, room) for depth, seen in known.items()}
+    of = {(kind, depth): owners(seen, room) for kind, by_depth in masks.items() for depth, seen in by_depth.items()}
+    for world in WORLDS if room.walks else WORLDS[1:2]:
+        name = world.name if room.walks else "a pan, no depth"
+        for kind, by_depth in masks.items():
+            seen = as_in(world, by_depth[world.depth], np.random.default_rng([seed, 1]))
+            owner = of[kind, world.depth]
+            boxes = {id: room.boxes[object] for id, object in owner.items()}
+            places = PlaceMap()
+            for one in seen:
+                first = {track.id: track.first_seen for track in one.tracks}
+                sure = {track.id: track.confidence for track in one.tracks}
+                places.add(one.stamp, one.labels, one.depth, room.intrinsics, one.pose, first, confidences=sure)
+            tables = {kind: places.places()}
+            if kind == "true masks":
+                tables[f"{KEYFRAMES} keyframes alone"] = from_keyframes(seen, room.intrinsics)
+            for table, found in tables.items():
+                judgement = judged({id: found[id] for id in sorted(owner.keys() & found)}, boxes)
+                rows[f"{name}; {table}"] = judgement, len(owner)
+    return rows
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("rooms", type=Path, nargs="+")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--jobs", type=int, default=2, help="rooms that are measured at a time")
     options = parser.parse_args()
-    folders = sorted(file.parent for root in options.rooms for file in root.glob("*/scene.json"))
-    rooms = [Room(folder) for folder in folders if (folder / "depth.npz").exists()]
-    print(f"{len(rooms)} rooms, {sum(len(room.maps) for room in rooms)} frames")
-    fused: dict[str, list[tuple[float, ...]]] = {world.name: [] for world in WORLDS}
-    sparse: dict[str, list[tuple[float, ...]]] = {world.name: [] for world in WORLDS}
-    objects = 0
-    for number, room in enumerate(tqdm(rooms, unit="room")):
-        seen = list(room.frames(np.random.default_rng([options.seed, number])))
-        ids = {int(id) for one in seen for id in _large(one.labels)} & set(room.boxes)
-        objects += len(ids)
-        for world in WORLDS:
-            known = as_in(world, seen, np.random.default_rng([options.seed, number, 1]))
-            places = PlaceMap()
-            for one in known:
-                places.add(one.stamp, one.labels, one.depth, room.intrinsics, one.pose, {})
-            for table, found in (
-                (fused, places.places()),
-                (sparse, from_keyframes(known, room.intrinsics)),
-            ):
-                table[world.name] += judged({id: found[id] for id in sorted(ids & set(found))}, room.boxes)
-    print(HEAD)
-    for world in WORLDS:
-        print(row(world.name, fused[world.name], objects))
-        print(row(f"{world.name}; {KEYFRAMES} keyframes alone", sparse[world.name], objects))
+    for root in options.rooms:
+        folders = sorted(file.parent for file in root.glob("*/scene.json"))
+        with ProcessPoolExecutor(options.jobs) as pool:
+            rooms = list(tqdm(pool.map(measured, folders, [options.seed] * len(folders)), total=len(folders)))
+        print(f"{root}: {len(rooms)} rooms", HEAD, sep="\n\n")
+        for name in dict.fromkeys(name for room in rooms for name in room):
+            found = [room[name] for room in rooms if name in room]
+            print(row(name, [one for judged, _ in found for one in judged], sum(count for _, count in found)))
+        print(flush=True)
 
 
 def _large(labels: np.ndarray) -> np.ndarray:

@@ -1,12 +1,12 @@
 """Where goals lie in rendered rooms: inside or touching furniture, reached through something, or none at all.
 
-    python -m benchmarks.goals ROOMS [--radius 0.25] [--turn 30]
+    python -m benchmarks.goals ROOMS [--radius 0.25] [--turn 30] [--tracked]
 
 ROOMS holds folders with ids.npz (instance maps), frames.json (camera), depth.npz and scene.json, as
 ``python -m benchmarks.rooms ... --paths walk`` writes them. The true masks stand in for a tracker, so that only the
-goals are measured: one for everything that has a place, after the last frame; floor,
-rug and walls should get none. "Through" are
-goals that no way leads to for the robot.
+goals are measured: one for everything that has a place, after the last frame; floor, rug and walls should get none.
+"Through" are goals that no way leads to for the robot. With --tracked masks and marks are those that the nodes would
+have: of the flow tracker on rgb.mp4 and of the keyframe step, with depth that has noise, holes and smeared edges.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ import cv2
 import numpy as np
 from scipy.ndimage import distance_transform_edt, label
 
+from benchmarks.geometry import Room, owners, tracked
 from benchmarks.geometry_answers import FIRST_OBJECT, keyframes
 from cc_ros.geometry import SceneMap
 from cc_ros.geometry.bodies import bodies
@@ -33,6 +34,7 @@ from cc_ros.geometry.ground_seen import SeenGround
 from cc_ros.geometry.outcome import Unknown
 from cc_ros.geometry.places import PlaceMap, with_places
 from cc_ros.ground import Ground
+from cc_ros.keyframes import ArrayPicture, Candidate, Keyframes
 from cc_ros.place import Place
 
 OVERHEAD = 1.5  # metres: furniture that hangs higher is not stood in
@@ -109,17 +111,41 @@ def walk(room: Path, turned: np.ndarray, with_depth: bool) -> tuple[dict[int, Pl
     return places.places(), seen.ground()
 
 
-def measured(room: Path, turn: float, with_depth: bool, rules: GoalRules, verbose: bool) -> Iterator[tuple[str, float]]:
-    """Yield for everything in a room that has a place what became of its goal, and the seconds that it took."""
-    turned = np.eye(4)
-    turned[:2, :2] = [[math.cos(turn), -math.sin(turn)], [math.sin(turn), math.cos(turn)]]
+def by_true_masks(room: Path, turned: np.ndarray, with_depth: bool) -> tuple[SceneMap, Ground | None, dict[int, int]]:
+    """Return the marks of a room, its ground, and the object of each mark."""
     places, ground = walk(room, turned, with_depth)
     marked = [
         replace(with_places(frame, places), pose=turned @ frame.pose)
         for frame in keyframes(room, 8, pose=True, depth=with_depth, intrinsics=True, first=1)
         if frame.pose is not None
     ]
-    scene = SceneMap.from_keyframes(marked)
+    return SceneMap.from_keyframes(marked), ground, {id: id for id in places if id >= FIRST_OBJECT}
+
+
+def by_tracker(folder: Path) -> tuple[SceneMap, Ground | None, dict[int, int]]:
+    """Return the same as the nodes have it, with masks of their own."""
+    room, places, ground, kept = Room(folder), PlaceMap(), SeenGround(), Keyframes()
+    seen = tracked(list(room.frames(np.random.default_rng(0))), room)
+    for index, (one, image) in enumerate(zip(seen, room.images, strict=True)):
+        first = {track.id: track.first_seen for track in one.tracks}
+        sure = {track.id: track.confidence for track in one.tracks}
+        camera = one.depth, room.intrinsics, one.pose
+        places.add(one.stamp, one.labels, *camera, first, confidences=sure)
+        if one.depth is not None:
+            ground.add(one.stamp, one.depth, room.intrinsics, one.pose)
+        kept.store.offer(Candidate(index, one.stamp, ArrayPicture(image), one.labels, *camera, sure, first))
+    found = places.places()
+    marked = [with_places(frame, found) for frame in kept.marked()]
+    return SceneMap.from_keyframes(marked), ground.ground(), owners(seen, room)
+
+
+def measured(
+    room: Path, turn: float, with_depth: bool, rules: GoalRules, verbose: bool, by_itself: bool = False
+) -> Iterator[tuple[str, float]]:
+    """Yield for everything in a room that has a place what became of its goal, and the seconds that it took."""
+    turned = np.eye(4)
+    turned[:2, :2] = [[math.cos(turn), -math.sin(turn)], [math.sin(turn), math.cos(turn)]]
+    scene, ground, owner = by_tracker(room) if by_itself else by_true_masks(room, turned, with_depth)
     furniture = json.loads((room / "scene.json").read_text())
     names = {thing["id"]: thing["label"] for thing in furniture["objects"]}
     solid, half, things = footprints(furniture), np.array(furniture["room"][:2]) / 2, bodies(scene)
@@ -129,7 +155,7 @@ def measured(room: Path, turn: float, with_depth: bool, rules: GoalRules, verbos
     for id, body in things.items():
         begun = time.perf_counter()
         found = stand_before(body, things.values(), here, grounds, rules)
-        took, what = time.perf_counter() - begun, "object" if id >= FIRST_OBJECT else "floor or wall"
+        took, what = time.perf_counter() - begun, "object" if id in owner else "floor or wall"
         if isinstance(found, Unknown):
             outcome = "none"
         else:
@@ -142,7 +168,7 @@ def measured(room: Path, turn: float, with_depth: bool, rules: GoalRules, verbos
             if outcome == "good" and not leads_to(place):
                 outcome = "through"
         if verbose and outcome != "good":
-            print(f"  {room.name} {id} {names.get(id, what)}: {outcome} {getattr(found, 'reason', found)}")
+            print(f"  {room.name} {id} {names.get(owner.get(id), what)}: {outcome} {getattr(found, 'reason', found)}")
         yield f"{what}: {outcome}", took
 
 
@@ -151,14 +177,17 @@ def main() -> None:
     parser.add_argument("rooms", type=Path)
     parser.add_argument("--radius", type=float, default=GoalRules().radius, help="of the robot, metres")
     parser.add_argument("--turn", type=float, default=0.0, help="degrees between the rooms' walls and the world's axes")
+    parser.add_argument("--tracked", action="store_true", help="with the tracker's own masks; walls along the axes")
     parser.add_argument("--verbose", action="store_true", help="say why an object has none")
     options = parser.parse_args()
     rules = GoalRules(radius=options.radius)
-    for depth in (True, False):
+    for depth in (True,) if options.tracked else (True, False):
         found = [
             one
             for room in sorted(path.parent for path in options.rooms.glob("*/depth.npz"))
-            for one in measured(room, math.radians(options.turn), depth, rules, options.verbose and depth)
+            for one in measured(
+                room, math.radians(options.turn), depth, rules, options.verbose and depth, options.tracked
+            )
         ]
         print("with depth" if depth else "without depth", dict(sorted(Counter(what for what, _ in found).items())))
         print(f"  median {1000 * np.median([took for _, took in found]):.0f} ms a goal")

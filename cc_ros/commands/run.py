@@ -333,10 +333,11 @@ class _Run:
             self._begin(frame)
         tracked = self.tracker.step(frame)
         first_seen = {track.id: track.first_seen for track in tracked.tracks}
+        confidences = {track.id: track.confidence for track in tracked.tracks}
         candidate = Candidate(
             *(index, frame.stamp, ArrayPicture(frame.image), tracked.labels),
             *(frame.depth, frame.intrinsics, frame.pose),
-            {track.id: track.confidence for track in tracked.tracks},
+            confidences,
             first_seen,
             frame.distortion,
         )
@@ -345,7 +346,7 @@ class _Run:
         known = frame.depth, frame.intrinsics, frame.pose
         if frame.depth is not None and frame.intrinsics is not None and frame.pose is not None:
             self.ground.add(frame.stamp, frame.depth, frame.intrinsics, frame.pose, frame.distortion)
-        self.places.add(frame.stamp, tracked.labels, *known, first_seen, frame.distortion)
+        self.places.add(frame.stamp, tracked.labels, *known, first_seen, frame.distortion, confidences)
         self.writer.frame(index, tracked.labels, time.perf_counter() - begun)
         if self.log is not None:
             self.log.frame(frame, tracked)

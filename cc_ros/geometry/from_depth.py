@@ -9,9 +9,10 @@ import numpy as np
 from cc_ros.geometry.views import View
 
 POSE_NOISE = 0.03  # metres, of camera poses
-SPREAD = 0.08  # of an object's size: where masks end
-OPEN = 0.6  # of an object's size: where it goes on beyond the picture in every view
-BEHIND = 0.16  # of an object's width, seen from one side alone: its back is not seen
+OPEN = 0.5  # of an object's size: where it goes on beyond the picture, or behind something, in every view
+USUAL = 0.8  # metres: the size of objects of which only a part is seen, at least
+DISAGREE = 0.45  # of how much further out the edge is than most views have it
+BEHIND = 0.05  # of an object's width, seen from one side alone: its back is not seen
 WIDEST = 1.0  # metres: wider objects are no deeper for that
 OUTER = 0.1  # of the views may lie further out than the box: masks that leaked
 NEWEST = 3  # views that have to contradict the older ones
@@ -32,18 +33,19 @@ def place_by_depth(views: Sequence[View]) -> tuple[np.ndarray, np.ndarray, np.nd
     size = high - low
     middle = (low + high) / 2
     noise = np.median([view.noise for view in views])
-    edge = OPEN * _openness(views) * max(float(size.max()), 0.1)
-    variance = POSE_NOISE**2 + noise**2 + (SPREAD * size) ** 2 + (edge**2).sum(axis=0) / 4
+    edge = OPEN * _openness(views) * max(float(size.max()), USUAL)
+    further = DISAGREE * np.array([np.median(lows, axis=0) - low, high - np.median(highs, axis=0)])
+    variance = POSE_NOISE**2 + noise**2 + (edge**2 + further**2).sum(axis=0) / 4
     covariance = np.diag(variance) + _unseen_back(views, middle, size)
     return middle, covariance, low, high
 
 
 def _openness(views: Sequence[View]) -> np.ndarray:
-    """Return 2x3: how far the low and the high side of each axis are cut off by the picture in every view, 0..1."""
+    """Return 2x3: how far the low and the high side of each axis are cut off or hidden in every view, 0..1."""
     least = np.ones((2, 3))
     for view in views:
         outward = np.array([-view.axes[:, 0], view.axes[:, 0], -view.axes[:, 1], view.axes[:, 1]])
-        cut = outward[np.array(view.cut)] if any(view.cut) else np.zeros((1, 3))
+        cut = outward * np.maximum(view.cut, view.hidden)[:, None]
         least[0] = np.minimum(least[0], np.maximum(-cut, 0).max(axis=0))
         least[1] = np.minimum(least[1], np.maximum(cut, 0).max(axis=0))
     return least

@@ -133,6 +133,10 @@ class _Plan:
         corners = np.array([target.low[:2], target.high[:2], here])
         low, high = corners.min(axis=0) - MARGIN - rules.distance, corners.max(axis=0) + MARGIN + rules.distance
         self.cell = max(CELL, float((high - low).max()) / MOST_CELLS)
+        slack = DIAGONAL * max((ground.resolution for ground in grounds), default=0.0)
+        if len(grounds) == 1 and math.isclose(grounds[0].resolution, self.cell, rel_tol=1e-6) and grounds[0].yaw == 0:
+            low = low - (low - grounds[0].origin) % self.cell  # its cells are those of the plan: nothing is rounded
+            slack = 0.0
         self._size = width, height = tuple(np.ceil((high - low) / self.cell).astype(int))
         column, row = np.meshgrid(np.arange(width), np.arange(height))
         self.middles = low + self.cell * (np.stack([column, row], axis=2).reshape(-1, 2) + 0.5)
@@ -146,7 +150,6 @@ class _Plan:
             self._open |= free
             self._seen |= free & math.isfinite(ground.floor)
             self._mark(ground.taken())
-        slack = DIAGONAL * max((ground.resolution for ground in grounds), default=0.0)
         shown = self._inside(target)
         whole = target.away(self.middles)
         self.before = self._away_from(shown) + self.cell / 2 if shown.any() else whole

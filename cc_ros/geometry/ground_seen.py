@@ -22,6 +22,7 @@ BODY = 0.3  # metres around the camera that the robot surely takes up
 INTERVAL = 0.3  # seconds between two images that are
 POINTS = 160  # columns of an image that are
 JUMP = 0.05  # of its depth: a pixel that differs more from its neighbours lies on an edge, and may float in between
+RAMP = (2, 0.03)  # pixels, of its depth: one with nearer ones so far on one side and farther ones on the other floats
 LEVEL = 0.95  # cosine to the vertical of what may be floor
 STEP = 0.1  # metres above the floor: what is lower is driven over
 OVERHEAD = 1.8  # metres above the floor: what is higher is driven under
@@ -167,6 +168,7 @@ def _points(
     with np.errstate(invalid="ignore"):
         known = (sparse > NEAREST) & (sparse < FARTHEST)
         known &= (np.abs(right - sparse) < JUMP * sparse) & (np.abs(below - sparse) < JUMP * sparse)
+    known &= ~_floats(depth)[y, x]
     pixels = np.stack([x.ravel(), y.ravel()], axis=1)
     seen = back_project(pixels, np.where(known, sparse, np.nan).ravel(), intrinsics, distortion)
     grid = seen @ pose[:3, :3].T + pose[:3, 3]
@@ -178,6 +180,21 @@ def _points(
         upright = np.abs(normal[..., 2]) / np.linalg.norm(normal, axis=2)
     points, level = grid[known], np.asarray(upright > LEVEL)[known]
     return points, level & (points[:, 2] < pose[2, 3] - NEAREST)
+
+
+def _floats(depth: np.ndarray) -> np.ndarray:
+    """Return HxW bool: what a depth camera shows between the near and the far side of an edge, where nothing is."""
+    reach, share = RAMP
+    found = np.zeros(depth.shape, bool)
+    for axis in (0, 1):
+        before, here, after = (
+            np.take(depth, range(first, depth.shape[axis] - 2 * reach + first), axis) for first in (0, reach, 2 * reach)
+        )
+        with np.errstate(invalid="ignore"):
+            ramp = (np.minimum(before, after) < here * (1 - share)) & (np.maximum(before, after) > here * (1 + share))
+        inner = np.s_[reach:-reach] if axis == 0 else np.s_[:, reach:-reach]
+        found[inner] |= ramp
+    return found
 
 
 def _overlap(steps: int) -> tuple[slice, slice]:

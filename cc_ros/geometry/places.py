@@ -22,7 +22,9 @@ Fit: TypeAlias = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]  # point,
 KEPT = 32  # views of a track: memory is constant, however long the episode
 STEP = 0.05  # metres between cameras; views from nearer than this are one, the best of them
 TRACKS = 4096  # of more, those that were not seen for longest are let go
-FIRST = 0.3  # metres, divided by the number of frames: masks of new tracks often show a part of their object
+FIRST = 0.23  # metres, divided by the number of frames: masks of new tracks often show a part of their object
+DOUBT = 0.6  # metres, times one less the confidence: masks of unsure tracks show a part of their object, or two of them
+MOVED = 0.3  # metres: what was just at another place, by its masks, may be another object
 CALM = 5.0  # seconds after which an object that moved counts as standing still again
 
 
@@ -33,6 +35,7 @@ class _Track:
     first_seen: float | None
     kept: tuple[View, ...] = ()
     seen: int = 0
+    confidence: float = 0.0  # mean
     moved: float = -np.inf
     #: what the kept views gave, and those views: fitting takes milliseconds.
     fitted: tuple[tuple[View, ...], Fit | None] = ((), None)
@@ -66,6 +69,7 @@ class PlaceMap:
         pose: np.ndarray | None,
         first_seen: Mapping[int, float],
         distortion: Distortion | None = None,
+        confidences: Mapping[int, float] | None = None,
     ) -> None:
         """Take the next tracked frame; without a calibration or a pose it tells nothing.
 
@@ -75,6 +79,7 @@ class PlaceMap:
         :param intrinsics: 3x3, of pictures of this size.
         :param pose: 4x4, camera to fixed frame.
         :param first_seen: id -> seconds; with the id it names the object. Ids that are missing: not known.
+        :param confidences: id -> how sure the tracker is of it, 0..1; ids that are missing: sure.
         :raises GeometryError: the intrinsics are unusable.
         """
         if intrinsics is None or pose is None:
@@ -86,7 +91,7 @@ class PlaceMap:
                 if track is None or track.first_seen != first_seen.get(id):  # the id has been given to another object
                     track = _Track(first_seen.get(id))
                 self._tracks[id] = track  # the newest comes last
-                _take(track, view)
+                _take(track, view, 1.0 if confidences is None else confidences.get(id, 1.0))
             while len(self._tracks) > TRACKS:
                 del self._tracks[next(iter(self._tracks))]
 
@@ -112,9 +117,10 @@ def with_places(keyframe: MarkedKeyframe, places: Mapping[int, Place]) -> Marked
     return replace(keyframe, marks=tuple(replace(mark, place=places.get(mark.id)) for mark in keyframe.marks))
 
 
-def _take(track: _Track, view: View) -> None:
+def _take(track: _Track, view: View, confidence: float) -> None:
     """Keep a view: views that follow each other from one spot are not independent, and count as one."""
     track.seen += 1
+    track.confidence += (confidence - track.confidence) / track.seen
     last = track.kept[-1] if track.kept else None
     if last is not None and np.linalg.norm(view.origin - last.origin) < STEP and _alike(view, last):
         if _worth(view) >= _worth(last):
@@ -151,5 +157,6 @@ def _place(track: _Track) -> Place | None:
     if found is None:
         return None
     point, covariance, low, high = found
-    covariance = covariance + np.eye(3) * (FIRST / seen) ** 2
-    return Place(point, covariance, low, high, kept[-1].stamp - track.moved > CALM, seen)
+    still = kept[-1].stamp - track.moved > CALM
+    unsure = (FIRST / seen) ** 2 + (DOUBT * (1 - track.confidence)) ** 2 + (0 if still else MOVED) ** 2
+    return Place(point, covariance + np.eye(3) * unsure, low, high, still, seen)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -20,6 +20,9 @@ THICK = 0.6  # of a mask is its inside, or its border counts as well
 TRIM = (3.0, 97.0)  # percentiles between which the points of an object lie
 DEPTH_NOISE = (0.01, 0.004)  # metres, and metres a metre squared: of a depth camera
 CUT = 3  # of the pixels looked at: a mask that comes so near to the picture's edge goes on beyond it
+BESIDE = 3  # pixels looked at, from one side of a mask's border to the other: nearer ones have smeared depth
+NEARER = (0.06, 0.03)  # metres, and share of the depth: what is so much nearer beside a mask hides more of its object
+OUTERMOST = 0.25  # of a mask's width: its border further in is not the edge of its box
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,8 @@ class View:
     :param middle: 2 float64, right and down a metre ahead: the middle of what the mask spans.
     :param half: 2 float64, half of what it spans, a metre ahead.
     :param cut: whether the mask goes on beyond the picture: left, right, top, bottom.
+    :param hidden: how much of each of these sides lies beside something nearer, which hides what goes on there, 0..1;
+        0 without depth.
     :param low: 3 float64, metres; corner of the box of the points that depth gives; None without depth.
     :param high: 3 float64, the opposite corner; None without depth.
     :param share: of the mask's inside with depth, 0..1.
@@ -44,6 +49,7 @@ class View:
     middle: np.ndarray
     half: np.ndarray
     cut: tuple[bool, bool, bool, bool]
+    hidden: tuple[float, ...] = (0.0, 0.0, 0.0, 0.0)
     low: np.ndarray | None = None
     high: np.ndarray | None = None
     share: float = 0.0
@@ -76,6 +82,7 @@ def views(
     away = None if depth is None else depth[::step, ::step][rows, columns]
     rotation, origin = pose[:3, :3], pose[:3, 3].copy()
     height, width = small.shape
+    spans = np.zeros((int(ids[-1]) + 1 if len(ids) else 1, 4), int)
     found = {}
     for id, begin, end in zip(ids.tolist(), begins[:-1].tolist(), begins[1:].tolist(), strict=True):
         if end - begin < FEWEST:
@@ -86,17 +93,16 @@ def views(
         low, high = np.nanmin(rays, axis=0), np.nanmax(rays, axis=0)
         if not np.isfinite((low, high)).all():  # all of it lies beyond what the lens shows ahead
             continue
-        cut = (
-            bool(x.min() < CUT),
-            bool(x.max() >= width - CUT),
-            bool(y[0] < CUT),
-            bool(y[-1] >= height - CUT),
-        )
+        spans[id] = left, right, top, bottom = int(x.min()), int(x.max()), int(y[0]), int(y[-1])
+        cut = left < CUT, right >= width - CUT, top < CUT, bottom >= height - CUT
         box: tuple = (None, None, 0.0, 0.0)
         if away is not None:
             box = _box(rays, away[part], inside[part], rotation, origin) or box
-        found[id] = View(stamp, origin, rotation, (low + high) / 2, (high - low) / 2, cut, *box)
-    return found
+        found[id] = View(stamp, origin, rotation, (low + high) / 2, (high - low) / 2, cut, (0.0,) * 4, *box)
+    if depth is None:
+        return found
+    hidden = _hidden(small, depth[::step, ::step], spans)
+    return {id: replace(view, hidden=tuple(hidden[id].tolist())) for id, view in found.items()}
 
 
 def near_layer(depths: np.ndarray) -> slice:
@@ -139,6 +145,33 @@ def _box(
     low, high = np.percentile(points, TRIM, axis=0)
     base, squared = DEPTH_NOISE
     return low, high, len(sure) / int(core.sum()), base + squared * float(np.median(away)) ** 2
+
+
+def _hidden(labels: np.ndarray, depth: np.ndarray, spans: np.ndarray) -> np.ndarray:
+    """Return (largest id + 1)x4: how much of the left, right, top and bottom of each mask lies beside something nearer.
+
+    :param spans: (largest id + 1)x4, the outermost pixels of each mask.
+    """
+    share = np.zeros(spans.shape)
+    for side in range(4):
+        upright, low = side < 2, side % 2 == 0
+        ids, deep = (labels, depth) if upright else (labels.T, depth.T)  # of which the side is the left or the right
+        sides: tuple[slice, slice] = (slice(BESIDE, None), slice(None, -BESIDE))
+        ours, beside = sides if low else sides[::-1]
+        mine, own, other = ids[:, ours], deep[:, ours], deep[:, beside]
+        with np.errstate(invalid="ignore"):
+            y, x = np.nonzero((mine > 0) & (mine != ids[:, beside]) & np.isfinite(own + other))
+        id = mine[y, x]
+        place = x + BESIDE * low
+        first, last = spans[id, 0 if upright else 2], spans[id, 1 if upright else 3]
+        margin = BESIDE + OUTERMOST * (last - first)
+        outer = place <= first + margin if low else place >= last - margin
+        y, x, id = y[outer], x[outer], id[outer]
+        away = own[y, x]
+        nearer = other[y, x] < away - NEARER[0] - NEARER[1] * away
+        count = np.bincount(id, minlength=len(spans))
+        share[:, side] = np.bincount(id, nearer, len(spans)) / np.maximum(count, 1)
+    return share
 
 
 def _segments(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

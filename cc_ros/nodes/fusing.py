@@ -5,16 +5,15 @@ from __future__ import annotations
 import queue
 import threading
 import traceback
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-
-import numpy as np
 
 from cc_ros.errors import CCError
 from cc_ros.geometry.places import PlaceMap
 from cc_ros.nodes.base_node import BaseNode
 from cc_ros.nodes.camera import View
 from cc_ros.place import Place
+from cc_ros.tracking.base import Tracked
 
 WAITING = 8  # frames; of more, those that come are left out and counted
 
@@ -23,9 +22,8 @@ WAITING = 8  # frames; of more, those that come are left out and counted
 class _Job:
     places: PlaceMap
     stamp: float
-    labels: np.ndarray
+    tracked: Tracked
     view: View
-    first_seen: Mapping[int, float]
 
 
 class Fusing:
@@ -47,12 +45,12 @@ class Fusing:
         """Forget everything: a new episode. Frames under way go into the old one."""
         self._places = PlaceMap(self._number)
 
-    def add(self, stamp: float, labels: np.ndarray, view: View, first_seen: Mapping[int, float]) -> None:
+    def add(self, stamp: float, tracked: Tracked, view: View) -> None:
         """Take the next tracked frame; see :meth:`PlaceMap.add`. Returns at once."""
         if view.intrinsics is None or view.pose is None:
             return
         try:
-            self._jobs.put_nowait(_Job(self._places, stamp, labels, view, first_seen))
+            self._jobs.put_nowait(_Job(self._places, stamp, tracked, view))
         except queue.Full:
             self._node.count("frames_without_places_machine_too_slow")
 
@@ -75,10 +73,13 @@ class Fusing:
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
-            view = job.view
+            view, tracks = job.view, job.tracked.tracks
             try:
                 job.places.add(
-                    job.stamp, job.labels, view.depth, view.intrinsics, view.pose, job.first_seen, view.distortion
+                    *(job.stamp, job.tracked.labels, view.depth, view.intrinsics, view.pose),
+                    {track.id: track.first_seen for track in tracks},
+                    view.distortion,
+                    {track.id: track.confidence for track in tracks},
                 )
             except CCError as error:
                 self._node.fault("bad_places", f"the places of a frame were not taken: {error}")

@@ -208,7 +208,7 @@ class KeyframesNode(BaseNode):
                 first_seen,
                 view.distortion,
             )
-            self._places.add(seconds, tracked.labels, view, first_seen)
+            self._places.add(seconds, tracked, view)
             self._ground.see(seconds, view)
             self._keyframes.store.offer(candidate)
             if self._memory is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -152,14 +153,18 @@ def test_no_goal_is_within_the_radius_of_anything_known(
 # -- the ground as depth shows it
 
 
-def look_around(*boxes: Box, places: Sequence[tuple[float, float]] = ((0, -2), (0, 0))) -> SeenGround:
+def look_around(
+    *boxes: Box, places: Sequence[tuple[float, float]] = ((0, -2), (0, 0)), smeared: bool = False
+) -> SeenGround:
     seen = SeenGround()
     for stamp, (place, yaw) in enumerate(
         (place, yaw) for place in places for yaw in np.arange(0, 2 * np.pi, np.pi / 5)
     ):
         frame, _ = draw(list(boxes), looking((*place, 1.2), float(yaw), -0.45))
         assert frame.depth is not None and frame.intrinsics is not None and frame.pose is not None
-        assert seen.add(float(stamp), frame.depth, frame.intrinsics, frame.pose)
+        mean = cv2.blur(frame.depth, (5, 5))
+        edge = np.abs(mean - frame.depth) > 0.1  # as depth cameras have them
+        assert seen.add(float(stamp), np.where(smeared & edge, mean, frame.depth), frame.intrinsics, frame.pose)
     return seen
 
 
@@ -171,6 +176,15 @@ def test_depth_shows_floor_and_walls_and_what_stands_there() -> None:
     assert ground is not None and ground.floor == pytest.approx(0, abs=0.03)
     points = np.array([(0.8, 0.0), (0.0, 1.0), (1.22, 0.0), (1.5, 0.0), (2.98, 0.8), (9.0, 0.0)])
     assert ground.at(points).tolist() == [FREE, FREE, TAKEN, TAKEN, TAKEN, UNKNOWN]
+
+
+def test_what_floats_between_the_two_sides_of_an_edge_takes_no_room() -> None:
+    ground = look_around(CRATE, smeared=True).ground()
+    assert ground is not None
+    taken = ground.taken()
+    crate = np.linalg.norm(taken - np.clip(taken, CRATE.low[:2], CRATE.high[:2]), axis=1)
+    in_the_open = (crate > 0.2) & (np.abs(taken).max(axis=1) < 2.8)
+    assert not in_the_open.any(), taken[in_the_open]
 
 
 def test_what_went_away_is_forgotten_once_something_is_seen_through_it() -> None:

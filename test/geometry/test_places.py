@@ -83,6 +83,33 @@ def test_what_is_cut_off_by_the_pictures_edge_in_every_view_is_less_certain() ->
     assert held(cut, middle(CUPBOARD)) and held(whole, middle(CUPBOARD))
 
 
+def test_a_side_that_something_nearer_hides_in_every_view_is_less_certain() -> None:
+    path = [((-1.6, 0.8, 1.1), 0.0)] * 3
+    screen = Box((0.6, 0.75, 0.0), (0.65, 1.6, 1.6), (200, 180, 40))  # before the left half of the cupboard
+    free, hidden = walk(path=path)[0].places()[1], walk([CUPBOARD, screen], path=path)[0].places()[1]
+    assert hidden.covariance[1, 1] > 4 * free.covariance[1, 1]
+    assert held(hidden, middle(CUPBOARD)) and held(free, middle(CUPBOARD))
+
+
+def test_views_that_disagree_about_an_edge_make_it_less_certain() -> None:
+    steady, torn = PlaceMap(), PlaceMap()
+    for i, (labels, depth, pose) in enumerate(walk()[1]):
+        both = np.where(labels == 2, 1, labels).astype(np.uint16)  # one mask over two things
+        steady.add(i / 5, labels, depth, INTRINSICS, pose, {})
+        torn.add(i / 5, both if i % 3 == 0 else labels, depth, INTRINSICS, pose, {})
+    assert torn.places()[1].sigma > 1.5 * steady.places()[1].sigma
+
+
+def test_what_the_tracker_is_unsure_of_has_a_less_certain_place() -> None:
+    sigmas = []
+    for sure in (1.0, 0.5):
+        places = PlaceMap()
+        for i, (labels, depth, pose) in enumerate(walk()[1]):
+            places.add(i / 5, labels, depth, INTRINSICS, pose, {}, confidences={1: sure})
+        sigmas.append(places.places()[1].sigma)
+    assert sigmas[1] > max(0.25, sigmas[0])
+
+
 def test_depth_behind_and_before_an_object_and_holes_do_not_move_its_place() -> None:
     places, rng = PlaceMap(), np.random.default_rng(0)
     for i, (labels, depth, pose) in enumerate(walk()[1]):
