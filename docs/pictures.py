@@ -1,7 +1,7 @@
 """Make the pictures of the documentation: ``make pictures``.
 
-Those of a rendered room come from the bundled bag, that of a real one from OpenCV's samples (``apt install opencv-doc``);
-where these are missing it stays as it is.
+Those of a rendered room come from the bundled bag, that of a real one from OpenCV's samples (``apt install
+opencv-doc``); where these are missing it stays as it is.
 """
 
 from __future__ import annotations
@@ -69,7 +69,8 @@ def office() -> None:
         sure = {track.id: track.confidence for track in tracked.tracks}
         keyframes.store.offer(Candidate(index, float(index), ArrayPicture(image), tracked.labels, confidences=sure))
     tracker.close()
-    _write("office.jpg", _row([_decoded(keyframe) for keyframe in keyframes.marked() if keyframe.index in OFFICE_SHOWN]))
+    marked = [keyframe for keyframe in keyframes.marked() if keyframe.index in OFFICE_SHOWN]
+    _write("office.jpg", _row([_decoded(keyframe) for keyframe in marked]))
 
 
 def _decoded(keyframe: MarkedKeyframe) -> np.ndarray:
