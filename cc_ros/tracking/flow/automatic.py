@@ -62,9 +62,8 @@ class AutomaticTracking:
         return self._table.ids(keys)
 
     def _due(self, stamp: float) -> bool:
-        """Whether a detection pass is due: by time, also if it ran backwards, or by what has come into view since."""
-        moved = float(np.linalg.norm(self._shift - self._shift_before))
-        return moved > const.PASS_SHIFT or not 0 <= stamp - self._detected + 1e-3 < self._settings.propose_every
+        """Whether a detection pass is due; time that ran backwards makes it so."""
+        return not 0 <= stamp - self._detected + 1e-3 < self._settings.propose_every
 
     def _carried(self, grey: np.ndarray, outside: bool) -> np.ndarray:
         """Return the keys that the last map gives this image; ``outside``: extend it over the border."""
@@ -86,15 +85,14 @@ class AutomaticTracking:
             placed = self._living(self._places.recall(view, image, carried))
             prior = np.where(placed > 0, placed, prior)
         output = pending.result()
-        passed, every = stamp - self._detected, self._settings.propose_every
+        passed = stamp - self._detected
         moved = float(np.linalg.norm(self._shift - self._shift_before))  # images
         self._table.proof = const.PROOF_EVIDENCE / (1 + (moved / passed if passed > 0 else 0.0) / const.PROOF_SPEED)
         self._shift_before = self._shift.copy()
         fade = math.exp(-const.SCORE_FADE * min(max(passed, 0.0), 1.0))
         scores = {key: fade * track.score for key, track in self._table.tracks.items()}
-        fresh = [key for key, track in self._table.tracks.items() if stamp - track.first_seen < const.REJOIN_SECONDS]
-        found = match(output, prior, scores, self._settings.min_area, view, fresh)
-        self._judge(found, output, stamp, share=min(passed / every, 1.0) if passed > 0 and every else 1.0)
+        found = match(output, prior, scores, self._settings.min_area, view)
+        self._judge(found, output, stamp)
         keys = paint([one for one in found if one.key], prior)
         self._views.remember(keys)
         self._places.remember(keys)
@@ -115,11 +113,8 @@ class AutomaticTracking:
         distinct, index = compact(keys)
         return np.where(np.isin(distinct, list(self._table.tracks)), distinct, 0).astype(np.int32)[index]
 
-    def _judge(self, found: list[Match], output: NetworkOutput, stamp: float, share: float) -> None:
-        """Give each match its track, and update the track's score, descriptor and place.
-
-        :param share: of the time between two passes that went by since the last one.
-        """
+    def _judge(self, found: list[Match], output: NetworkOutput, stamp: float) -> None:
+        """Give each match its track, and update the track's score, descriptor and place."""
         first = self._keys is None
         masks = np.array([one.odds > 0 for one in found]).reshape(len(found), *output.pixels.shape[1:])
         described = descriptors(output.features, masks)
@@ -137,7 +132,7 @@ class AutomaticTracking:
             one.key = track.key
             if one.detected:
                 track.detections += 1
-                track.evidence += one.score**2 * one.held * share
+                track.evidence += one.score**2 * one.held
                 track.add_descriptor(descriptor)
                 track.place, track.size = one.centre - self._shift, one.size
             if not track.id and (track.evidence >= self._table.proof or track.detections > 1):

@@ -15,7 +15,6 @@ MASK_MEMORY = 0.7  # log odds that a carried mask adds to a detected one
 CARRIED_ON_THINGS = 0.35  # least mean probability of "thing" under a carried mask
 
 # automatic: tracks from one detection pass to the next
-PASS_SHIFT = 0.03  # images that the scene moves by until a pass is due before its time; without: best_J 0.67, not 0.69
 SCORE_FADE = 1.0  # 1/s, how fast the score of a track that is only carried falls
 DIFFERENT_COSINE = 0.5  # of two descriptors of different objects; 95 of 100 pairs of one object are above 0.71
 REJOIN_SECONDS = 0.35  # s since the last detection of a track that lost its place

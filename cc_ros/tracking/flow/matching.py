@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import cv2
@@ -50,12 +50,7 @@ class Match:
 
 
 def match(
-    output: NetworkOutput,
-    prior: np.ndarray,
-    scores: Mapping[int, float],
-    least: float,
-    view: DepthView | None = None,
-    fresh: Collection[int] = (),
+    output: NetworkOutput, prior: np.ndarray, scores: Mapping[int, float], least: float, view: DepthView | None = None
 ) -> list[Match]:
     """Return the objects of a detection pass, the surest first.
 
@@ -63,7 +58,6 @@ def match(
     :param scores: how sure each track was, faded.
     :param least: share of the image of the smallest new object.
     :param view: depth that can be trusted; None = there is none.
-    :param fresh: keys of tracks that have just begun: what covers one of them and an older one continues the older one.
     """
     odds, score = candidates(output.pixels, output.cells)
     if view:
@@ -75,7 +69,6 @@ def match(
     # One mask a row: the detected ones, then the carried ones.
     masks = np.concatenate([odds > 0, carried]).reshape(n + len(tracks), shape[0] * shape[1])
     both, area, iou = _overlaps(masks.astype(np.float32))
-    young = np.isin(tracks, list(fresh))
     known = np.array([scores.get(int(key), 0.0) for key in tracks], np.float32)
     on_things = masks[n:] @ output.thing.ravel() / np.maximum(area[n:], 1) > const.CARRIED_ON_THINGS
     sure = np.concatenate([score, known * on_things])
@@ -89,8 +82,7 @@ def match(
             continue
         if (masks[one] & free).sum() < LEFT * area[one]:
             continue
-        covered = both[one, n:] / np.maximum(area[n:], 1)
-        track = one - n if one >= n else _continued(iou[one, n:], covered, young, used)
+        track = one - n if one >= n else _continued(iou[one, n:], both[one, n:] / np.maximum(area[n:], 1), used)
         if track is None:
             if sure[one] < const.NEW_SCORE or area[one] < least * masks.shape[1]:
                 continue
@@ -127,14 +119,12 @@ def _ranks(sure: np.ndarray, overlap: np.ndarray, known: np.ndarray) -> np.ndarr
     return rank
 
 
-def _continued(iou: np.ndarray, covered: np.ndarray, young: np.ndarray, used: set[int]) -> int | None:
+def _continued(iou: np.ndarray, covered: np.ndarray, used: set[int]) -> int | None:
     """Return the track that a candidate continues, by its overlap with each, None where it is a new object."""
     fits = (iou >= const.CONTINUES_IOU) | (covered > const.CONTINUES_COVER)
     fits[list(used)] = False
     if not fits.any():
         return None
-    if (fits & ~young).any():
-        fits &= ~young
     return int(np.where(fits, np.maximum(iou, const.CONTINUES_IOU * covered), -1).argmax())
 
 

@@ -16,9 +16,7 @@ class FlowSettings(BackendSettings):
 
     work_width: int = knob(320, "width in pixels that images are shrunk to for tracking", ge=80, le=1920)
     preset: int = knob(1, "preset of the DIS flow: 0 ultrafast, 1 fast, 2 medium", ge=0, le=2)
-    propose_every: float = knob(
-        0.1, "seconds between two detection passes, fewer where the scene moves fast; flow carries between", ge=0, le=60
-    )
+    propose_every: float = knob(0.1, "seconds between two detection passes; flow carries objects between", ge=0, le=60)
     min_area: float = knob(0.0015, "smallest new object, share of the image", ge=0.0001, le=0.5)
     judge_time: float = knob(0.5, "seconds over which the detections of an object are averaged", ge=0, le=60)
     max_lost: int = knob(200, "lost objects that are remembered", ge=0, le=10000)

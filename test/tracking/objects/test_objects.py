@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.room import wide_scene
 from support.seen_objects import SHAPE, ScriptedNetwork, block, nothing, seen
 
 from cc_ros.frame import Frame
@@ -108,22 +107,6 @@ def test_passes_are_as_frequent_as_set_and_no_more_than_there_are_frames(fps: in
     for i in range(frames):
         of.step(IMAGE, i / fps)
     assert network.passes == passes
-
-
-@pytest.mark.parametrize(("step", "passes"), [(0, 3), (6, 3), (16, 5)])
-def test_where_the_scene_moves_fast_the_network_looks_in_every_second_frame(step: int, passes: int) -> None:
-    network, wide = ScriptedNetwork(nothing()), wide_scene()
-    of = scene(network)
-    for i in range(9):
-        of.step(np.ascontiguousarray(wide[:, step * i : step * i + 320]), i / 30)
-    assert network.passes == passes
-
-
-def test_what_covers_an_object_and_one_that_has_just_begun_continues_the_older_one() -> None:
-    whole, prior = seen([block(10, 10, 20, 40)], [0.9]), np.zeros(SHAPE, np.int32)
-    prior[10:30, 10:20], prior[10:30, 22:50] = 1, 2
-    for fresh, key in (((), 2), ((2,), 1), ((1, 2), 2)):
-        assert [one.key for one in match(whole, prior, {1: 0.3, 2: 0.3}, 0.0015, fresh=fresh)] == [key]
 
 
 def test_the_first_frame_gives_ids_at_once_and_what_comes_later_must_be_seen_for_a_while() -> None:
