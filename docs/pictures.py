@@ -1,7 +1,9 @@
-"""Make the pictures of the documentation from the bundled bag: ``make pictures``.
+"""Make the pictures of the documentation: ``make pictures``.
 
-Those of the live page need Chromium (``apt install chromium``). ``PAGE_BAG``, and ``PAGE_REMAPS`` of its topics, show
-another recording on it, such as one of a camera that walks: the bundled one only turns, so that its map is empty.
+Those of a rendered room come from the bundled bag, that of a real one from OpenCV's samples (``apt install
+opencv-doc``), those of the live page need Chromium (``apt install chromium``); where these are missing they stay as
+they are. ``PAGE_BAG``, and ``PAGE_REMAPS`` of its topics, show another recording on the page, such as one of a camera
+that walks: the bundled one only turns, so that its map is empty.
 """
 
 from __future__ import annotations
@@ -20,12 +22,15 @@ import cv2
 import numpy as np
 
 from cc_ros.commands.demo import BAG, BAG_REMAPS
+from cc_ros.frame import Frame
 from cc_ros.keyframes import ArrayPicture, Candidate, Keyframes, KeyframeSettings, MarkedKeyframe
 from cc_ros.keyframes.drawing import draw_labels
 from cc_ros.sources.open import open_source
 from cc_ros.tracking.factory import make_tracker
 
 DOCS = Path(__file__).resolve().parent
+OFFICE = Path("/usr/share/doc/opencv-doc/examples/data")  # left01.jpg ..: a camera stands in an office
+OFFICE_SHOWN = (8, 10)  # of them, by number
 FRAMES = 4
 HEIGHT = 300  # pixels of a keyframe in the row of them
 GAP = 8
@@ -37,7 +42,16 @@ PATIENCE = 120.0  # seconds
 
 
 def main() -> None:
-    """Follow the bag and write the pictures."""
+    """Follow the bag and the office, and write the pictures."""
+    rendered()
+    if OFFICE.is_dir():
+        office()
+    else:
+        print(f"docs/office.jpg stays as it is: there is no {OFFICE} (apt install opencv-doc)")
+
+
+def rendered() -> None:
+    """Follow the bag and write its pictures."""
     keyframes, tracker = Keyframes(KeyframeSettings(frames=FRAMES)), make_tracker("flow")
     overlay: np.ndarray | None = None
     with open_source(BAG) as source:
@@ -129,6 +143,20 @@ def _running(*arguments: str) -> Iterator[Callable[[str], str]]:
     finally:
         program.terminate()
         program.wait(30)
+
+
+def office() -> None:
+    """Follow the pictures of an office, one a second, and write two of them."""
+    shown = sorted(OFFICE.glob("left[01]*.jpg"))
+    keyframes, tracker = Keyframes(KeyframeSettings(frames=len(shown))), make_tracker("flow")
+    for index, path in enumerate(shown):
+        image = cv2.imread(str(path))
+        tracked = tracker.step(Frame(image, float(index)))
+        sure = {track.id: track.confidence for track in tracked.tracks}
+        keyframes.store.offer(Candidate(index, float(index), ArrayPicture(image), tracked.labels, confidences=sure))
+    tracker.close()
+    marked = [keyframe for keyframe in keyframes.marked() if keyframe.index in OFFICE_SHOWN]
+    _write("office.jpg", _row([_decoded(keyframe) for keyframe in marked]))
 
 
 def _decoded(keyframe: MarkedKeyframe) -> np.ndarray:
