@@ -281,13 +281,15 @@ class Episode:
         return driven, note
 
     def _wait_for_depth(self) -> None:
-        """Give depth the time to come; the driver finds out where it does not."""
+        """Give depth the time to come."""
         until = time.monotonic() + self._settings.patience
-        while time.monotonic() < until:
+        while True:
             self._go_on()
             _, halt = self._parts.senses.ahead()
             if halt is None or halt.cause not in (Cause.BLIND, Cause.STALE):
                 return
+            if time.monotonic() > until:
+                raise Ended(ENDS[halt.cause], halt.text)
             time.sleep(LOOK_PERIOD)
 
     # -- telling

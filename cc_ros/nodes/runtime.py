@@ -14,8 +14,17 @@ from types import FrameType
 import psutil
 import rclpy
 from rclpy.exceptions import InvalidHandle
-from rclpy.executors import Executor, ExternalShutdownException, MultiThreadedExecutor, SingleThreadedExecutor
+from rclpy.executors import (
+    ConditionReachedException,
+    Executor,
+    ExternalShutdownException,
+    MultiThreadedExecutor,
+    ShutdownException,
+    SingleThreadedExecutor,
+    TimeoutException,
+)
 from rclpy.signals import SignalHandlerOptions
+from rclpy.subscription import Subscription
 
 from cc_ros.dds import prepare
 from cc_ros.errors import CCError, SettingsError
@@ -126,11 +135,38 @@ def _end(running: Sequence[Running]) -> None:
     rclpy.try_shutdown()
 
 
+class StreamExecutor(MultiThreadedExecutor):
+    """Hands callbacks to threads, but for messages of the node's default group: short ones, which it takes itself.
+
+    Through another thread a message costs five times as much: 2.2 ms instead of 0.4, since rclpy builds its wait set
+    anew when a callback begins and when it ends. What may wait for others needs a group of its own.
+    """
+
+    def spin_once(self, timeout_sec: float | None = None) -> None:
+        """Run or hand on the next callback.
+
+        :raises Exception: what a callback raised.
+        """
+        try:
+            handler, entity, node = self.wait_for_ready_callbacks(timeout_sec=timeout_sec)
+        except (ConditionReachedException, ShutdownException, TimeoutException):
+            return
+        own = isinstance(entity, Subscription) and entity.callback_group is node.default_callback_group
+        self._futures.append(handler)
+        if own:
+            handler()
+        else:
+            self._executor.submit(handler)
+        for future in [future for future in self._futures if future.done()]:
+            self._futures.remove(future)
+            future.result()
+
+
 def executor_of(node: BaseNode) -> Executor:
     """Return an executor with the threads that the node needs."""
     context, threads = node.context, node.threads
     executor: Executor = (
-        MultiThreadedExecutor(threads, context=context) if threads > 1 else SingleThreadedExecutor(context=context)
+        StreamExecutor(threads, context=context) if threads > 1 else SingleThreadedExecutor(context=context)
     )
     executor.add_node(node)
     return executor

@@ -26,7 +26,7 @@ from cc_ros.action import FollowInstruction
 from rclpy.action.client import ActionClient
 from rclpy.parameter import Parameter
 from std_msgs.msg import Bool, Empty
-from support.base import MOUNTED, Base
+from support.base import MOUNTED, TICK, Base
 from support.model_server import Cut, Hang, HttpStatus, ModelServer, Say, reply
 from support.rig import START, Program, cc_ros, isolated, until
 
@@ -34,6 +34,7 @@ from cc_ros.client import SpatialMemory
 from cc_ros.dds import prepare
 from cc_ros.errors import CCError
 from cc_ros.motion.halt import FollowStatus
+from cc_ros.motion.obstacles import Obstacles
 from cc_ros.nodes.navigator import ACTION, NavigatorNode
 from cc_ros.nodes.reasoner import ReasonerNode
 from cc_ros.nodes.registry import NODES, parameters
@@ -342,6 +343,7 @@ def press(kind: Any) -> Callable[[Rig, Following], None]:
 SILENT = {
     "odometry stops": (silence("odom"), Result.NO_INPUT),
     "images stop": (silence("images"), Result.NO_INPUT),
+    "depth stops": (silence("depth"), Result.NO_INPUT),
     "a defect in a callback": (break_odometry, Result.NO_INPUT),
 }
 FAULTS = SILENT | {
@@ -365,6 +367,49 @@ def test_it_stands_within_half_a_second_when(rig: Rig, fault: str) -> None:
     rig.stands_since(following.struck_at)
     result = following.end()
     assert result.status == status and result.message, result
+
+
+def test_depth_that_waited_to_be_looked_at_is_no_news(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    rig.use(image_timeout=0.5)
+    senses, see = rig.node._senses, Obstacles.see
+
+    def slowly(*arguments: Any) -> None:
+        time.sleep(0.25)
+        see(*arguments)
+
+    monkeypatch.setattr(Obstacles, "see", slowly)
+    senses.watch(True)
+    until(lambda: senses.ahead()[1] is None)
+    tick = rig.base.tick
+    until(lambda: rig.base.tick > tick + 1.0 / TICK)  # more comes than is looked at
+    rig.base.silent.add("depth")
+    tick = rig.base.tick
+    until(lambda: (halt := senses.ahead()[1]) is not None and halt.text == "depth stopped coming")
+    senses.watch(False)
+    assert (rig.base.tick - tick) * TICK < 1.5  # and not another 0.25 s for each of ten that waited
+
+
+class StandIn:
+    """A process that is taken for one of the nodes."""
+
+    def __init__(self, service: str) -> None:
+        code = "import rclpy\nfrom cc_ros.dds import prepare\nfrom cc_ros.nodes.alive import announce\nprepare()\n"
+        code += "rclpy.init()\nnode = rclpy.create_node('stand_in')\n"
+        self.program = Program(["-c", code + f"announced = announce(node, {service!r})\nrclpy.spin(node)"])
+
+
+@pytest.mark.parametrize(("service", "name"), [("cc/masks", "cc_tracker"), ("cc/get_keyframes", "cc_keyframes")])
+def test_a_node_that_is_killed_while_it_drives_stops_it(rig: Rig, service: str, name: str) -> None:
+    rig.use(patience=1.0, motion__max_speed=0.2)
+    with StandIn(service).program as stand_in:
+        until(lambda: rig.node._watched[name].announced, START)
+        following = rig.follow(*[move("FORWARD", 5)] * 9)
+        following.struck_at = rig.driving()
+        stand_in.signal(signal.SIGKILL)
+        result = following.end()
+    assert result.status == Result.NO_INPUT and f"{name} went away" in result.message, result
+    assert rig.base.commands[-1] == (0.0, 0.0)
+    assert rig.base.seconds(following.struck_at) < 2.5  # a second until it is missed
 
 
 def test_somebody_who_presses_another_kind_of_button_stops_it_as_well(rig: Rig) -> None:
