@@ -156,7 +156,8 @@ class Episode:
             self._steps = number
             futile = 0 if driven.progress > SOME_WAY else futile + 1
             if futile >= FUTILE_MOVES:
-                raise Ended(FollowStatus.BLOCKED, f"{futile} moves in a row were of no use; the last one: {note}")
+                status = ENDS.get(driven.halt.cause, FollowStatus.BLOCKED)
+                raise Ended(status, f"{futile} moves in a row were of no use; the last one: {note}")
         raise Ended(FollowStatus.TOO_FAR, f"{most} moves were driven and the model did not say STOP; raise max_steps")
 
     def _wrong(self) -> str:

@@ -161,6 +161,7 @@ def nodes() -> Iterator[Rig]:
 def rig(nodes: Rig) -> Rig:
     """The robot at its place, brisk, and with nobody driving it."""
     until(nodes.node._idle.is_set, 10)
+    until(lambda: not any(watch.gone() for watch in nodes.node._watched.values()))
     nodes.base.place()
     nodes.use(**BRISK, log_dir="", obstacles__allow_blind=False, max_step=3.0, patience=20.0)
     return nodes
@@ -389,29 +390,6 @@ def test_depth_that_waited_to_be_looked_at_is_no_news(rig: Rig, monkeypatch: pyt
     assert (rig.base.tick - tick) * TICK < 1.5  # and not another 0.25 s for each of ten that waited
 
 
-class StandIn:
-    """A process that is taken for one of the nodes."""
-
-    def __init__(self, service: str) -> None:
-        code = "import rclpy\nfrom cc_ros.dds import prepare\nfrom cc_ros.nodes.alive import announce\nprepare()\n"
-        code += "rclpy.init()\nnode = rclpy.create_node('stand_in')\n"
-        self.program = Program(["-c", code + f"announced = announce(node, {service!r})\nrclpy.spin(node)"])
-
-
-@pytest.mark.parametrize(("service", "name"), [("cc/masks", "cc_tracker"), ("cc/get_keyframes", "cc_keyframes")])
-def test_a_node_that_is_killed_while_it_drives_stops_it(rig: Rig, service: str, name: str) -> None:
-    rig.use(patience=1.0, motion__max_speed=0.2)
-    with StandIn(service).program as stand_in:
-        until(lambda: rig.node._watched[name].announced, START)
-        following = rig.follow(*[move("FORWARD", 5)] * 9)
-        following.struck_at = rig.driving()
-        stand_in.signal(signal.SIGKILL)
-        result = following.end()
-    assert result.status == Result.NO_INPUT and f"{name} went away" in result.message, result
-    assert rig.base.commands[-1] == (0.0, 0.0)
-    assert rig.base.seconds(following.struck_at) < 2.5  # a second until it is missed
-
-
 def test_somebody_who_presses_another_kind_of_button_stops_it_as_well(rig: Rig) -> None:
     following = rig.follow(move("FORWARD", 3))
     rig.driving()
@@ -455,6 +433,21 @@ def test_a_model_without_a_usable_move_moves_nothing(rig: Rig, says: Any, told: 
     assert result.status == Result.NO_ANSWER and result.steps == 1 and result.message
     assert told in result.message or told == "TIMEOUT"
     assert rig.base.x == 0.0 and rig.base.commands[-1] == (0.0, 0.0)
+
+
+def test_a_tracker_that_is_killed_while_it_drives_stops_it(rig: Rig) -> None:
+    code = "import rclpy; from cc_ros.dds import prepare; from cc_ros.nodes.alive import announce; prepare(); "
+    code += "rclpy.init(); node = rclpy.create_node('cc_tracker'); told = announce(node, 'cc/masks'); rclpy.spin(node)"
+    rig.use(max_step=5.0)
+    with Program(["-c", code]) as tracker:
+        until(lambda: rig.node._watched["cc_tracker"].announced, START)
+        following = rig.follow(*[move("FORWARD", 5)] * 9)
+        struck_at = rig.driving()
+        tracker.signal(signal.SIGKILL)
+        result = following.end()
+    assert result.status == Result.NO_INPUT and "cc_tracker went away" in result.message, result
+    assert rig.base.commands[-1] == (0.0, 0.0)
+    assert rig.base.seconds(struck_at) < 2.5  # it is missed after a second
 
 
 @pytest.fixture(scope="module")
