@@ -26,7 +26,7 @@ from cc_ros.action import FollowInstruction
 from rclpy.action.client import ActionClient
 from rclpy.parameter import Parameter
 from std_msgs.msg import Bool, Empty
-from support.base import MOUNTED, TICK, Base
+from support.base import MOUNTED, Base
 from support.model_server import Cut, Hang, HttpStatus, ModelServer, Say, reply
 from support.rig import START, Program, cc_ros, isolated, until
 
@@ -358,11 +358,15 @@ FAULTS = SILENT | {
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_it_stands_within_half_a_second_when(rig: Rig, fault: str) -> None:
-    # Where something else is the fault, inputs that come late on a busy machine are none.
-    patient = {} if fault in SILENT else {"odom_timeout": 5.0, "image_timeout": 5.0, "motion.stuck_time": 10.0}
+    # Until the inputs themselves are the fault, those that come late on a busy machine are none.
+    patient = {"odom_timeout": 5.0, "image_timeout": 5.0, "motion.stuck_time": 10.0}
     rig.use(**{**STANDARD, **patient, "patience": 1.0})
     following = rig.follow(*[move("FORWARD", 3)] * 9)
     following.struck_at = rig.driving()
+    if fault in SILENT:
+        senses = rig.node._senses
+        senses.odom.limit = STANDARD["odom_timeout"]
+        senses.images.limit = senses._depth.limit = STANDARD["image_timeout"]
     strike, status = FAULTS[fault]
     strike(rig, following)
     rig.stands_since(following.struck_at)
@@ -371,23 +375,23 @@ def test_it_stands_within_half_a_second_when(rig: Rig, fault: str) -> None:
 
 
 def test_depth_that_waited_to_be_looked_at_is_no_news(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    rig.use(image_timeout=0.5)
-    senses, see = rig.node._senses, Obstacles.see
+    looked, go_on, see = [], threading.Event(), Obstacles.see
 
     def slowly(*arguments: Any) -> None:
-        time.sleep(0.25)
+        looked.append(rig.base.tick)
+        go_on.wait(20)
         see(*arguments)
 
     monkeypatch.setattr(Obstacles, "see", slowly)
-    senses.watch(True)
-    until(lambda: senses.ahead()[1] is None)
-    tick = rig.base.tick
-    until(lambda: rig.base.tick > tick + 1.0 / TICK)  # more comes than is looked at
+    rig.node._senses.watch(True)
+    until(lambda: looked)
+    until(lambda: rig.base.tick > looked[0] + 60)  # more comes than is looked at
     rig.base.silent.add("depth")
+    go_on.set()
     tick = rig.base.tick
-    until(lambda: (halt := senses.ahead()[1]) is not None and halt.text == "depth stopped coming")
-    senses.watch(False)
-    assert (rig.base.tick - tick) * TICK < 1.5  # and not another 0.25 s for each of ten that waited
+    until(lambda: rig.base.tick > tick + 30)
+    rig.node._senses.watch(False)
+    assert len(looked) <= 2
 
 
 def test_somebody_who_presses_another_kind_of_button_stops_it_as_well(rig: Rig) -> None:
