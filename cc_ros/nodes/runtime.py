@@ -158,9 +158,8 @@ class StreamExecutor(Executor):
             handler, entity, node = self.wait_for_ready_callbacks(timeout_sec=timeout_sec)
         except (ConditionReachedException, ShutdownException, TimeoutException):
             return
-        own = isinstance(entity, Subscription) and entity.callback_group is node.default_callback_group
         self._begun.append(handler)
-        if own:
+        if node and isinstance(entity, Subscription) and entity.callback_group is node.default_callback_group:
             handler()
         else:
             self._pool.submit(handler)
