@@ -190,7 +190,7 @@ def _run(
     about = {
         **{"data": str(options.data or "bundled"), "split": options.split or chosen.splits[0]},
         **{"limit": options.limit, "seed": options.seed, "trials": options.trials},
-        **{"settings": _public(setup.settings), "wording": wording(conditions, setup)},
+        **{"settings": dict(setup.settings), "wording": wording(conditions, setup)},
     }
     with AnswerFile(options.out) as answers:
         earlier = _same_run(options.out / RUN_FILE, about, bool(answers.done))
@@ -232,8 +232,9 @@ def _ask(
                 bar.set_postfix_str(f"cost {answers.cost:.2f}")
 
         pool = _pool(options, setup)
+        under_way = options.parallel * getattr(pool, "workers", 1)  # so many on each machine
         try:
-            return run(wanted, answers, pool, _under_way(options, pool), tell, options.budget, stop)
+            return run(wanted, answers, pool, under_way, tell, options.budget, stop)
         finally:
             pool.close()
 
@@ -246,16 +247,6 @@ def _pool(options: argparse.Namespace, setup: Setup) -> Pool:
     from cc_ros.evaluation.runner import LocalPool
 
     return LocalPool(setup)
-
-
-def _under_way(options: argparse.Namespace, pool: Pool) -> int:
-    """Return how many tasks are under way at once: so many on each machine."""
-    return int(options.parallel) * getattr(pool, "workers", 1)
-
-
-def _public(settings: Any) -> Any:
-    """Return the settings as they are written; they hold no secret, since keys are no settings."""
-    return {group: dict(values) for group, values in settings.items()}
 
 
 _FIXED = ("data", "split", "limit", "seed", "settings")

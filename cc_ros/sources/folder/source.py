@@ -106,7 +106,8 @@ class FolderSource(Source):
         """Pair the frames with depth pictures, by time where names are times, else by their numbers."""
         folder = _folder_of(root, _DEPTH_FOLDERS)
         files = beside or (pictures_in(folder) if folder else [])
-        self._depth_scale = settings.depth_scale or (5000.0 if _is_tum(root) else 1000.0)
+        tum = any((root / name).is_file() for name in ("groundtruth.txt", "depth.txt", "associations.txt"))
+        self._depth_scale = settings.depth_scale or (5000.0 if tum else 1000.0)
         if not files:
             return
         if settings.depth_topic == NONE:
@@ -239,10 +240,6 @@ def _folder_of(root: Path, names: Sequence[str]) -> Path | None:
     """Return the first of these folders that has pictures."""
     found = {child.name.lower(): child for child in root.iterdir() if child.is_dir()}
     return next((found[name] for name in names if name in found and pictures_in(found[name])), None)
-
-
-def _is_tum(root: Path) -> bool:
-    return any((root / name).is_file() for name in ("groundtruth.txt", "depth.txt", "associations.txt"))
 
 
 def _no_images(path: Path) -> str:
