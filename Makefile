@@ -29,11 +29,11 @@ help:
 demo: $(VENV)/.installed
 	@$(BIN)/cc-ros demo
 
-# by the scripted model, at a rate that two cores about keep up with; and once by the model of your key, where there is one
+# by the scripted model; and once by the model of your key, where there is one
 EPISODES ?= 10
 demo-nav: $(VENV)/.sim
-	@$(BIN)/cc-ros sim --episodes $(EPISODES) --hz 8 --out demo-nav; status=$$?; \
-	  test -z "$$OPENAI_API_KEY" || $(BIN)/cc-ros sim --episodes 1 --hz 8 --real-model --out demo-nav/real-model || true; \
+	@$(BIN)/cc-ros sim --episodes $(EPISODES) --out demo-nav; status=$$?; \
+	  test -z "$$OPENAI_API_KEY" || $(BIN)/cc-ros sim --episodes 1 --real-model --out demo-nav/real-model || true; \
 	  exit $$status
 
 test: $(VENV)/.testable

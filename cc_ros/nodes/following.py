@@ -146,7 +146,8 @@ class Episode:
             self._steps = number
             futile = 0 if driven.progress > SOME_WAY else futile + 1
             if futile >= FUTILE_MOVES:
-                raise Ended(FollowStatus.BLOCKED, f"{futile} moves in a row were of no use; the last one: {note}")
+                status = ENDS.get(driven.halt.cause, FollowStatus.BLOCKED)
+                raise Ended(status, f"{futile} moves in a row were of no use; the last one: {note}")
         raise Ended(FollowStatus.TOO_FAR, f"{most} moves were driven and the model did not say STOP; raise max_steps")
 
     def _wrong(self) -> str:
@@ -273,13 +274,15 @@ class Episode:
         return driven, note
 
     def _wait_for_depth(self) -> None:
-        """Give depth the time to come; the driver finds out where it does not."""
+        """Give depth the time to come."""
         until = time.monotonic() + self._settings.patience
-        while time.monotonic() < until:
+        while True:
             self._go_on()
             _, halt = self._parts.senses.ahead()
             if halt is None or halt.cause not in (Cause.BLIND, Cause.STALE):
                 return
+            if time.monotonic() > until:
+                raise Ended(ENDS[halt.cause], halt.text)
             time.sleep(LOOK_PERIOD)
 
     # -- telling

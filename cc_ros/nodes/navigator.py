@@ -71,9 +71,12 @@ class NavigatorNode(BaseNode):
         super().__init__(**node_options)
         group = ReentrantCallbackGroup()
         self._keyframes: Any = self.create_client(GetKeyframes, "cc/get_keyframes", callback_group=group)
-        self._keyframes_alive = Watch(self, "cc/get_keyframes", group)
         self._reasoner: Any = ActionClient(self, SpatialQuery, "cc/ask_with_feedback", callback_group=group)
         self._reasoner_alive = Watch(self, "cc/ask", group)
+        self._watched = {
+            "cc_tracker": Watch(self, "cc/masks", group),
+            "cc_keyframes": Watch(self, "cc/get_keyframes", group),
+        }
         self._announced = announce(self, ACTION)
         self._action: Any = ActionServer(
             self,
@@ -166,7 +169,8 @@ class NavigatorNode(BaseNode):
         assert driver is not None
         caller = Caller(self, f"{ACTION}/_action/send_goal")
         halted = self._halted(handle, caller)
-        keyframes = KeyframeService(self._keyframes, self._keyframes_alive, lambda: halted() is not None)
+        alive = self._watched["cc_keyframes"]
+        keyframes = KeyframeService(self._keyframes, alive, lambda: halted() is not None)
         parts = Parts(self, senses, driver, keyframes, self._ask)
         self._stop.clear()
         senses.watch(True)
@@ -190,6 +194,9 @@ class NavigatorNode(BaseNode):
                 return Halt(Cause.CANCELLED, "cancelled, or whoever wanted it left")
             if self._reasoner_alive.gone():
                 return Halt(Cause.NO_ANSWER, "cc_reasoner went away")
+            for name, watch in self._watched.items():
+                if watch.gone():
+                    return Halt(Cause.STALE, f"{name} went away")
             return None
 
         return halted

@@ -9,13 +9,24 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from types import FrameType
+from typing import Any
 
 import psutil
 import rclpy
+from rclpy.context import Context
 from rclpy.exceptions import InvalidHandle
-from rclpy.executors import Executor, ExternalShutdownException, MultiThreadedExecutor, SingleThreadedExecutor
+from rclpy.executors import (
+    ConditionReachedException,
+    Executor,
+    ExternalShutdownException,
+    ShutdownException,
+    SingleThreadedExecutor,
+    TimeoutException,
+)
 from rclpy.signals import SignalHandlerOptions
+from rclpy.subscription import Subscription
 
 from cc_ros.dds import prepare
 from cc_ros.errors import CCError, SettingsError
@@ -126,12 +137,47 @@ def _end(running: Sequence[Running]) -> None:
     rclpy.try_shutdown()
 
 
+class StreamExecutor(Executor):
+    """Hands callbacks to threads, but for messages of the node's default group: short ones, which it takes itself.
+
+    Through another thread a message costs five times as much: 2.2 ms instead of 0.4, since rclpy builds its wait set
+    anew when a callback begins and when it ends. What may wait for others needs a group of its own.
+    """
+
+    def __init__(self, threads: int, context: Context) -> None:
+        super().__init__(context=context)
+        self._pool = ThreadPoolExecutor(threads)
+        self._begun: list[Any] = []
+
+    def spin_once(self, timeout_sec: float | None = None) -> None:
+        """Run or hand on the next callback.
+
+        :raises Exception: what a callback raised.
+        """
+        try:
+            handler, entity, node = self.wait_for_ready_callbacks(timeout_sec=timeout_sec)
+        except (ConditionReachedException, ShutdownException, TimeoutException):
+            return
+        self._begun.append(handler)
+        if node and isinstance(entity, Subscription) and entity.callback_group is node.default_callback_group:
+            handler()
+        else:
+            self._pool.submit(handler)
+        for task in [task for task in self._begun if task.done()]:
+            self._begun.remove(task)
+            task.result()
+
+    def shutdown(self, timeout_sec: float | None = None) -> bool:
+        """Run no more callbacks; return whether those under way have ended in time."""
+        over: bool = super().shutdown(timeout_sec)
+        self._pool.shutdown()
+        return over
+
+
 def executor_of(node: BaseNode) -> Executor:
     """Return an executor with the threads that the node needs."""
     context, threads = node.context, node.threads
-    executor: Executor = (
-        MultiThreadedExecutor(threads, context=context) if threads > 1 else SingleThreadedExecutor(context=context)
-    )
+    executor: Executor = StreamExecutor(threads, context) if threads > 1 else SingleThreadedExecutor(context=context)
     executor.add_node(node)
     return executor
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from nav_msgs.msg import Odometry
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from cc_ros.errors import CCError
@@ -30,6 +31,8 @@ from cc_ros.nodes.mounting import Mounting
 from cc_ros.settings import knob
 from cc_ros.sources.registered import fit_intrinsics
 
+# Depth takes time to look at: with more of it waiting, depth that stopped would seem to come for a while.
+NEWEST_QOS = QoSProfile(depth=1, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.BEST_EFFORT)
 POSES = 500  # kept, for the instants of depth images
 POSE_GAP = 0.2  # seconds from a depth image to the next known pose, at most
 TF_TOLERANCE = 0.2  # seconds to a known transform of a camera that moves on the robot
@@ -71,16 +74,16 @@ class Senses:
         self._obstacles = Obstacles(obstacles)
         self._mounting = Mounting(node, mounting.base_to_camera(), TF_TOLERANCE)
         self._images = ImageInput(node, settings.transport, self._on_image, depth=1)
-        quick, slow = MutuallyExclusiveCallbackGroup(), MutuallyExclusiveCallbackGroup()
-        kinds: list[tuple[Any, str, Any, Any]] = [
-            (Odometry, "odom", self._on_odom, quick),
-            (CameraInfo, "camera_info", self._on_info, slow),
-            (Image, "depth", self._on_depth, slow),
-            (CompressedImage, beside(node, "depth", "compressedDepth"), self._on_depth, slow),
+        slow = MutuallyExclusiveCallbackGroup()
+        kinds: list[tuple[Any, str, Any, Any, Any]] = [
+            (Odometry, "odom", self._on_odom, SENSOR_QOS, None),
+            (CameraInfo, "camera_info", self._on_info, SENSOR_QOS, None),
+            (Image, "depth", self._on_depth, NEWEST_QOS, slow),
+            (CompressedImage, beside(node, "depth", "compressedDepth"), self._on_depth, NEWEST_QOS, slow),
         ]
         self._subscriptions = [
-            node.create_subscription(kind, topic, callback, SENSOR_QOS, callback_group=group)
-            for kind, topic, callback, group in kinds
+            node.create_subscription(kind, topic, callback, qos, callback_group=group)
+            for kind, topic, callback, qos, group in kinds
         ]
 
     def watch(self, begin: bool) -> None:
@@ -167,7 +170,7 @@ class Senses:
     def _on_depth(self, message: ImageMessage) -> None:
         if not self._watching:
             return
-        stamp = nanoseconds(message.header.stamp)
+        stamp, came = nanoseconds(message.header.stamp), time.monotonic()
         try:
             self._see(message, stamp)
         except CCError as error:
@@ -175,7 +178,7 @@ class Senses:
                 self._blind = str(error)
             self._node.fault("bad_depth", f"a depth image was left out: {error}")
         else:
-            self._depth.heard(stamp, time.monotonic())
+            self._depth.heard(stamp, came)
 
     def _see(self, message: ImageMessage, stamp: int) -> None:
         """Take in a depth image.

@@ -16,6 +16,7 @@ from std_msgs.msg import Header
 from cc_ros.errors import BackendError, CCError
 from cc_ros.frame import Frame
 from cc_ros.msg import TrackedMasks, Tracks
+from cc_ros.nodes.alive import announce
 from cc_ros.nodes.base_node import STEADY, BaseNode
 from cc_ros.nodes.camera import SENSOR_QOS, CameraContext, CameraSettings, ImageInput, ImageMessage
 from cc_ros.nodes.convert.images import to_small_bgr
@@ -60,6 +61,7 @@ class TrackerNode(BaseNode):
         self._masks = self.create_publisher(TrackedMasks, "cc/masks", QoSProfile(depth=5))
         self._tracks = self.create_publisher(Tracks, "cc/tracks", QoSProfile(depth=5))
         self._overlay = Overlay(self)
+        self._announced = announce(self, "cc/masks")
 
     def prepare(self) -> None:
         """Make the tracker and let it load and compile.

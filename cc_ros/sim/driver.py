@@ -43,6 +43,10 @@ class DriveError(CCError):
     """The robot stands, since it cannot or must not drive on."""
 
 
+class NoWayError(DriveError):
+    """The robot stands, since it knows of no way to where it was to go."""
+
+
 class Driver:
     """Drives while one of its methods runs, and leaves the robot standing when it ends, however it ends.
 
@@ -120,7 +124,8 @@ class Driver:
     def go_to(self, goal: Point) -> None:
         """Drive to a place, or to the nearest place where the robot fits.
 
-        :raises DriveError: there is no way, or the robot had to stand.
+        :raises NoWayError: there is no way.
+        :raises DriveError: the robot had to stand.
         """
         way: np.ndarray = np.zeros((0, 2))
         planned = -math.inf
@@ -151,7 +156,7 @@ class Driver:
         ways = self.map.ways_from(pose)
         place = self.map.nearest(ways, goal, NEAR)
         if place is None:
-            raise DriveError(f"there is no way to within {NEAR:g} m of ({goal[0]:.2f}, {goal[1]:.2f})")
+            raise NoWayError(f"there is no way to within {NEAR:g} m of ({goal[0]:.2f}, {goal[1]:.2f})")
         return ways.path(place)[::-1]
 
     def _drive(self, steer: Callable[[Pose], tuple[float, float] | None]) -> None:

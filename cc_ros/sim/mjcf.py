@@ -59,7 +59,7 @@ class _Writer:
         add(self._root, "statistic", extent="1")
         visual = add(self._root, "visual")
         add(visual, "global", offwidth=str(self._camera.width), offheight=str(self._camera.height))
-        add(visual, "quality", offsamples="4", shadowsize="0")
+        add(visual, "quality", offsamples="0", shadowsize="0")
         add(visual, "headlight", ambient="0.32 0.32 0.32", diffuse="0.22 0.22 0.22", specular="0 0 0")
         add(visual, "map", znear="0.02", zfar="40")
         self._asset = add(self._root, "asset")

@@ -31,7 +31,8 @@ from cc_ros.sim.settings import SimSettings
 from cc_ros.sim.simulation import Simulation
 from cc_ros.sim.world import Pose, World
 
-ODOM_RATE = 45.0  # odometry messages a second, about
+ODOM_RATE = 30.0  # odometry messages a second, about
+FAR = 10.0  # metres from which on depth is unknown
 LATE = 0.1  # seconds behind the wall clock after which simulated time goes slower instead of catching up
 AHEAD = 2  # pictures that the tracker may be behind where the simulator waits for it
 LOST = 2.0  # seconds after which a picture counts as lost on its way
@@ -174,7 +175,8 @@ class SimNode(Node):
             self._info.publish(self._calibration(simulation, header))
             self._image.publish(image_message(header, view.picture, "bgr8"))
             if self._depth.get_subscription_count():
-                millimetres = np.where(view.depth < 10.0, np.round(1000 * view.depth), 0).astype(np.uint16)
+                millimetres = (1000 * view.depth + 0.5).astype(np.uint16)
+                millimetres[view.depth >= FAR] = 0
                 self._depth.publish(image_message(header, millimetres, "16UC1"))
         self.pictures += 1
         self.ready.set()
@@ -199,7 +201,7 @@ class SimNode(Node):
         message.twist.twist.linear.x = simulation.base.linear
         message.twist.twist.angular.z = simulation.base.angular
         self._odom.publish(message)
-        if self._tf is not None:
+        if self._tf is not None and self._tf.get_subscription_count():
             self._tf.publish(_transforms(message.header, BASE, message.pose.pose))
 
     def _announce_frames(self) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
+import cv2
 import numpy as np
 
 from cc_ros.errors import CCError
@@ -197,7 +198,7 @@ class _Renderer:
         mujoco.mjr_render(rectangle, self._scene, self._context)
         picture, depth = np.empty((*self._size, 3), np.uint8), np.empty(self._size, np.float32)
         mujoco.mjr_readPixels(picture, depth, rectangle, self._context)
-        return View(np.ascontiguousarray(picture[::-1, :, ::-1]), self._metres(depth[::-1]))
+        return View(cv2.cvtColor(cv2.flip(picture, 0), cv2.COLOR_RGB2BGR), self._metres(depth[::-1]))
 
     def _metres(self, buffer: np.ndarray) -> np.ndarray:
         """Return metres along the optical axis from a depth buffer that is 1 at the near plane and 0 at the far one."""

@@ -34,6 +34,7 @@ from cc_ros.client import SpatialMemory
 from cc_ros.dds import prepare
 from cc_ros.errors import CCError
 from cc_ros.motion.halt import FollowStatus
+from cc_ros.motion.obstacles import Obstacles
 from cc_ros.nodes.navigator import ACTION, NavigatorNode
 from cc_ros.nodes.reasoner import ReasonerNode
 from cc_ros.nodes.registry import NODES, parameters
@@ -160,6 +161,7 @@ def nodes() -> Iterator[Rig]:
 def rig(nodes: Rig) -> Rig:
     """The robot at its place, brisk, and with nobody driving it."""
     until(nodes.node._idle.is_set, 10)
+    until(lambda: not any(watch.gone() for watch in nodes.node._watched.values()))
     nodes.base.place()
     nodes.use(**BRISK, log_dir="", obstacles__allow_blind=False, max_step=3.0, patience=20.0)
     return nodes
@@ -342,6 +344,7 @@ def press(kind: Any) -> Callable[[Rig, Following], None]:
 SILENT = {
     "odometry stops": (silence("odom"), Result.NO_INPUT),
     "images stop": (silence("images"), Result.NO_INPUT),
+    "depth stops": (silence("depth"), Result.NO_INPUT),
     "a defect in a callback": (break_odometry, Result.NO_INPUT),
 }
 FAULTS = SILENT | {
@@ -355,16 +358,40 @@ FAULTS = SILENT | {
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_it_stands_within_half_a_second_when(rig: Rig, fault: str) -> None:
-    # Where something else is the fault, inputs that come late on a busy machine are none.
-    patient = {} if fault in SILENT else {"odom_timeout": 5.0, "image_timeout": 5.0, "motion.stuck_time": 10.0}
+    # Until the inputs themselves are the fault, those that come late on a busy machine are none.
+    patient = {"odom_timeout": 5.0, "image_timeout": 5.0, "motion.stuck_time": 10.0}
     rig.use(**{**STANDARD, **patient, "patience": 1.0})
     following = rig.follow(*[move("FORWARD", 3)] * 9)
     following.struck_at = rig.driving()
+    if fault in SILENT:
+        senses = rig.node._senses
+        senses.odom.limit = STANDARD["odom_timeout"]
+        senses.images.limit = senses._depth.limit = STANDARD["image_timeout"]
     strike, status = FAULTS[fault]
     strike(rig, following)
     rig.stands_since(following.struck_at)
     result = following.end()
     assert result.status == status and result.message, result
+
+
+def test_depth_that_waited_to_be_looked_at_is_no_news(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked, go_on, see = [], threading.Event(), Obstacles.see
+
+    def slowly(*arguments: Any) -> None:
+        looked.append(rig.base.tick)
+        go_on.wait(20)
+        see(*arguments)
+
+    monkeypatch.setattr(Obstacles, "see", slowly)
+    rig.node._senses.watch(True)
+    until(lambda: looked)
+    until(lambda: rig.base.tick > looked[0] + 60)  # more comes than is looked at
+    rig.base.silent.add("depth")
+    go_on.set()
+    tick = rig.base.tick
+    until(lambda: rig.base.tick > tick + 30)
+    rig.node._senses.watch(False)
+    assert len(looked) <= 2
 
 
 def test_somebody_who_presses_another_kind_of_button_stops_it_as_well(rig: Rig) -> None:
@@ -410,6 +437,21 @@ def test_a_model_without_a_usable_move_moves_nothing(rig: Rig, says: Any, told: 
     assert result.status == Result.NO_ANSWER and result.steps == 1 and result.message
     assert told in result.message or told == "TIMEOUT"
     assert rig.base.x == 0.0 and rig.base.commands[-1] == (0.0, 0.0)
+
+
+def test_a_tracker_that_is_killed_while_it_drives_stops_it(rig: Rig) -> None:
+    code = "import rclpy; from cc_ros.dds import prepare; from cc_ros.nodes.alive import announce; prepare(); "
+    code += "rclpy.init(); node = rclpy.create_node('cc_tracker'); told = announce(node, 'cc/masks'); rclpy.spin(node)"
+    rig.use(max_step=5.0)
+    with Program(["-c", code]) as tracker:
+        until(lambda: rig.node._watched["cc_tracker"].announced, START)
+        following = rig.follow(*[move("FORWARD", 5)] * 9)
+        struck_at = rig.driving()
+        tracker.signal(signal.SIGKILL)
+        result = following.end()
+    assert result.status == Result.NO_INPUT and "cc_tracker went away" in result.message, result
+    assert rig.base.commands[-1] == (0.0, 0.0)
+    assert rig.base.seconds(struck_at) < 2.5  # it is missed after a second
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,7 @@ pytest.importorskip("rclpy")
 
 import rclpy
 from cc_ros.msg import Tracks
+from cc_ros.srv import SpatialQuery
 from geometry_msgs.msg import Twist
 from nav_msgs.msg import Odometry
 from rclpy.executors import SingleThreadedExecutor
@@ -29,6 +30,7 @@ from cc_ros.dds import prepare
 from cc_ros.errors import NodeError
 from cc_ros.nodes.convert.images import to_bgr, to_depth
 from cc_ros.nodes.convert.stamps import nanoseconds
+from cc_ros.reasoning.types import Status
 from cc_ros.sim.driver import DriveError, Driver
 from cc_ros.sim.episodes import Episode
 from cc_ros.sim.node import SimNode
@@ -81,7 +83,8 @@ def started() -> Iterator[Rig]:
         context = rclpy.Context()
         rclpy.init(context=context)
         stack.callback(context.try_shutdown)
-        sim = SimNode(KinematicWorld, SimSettings(hz=20.0, drift=0.0), context=context)
+        # Half as fast as the clock on the wall: a thread that a busy machine keeps waiting is half as late by this one.
+        sim = SimNode(KinematicWorld, SimSettings(hz=20.0, drift=0.0, speed=0.5), context=context)
         spare = rclpy.create_node(
             "driver", context=context, parameter_overrides=[Parameter("use_sim_time", value=True)]
         )
@@ -114,6 +117,7 @@ def started() -> Iterator[Rig]:
 def rig(started: Rig) -> Iterator[Rig]:
     """Return the same rig for each test, with all of it on and the robot back at its start."""
     started.stop.clear()
+    started.sim.odometry_on = started.sim.images_on = started.tracker.alive = True
     started.sim.call(lambda simulation: simulation.restart(Pose(0.0, 0.0, 0.0)))
     started.driver.begin()
     until(lambda: started.driver.ready, 20)
@@ -263,6 +267,24 @@ def test_while_a_model_hangs_it_stands(rig: Rig, monkeypatch: pytest.MonkeyPatch
     thread.join(20)
     assert trial[0].why == "cc_reasoner hangs" and not trial[0].outcome.success
     assert trial[0].moved_after_stop == 0.0
+
+
+class Blank(Hanging):
+    """The nodes with a model that finds nothing."""
+
+    def query(self, text: str, cancel: threading.Event, **question: Any) -> Any:
+        return SpatialQuery.Response(status=int(Status.CANNOT_TELL), message="no mark lies on it")
+
+
+def test_where_there_turns_out_to_be_no_way_to_it_looks_elsewhere(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[Pose] = []
+    monkeypatch.setattr(rig.driver, "look_around", lambda: looks.append(rig.pose()))
+    monkeypatch.setattr(rig.driver, "frontier", lambda: (50.0, 0.0) if len(looks) == 1 else None)
+    monkeypatch.setattr("cc_ros.sim.trial.SETTLE", 0.2)
+    trials = Trials(rig.sim, cast(SpatialMemory, Blank()), rig.driver, bytes, rig.stop)
+    episode = Episode("1", "nowhere", Pose(0.0, 0.0, 0.0), ((3.0, 0.0),), 0.5, "Go to the red sofa.", ())
+    trial = trials.run(episode)
+    assert len(looks) == 2 and trial.why.startswith("all of the floor was seen"), trial.said
 
 
 def test_a_driver_that_dies_or_is_stopped_leaves_it_standing(rig: Rig) -> None:
