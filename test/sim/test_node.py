@@ -83,8 +83,7 @@ def started() -> Iterator[Rig]:
         context = rclpy.Context()
         rclpy.init(context=context)
         stack.callback(context.try_shutdown)
-        # Half as fast as the clock on the wall: a thread that a busy machine keeps waiting is half as late by this one.
-        sim = SimNode(KinematicWorld, SimSettings(hz=20.0, drift=0.0, speed=0.5), context=context)
+        sim = SimNode(KinematicWorld, SimSettings(hz=20.0, drift=0.0), context=context)
         spare = rclpy.create_node(
             "driver", context=context, parameter_overrides=[Parameter("use_sim_time", value=True)]
         )

@@ -112,7 +112,9 @@ def remembered_message(known: RememberedObject) -> RememberedObjectMsg:
 def to_remembered(message: RememberedObjectMsg) -> RememberedObject:
     """Return what the message of an object says."""
     place = message.place.x, message.place.y, message.place.z
-    times = {name: nanoseconds(getattr(message, name)) * 1e-9 for name in ("first_seen", "last_seen", "changed")}
+    times: dict[str, Any] = {
+        name: nanoseconds(getattr(message, name)) * 1e-9 for name in ("first_seen", "last_seen", "changed")
+    }
     return read(RememberedObject, message, place=place if message.has_place else None, **times)
 
 
