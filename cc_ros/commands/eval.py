@@ -39,8 +39,10 @@ MAKE = "make"
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of this command."""
     from cc_ros.evaluation.benchmarks import BENCHMARKS, benchmark
+    from cc_ros.evaluation.benchmarks.episodes import EPISODES
 
-    parser.add_argument("benchmark", choices=tuple(BENCHMARKS), metavar="BENCHMARK", help=", ".join(BENCHMARKS))
+    names = (*BENCHMARKS, *EPISODES)
+    parser.add_argument("benchmark", choices=names, metavar="BENCHMARK", help=", ".join(names))
     parser.add_argument("action", nargs="?", choices=(MAKE,), help="sot make: make a scene of your own")
     parser.add_argument(
         "--data", metavar="DIR", help="the benchmark's data, laid out as said below; sot: default bundled"
@@ -84,13 +86,15 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     making = parser.add_argument_group("sot make")
     making.add_argument("--video", type=Path, action="append", default=[], metavar="FILE", help="viewpoint A, then B")
     making.add_argument("--sheet", type=Path, metavar="CSV", help="columns kind, video, question, answer")
-    needs = "\n\n".join(f"{name}: {benchmark(name).needs}" for name in BENCHMARKS)
+    known = [*map(benchmark, BENCHMARKS), *EPISODES.values()]
+    needs = "\n\n".join(f"{one.name}: {one.needs}" for one in known)
     parser.epilog = f"benchmarks and where their data come from:\n\n{needs}".replace("%", "%%")
 
 
 def main(options: argparse.Namespace) -> int:
     """Evaluate; return the exit status."""
     from cc_ros.evaluation.benchmarks import benchmark
+    from cc_ros.evaluation.benchmarks.episodes import EPISODES
 
     if options.out is None:
         if not options.export_llava:
@@ -98,6 +102,10 @@ def main(options: argparse.Namespace) -> int:
         options.out = options.export_llava.with_suffix("")
     if options.action == MAKE:
         return _make(options)
+    if options.benchmark in EPISODES:
+        from cc_ros.commands.eval_episodes import drive
+
+        return drive(options, EPISODES[options.benchmark])
     if options.export_llava and not options.model:
         options.model = "none"  # nobody is asked
     chosen = benchmark(options.benchmark)
@@ -193,7 +201,7 @@ def _run(
         **{"settings": _public(setup.settings), "wording": wording(conditions, setup)},
     }
     with AnswerFile(options.out) as answers:
-        earlier = _same_run(options.out / RUN_FILE, about, bool(answers.done))
+        earlier = same_run(options.out / RUN_FILE, about, bool(answers.done))
         known = {**about, "wording": earlier | about["wording"]}
         write_whole(options.out / RUN_FILE, json.dumps(known, indent=1, ensure_ascii=False).encode())
         outcome = _ask(options, questions, conditions, setup, answers)
@@ -261,7 +269,7 @@ def _public(settings: Any) -> Any:
 _FIXED = ("data", "split", "limit", "seed", "settings")
 
 
-def _same_run(path: Path, about: dict[str, Any], begun: bool) -> dict[str, Any]:
+def same_run(path: Path, about: dict[str, Any], begun: bool) -> dict[str, Any]:
     """Refuse to mix answers that were given under other settings; more conditions and trials may be added.
 
     :return: the wording of the conditions that were asked before.
