@@ -66,9 +66,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     asking.add_argument("--prices", metavar="PROMPT,ANSWER", help="of a million tokens, to count money")
     asking.add_argument("--budget", type=float, default=math.inf, metavar="MONEY", help="ask no more once it is spent")
     asking.add_argument("--dry-run", action="store_true", help="count requests, tokens and money, and ask nothing")
-    asking.add_argument(
-        "--ray", metavar="ADDRESS", help="spread over a Ray cluster: host:port, auto or local"
-    )
+    asking.add_argument("--ray", metavar="ADDRESS", help="spread over a Ray cluster: host:port, auto or local")
     compared = parser.add_argument_group("conditions")
     compared.add_argument("--styles", default="raw,marks", metavar="A,B", help="raw, marks, set_of_mark, marks_cot, "
                           "measured, birds_eye; default raw,marks")  # fmt: skip

@@ -41,7 +41,11 @@ def drive(options: argparse.Namespace, benchmark: Episodes) -> int:
     about = {
         **{"data": str(options.data or ""), "split": options.split or benchmark.splits[0], "limit": options.limit},
         **{"seed": options.seed, "trials": 1, "settings": {}, "wording": {}},
-        "rules": {"success": "STOP within the goal's radius", "actions": "continuous", "allow_sliding": benchmark.name == "r2r"},
+        "rules": {
+            "success": "STOP within the goal's radius",
+            "actions": "continuous",
+            "allow_sliding": benchmark.name == "r2r",
+        },
     }
     questions = [Question(one.id, benchmark.name, one.instruction, Media(), scene=one.scene) for one in episodes]
     with AnswerFile(options.out) as answers:

@@ -64,7 +64,7 @@ def test_mra_is_that_of_the_published_code(said: float, true: float) -> None:
 @pytest.mark.parametrize(
     ("text", "number"),
     [
-        *(("There are three.", 3), ("12.5 m", 12.5), ("twenty-one chairs", 21), ("1,250 cm", 1250), ("none seen", None)),
+        *(("There are three.", 3), ("12.5 m", 12.5), ("twenty-one chairs", 21), ("1,250 cm", 1250), ("none", None)),
         *(("Three hundred and twenty one cm.", 321), ("two thousand", 2000), ("one apple, room 2", 1)),
     ],
 )
@@ -75,7 +75,7 @@ def test_numbers_are_read_from_replies(text: str, number: float | None) -> None:
 def test_vsi_is_scored_as_lmms_eval_scores_it() -> None:
     theirs = pytest.importorskip("lmms_eval.tasks.vsibench.utils")
     rng = np.random.default_rng(5)
-    numbers = ("3", "2.5 m", "-4", "about 7.", "There are three boxes", "twenty-one", "one hundred and five", "many", "")
+    numbers = "3|2.5 m|-4|about 7.|There are three boxes|twenty-one|one hundred and five|many|".split("|")
     letters = ("A", "b.", "C. left", "D ", "the A", "")
     kinds = [*CHOICE_TYPES, *NUMBER_TYPES] * 20
     rows = []
