@@ -7,6 +7,7 @@ an answer is not asked again. The exit status is 0 when every question has an an
   cc-ros eval sot --model oracle --styles raw,marks --out runs/sot
   cc-ros eval sot --data my_scenes --model gpt-4o --styles raw,marks --trials 20 --out runs/sot_gpt
   cc-ros eval sot --data my_scenes --model gpt-4o --grid grid.yaml --dry-run --out runs/grid
+  cc-ros eval nav --model oracle --limit 10 --out runs/nav
   cc-ros eval sot make --video a.mp4 --video b.mp4 --sheet questions.csv --out my_scenes/kitchen
 
 `oracle` is a scripted model that needs no key: it knows only which object lies under each mark.

@@ -55,8 +55,11 @@ def drive(options: argparse.Namespace, benchmark: Episodes) -> int:
 
         evaluation.same_run(options.out / evaluation.RUN_FILE, about, bool(answers.done))
         write_whole(options.out / evaluation.RUN_FILE, json.dumps(about, indent=1).encode())
+        status = 0
         if left():
-            sim.follow(simulate, SimSettings(), left(), lambda trial: answers.append(_answer(trial, condition)))
+            status = sim.follow(
+                simulate, SimSettings(), left(), lambda trial: answers.append(_answer(trial, condition))
+            )
         table = results(benchmark, questions, [condition], read_answers(answers.path), about, options.seed)
         table.write(options.out)
         write_whole(options.out / "report.md", markdown(table).encode())
@@ -64,7 +67,7 @@ def drive(options: argparse.Namespace, benchmark: Episodes) -> int:
         missing = len(left())
     print(markdown(table).partition("\n## ")[0].rstrip())
     print(f"\n{len(episodes) - missing} of {len(episodes)} episodes -> {options.out}/report.html")
-    return int(missing > 0)
+    return status if status == sim.INTERRUPTED else int(missing > 0)
 
 
 def _refuse_others(options: argparse.Namespace) -> None:

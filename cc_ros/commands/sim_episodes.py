@@ -20,6 +20,7 @@ from tqdm import tqdm
 
 from cc_ros.client import SpatialMemory
 from cc_ros.commands.beside import nodes_beside
+from cc_ros.commands.sim import INTERRUPTED
 from cc_ros.errors import CCError, NodeError, SettingsError
 from cc_ros.sim.building import Building, build
 from cc_ros.sim.driver import STALE, Driver
@@ -63,7 +64,7 @@ def run_episodes(
                 break
             on_trial(trial)
         run.finish()
-    return 130 if stop.is_set() else int(not run.all_reached())
+    return INTERRUPTED if stop.is_set() else int(not run.all_reached())
 
 
 def world_maker(episode: Episode, scenes: Any) -> Callable[[], World]:

@@ -56,12 +56,12 @@ def test_driven_episodes_are_rows_and_the_rest_is_driven_by_the_next_run(
         for episode in episodes[:2]:  # then it is interrupted
             driven.append(episode.id)
             on_trial(Trial(episode, said=["went on"], why="not found", outcome=OUTCOMES[episode.id]))
-        return 130
+        return 130 if len(episodes) > 2 else 0
 
     monkeypatch.setattr(sim, "follow", follow)
     out = data / "run"
     command = ["eval", "r2r", "--data", str(data), "--model", "gpt", "--out", str(out)]
-    assert main(command) == 1 and driven == ["1", "2"]
+    assert main(command) == 130 and driven == ["1", "2"]
     assert main(command) == 0 and driven == ["1", "2", "3"]
     assert "3 of 3 episodes" in capsys.readouterr().out
     found = json.loads((out / "results.json").read_text())

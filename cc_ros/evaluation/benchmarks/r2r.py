@@ -18,8 +18,9 @@ NEEDS = """instructions in Matterport3D, driven by `cc-ros sim`, scored by SR, o
 Episodes: R2R_VLNCE_v1-3[_preprocessed].zip of https://github.com/jacobkrantz/VLN-CE (terms of Matterport3D and
 CC BY-NC-SA 3.0 US; only the code is MIT), unpacked:
   DIR/R2R_VLNCE_v1-3[_preprocessed]/{split}/{split}.json.gz, with {split}_gt.json.gz beside it (preprocessed).
-Scenes: Matterport3D under its terms, https://niessner.github.io/Matterport: DIR/scene_datasets/mp3d/{scene}/{scene}.glb,
-and Habitat: conda install habitat-sim headless -c conda-forge -c aihabitat."""
+Scenes: Matterport3D under its terms, https://niessner.github.io/Matterport:
+  DIR/scene_datasets/mp3d/{scene}/{scene}.glb, rendered by Habitat: conda install habitat-sim headless -c conda-forge -c
+  aihabitat"""
 
 Point = tuple[float, float, float]
 
