@@ -16,7 +16,7 @@ from rclpy.signals import SignalHandlerOptions
 
 from cc_ros.dds import prepare
 from cc_ros.errors import NotRunningError
-from cc_ros.nodes.alive import Watch
+from cc_ros.nodes.alive import Watch, destroy_actions
 
 LOOK_PERIOD = 0.1  # seconds between two looks whether to go on waiting
 LEAVE_TIME = 5.0  # seconds for callbacks to end
@@ -58,6 +58,7 @@ class Connection:
         self.closed.set()
         self._thread.join(LEAVE_TIME)
         self._executor.shutdown(LEAVE_TIME)
+        destroy_actions(self.node)
         self.node.destroy_node()
         if self._own_context is not None:
             self._own_context.try_shutdown()
@@ -77,10 +78,10 @@ class Connection:
         deadline = time.monotonic() + self.wait
         while True:
             self.check_open()
-            if ready():
-                return True
             if cancelled():
                 return False
+            if ready():
+                return True
             if time.monotonic() > deadline:
                 raise NotRunningError(f"no {who} answers on {self.node.resolve_service_name(name)}: {HOW_TO_START}")
             self.closed.wait(LOOK_PERIOD)

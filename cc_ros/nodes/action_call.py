@@ -10,6 +10,7 @@ from typing import Any
 from action_msgs.msg import GoalStatus
 
 from cc_ros.errors import NodeError, NotRunningError
+from cc_ros.nodes.alive import found
 
 POLL_SECONDS = 0.05  # between two looks whether it is still wanted
 TAKE_TIME = 3.0  # seconds for the server to take a goal
@@ -34,7 +35,9 @@ def call_action(
     :raises NotRunningError: the server is not there, does not take the goal in time, or went away.
     :raises NodeError: it refuses the goal, or ends it without a result.
     """
-    if gone() or not client.server_is_ready():
+    if not found(lambda: not gone() and client.server_is_ready(), given_up):
+        if given_up():
+            return None
         raise NotRunningError(f"nobody answers on {name}")
     sent = client.send_goal_async(goal, None if told is None else lambda message: told(message.feedback))
     deadline = time.monotonic() + TAKE_TIME

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
+from rclpy.action.client import ActionClient
+from rclpy.action.server import ActionServer
 from rclpy.callback_groups import CallbackGroup
 from rclpy.duration import Duration
 from rclpy.event_handler import QoSLivelinessChangedInfo, SubscriptionEventCallbacks
@@ -16,11 +19,34 @@ from std_msgs.msg import Empty
 # The middleware's own threads say that a node lives, however busy it is; it is missed this long after it was killed.
 LEASE = QoSProfile(depth=1, liveliness=LivelinessPolicy.AUTOMATIC, liveliness_lease_duration=Duration(seconds=1.0))
 POLL_SECONDS = 0.5  # seconds between two checks of the graph
+FIND_TIME = 1.5  # seconds that a server has to be found; after two somebody must know that there is none
+FIND_PERIOD = 0.05  # seconds between two looks for it
 
 
 def announce(node: Node, service: str) -> Publisher[Empty]:
     """Let others notice when this node, which offers ``service``, is gone. Nothing is ever published."""
     return node.create_publisher(Empty, _topic(service), LEASE)
+
+
+def found(ready: Callable[[], bool], given_up: Callable[[], bool]) -> bool:
+    """Wait for a server that is only just starting; return whether it is there, False at once where given up."""
+    deadline = time.monotonic() + FIND_TIME
+    while not ready():
+        if given_up() or time.monotonic() > deadline:
+            return False
+        time.sleep(FIND_PERIOD)
+    return True
+
+
+def destroy_actions(node: Node) -> None:
+    """Destroy the node's action clients and servers, as it is about to be destroyed itself.
+
+    rclpy leaves these to the garbage collector, and the node with them: until then others still find its servers, which
+    do not respond any more.
+    """
+    for waitable in list(node.waitables):
+        if isinstance(waitable, ActionClient | ActionServer):
+            waitable.destroy()
 
 
 class Watch:
@@ -30,7 +56,8 @@ class Watch:
     """
 
     def __init__(self, node: Node, service: str, group: CallbackGroup | None = None) -> None:
-        self._gone = False
+        self._node = node
+        self._killed = 0  # how many were killed and are still in the graph, where none lives
         self.announced = False
         """Whether its middleware has said that it lives, as it does about a second after its start."""
         events = SubscriptionEventCallbacks(liveliness=self._on_change, use_default_callbacks=False)
@@ -40,12 +67,13 @@ class Watch:
 
     def gone(self) -> bool:
         """Whether it was there and is no more; False also for one that never announced itself."""
-        return self._gone
+        # One that came back in the place of a killed one is in the graph before its middleware says that it lives.
+        return bool(self._killed) and self._node.count_publishers(self._subscription.topic_name) <= self._killed
 
     def _on_change(self, info: QoSLivelinessChangedInfo) -> None:
         # Once the dead one has left the graph as well, the graph tells whether there is another.
         self.announced |= info.alive_count > 0
-        self._gone = info.not_alive_count > 0 and not info.alive_count
+        self._killed = 0 if info.alive_count else info.not_alive_count
 
 
 class Caller:

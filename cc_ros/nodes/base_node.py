@@ -21,6 +21,7 @@ from rclpy.parameter import Parameter
 from std_srvs.srv import Trigger
 
 from cc_ros.errors import CCError
+from cc_ros.nodes.alive import destroy_actions
 from cc_ros.nodes.parameters import NodeParameters
 from cc_ros.settings import knob
 
@@ -204,7 +205,9 @@ class BaseNode(LifecycleNode):
         """Stop the step and leave the graph."""
         self._attempt("stopping", self.stop_if_active)
         self._attempt("cleaning up", self.release)
+        destroy_actions(self)
         super().destroy_node()
+        self._state_machine.destroy_when_not_in_use()  # rclpy forgets it, and the node would stay in the graph with it
 
     # -- faults and figures
 

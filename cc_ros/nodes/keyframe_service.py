@@ -10,7 +10,7 @@ from typing import Any
 
 from cc_ros.errors import CCError
 from cc_ros.keyframes import KeyframeRequest, KeyframeSet
-from cc_ros.nodes.alive import Watch
+from cc_ros.nodes.alive import Watch, found
 from cc_ros.nodes.convert.grounds import to_ground
 from cc_ros.nodes.convert.keyframes import get_request, to_keyframes
 
@@ -39,7 +39,9 @@ class KeyframeService:
         :param timeout: seconds.
         :raises CCError: no such service, no answer in time, or no keyframes.
         """
-        if self.alive.gone() or not self.client.service_is_ready():
+        if not found(self._there, self.given_up):
+            if self.given_up():
+                return KeyframeSet(())  # the reasoner finds out why
             raise CCError(f"{self.client.srv_name} is not there: is cc_keyframes running?")
         arrived = threading.Event()
         future = self.client.call_async(get_request(request, blur))
@@ -48,8 +50,8 @@ class KeyframeService:
         while not arrived.wait(POLL_SECONDS):
             if self.given_up():
                 self.client.remove_pending_request(future)
-                return KeyframeSet(())  # the reasoner finds out why
-            if self.alive.gone() or not self.client.service_is_ready():
+                return KeyframeSet(())
+            if not self._there():
                 self.client.remove_pending_request(future)
                 raise CCError(f"nobody answers on {self.client.srv_name}: cc_keyframes went away; start it again")
             if time.monotonic() > deadline:
@@ -58,6 +60,9 @@ class KeyframeService:
         response = future.result()
         if not response.success:
             raise CCError(response.message)
-        found = to_keyframes(response.keyframes)
-        self.stamps = tuple(sorted({*self.stamps, *(keyframe.stamp for keyframe in found.keyframes)}))
-        return replace(found, grounds=tuple(map(to_ground, response.grounds)))
+        came = to_keyframes(response.keyframes)
+        self.stamps = tuple(sorted({*self.stamps, *(keyframe.stamp for keyframe in came.keyframes)}))
+        return replace(came, grounds=tuple(map(to_ground, response.grounds)))
+
+    def _there(self) -> bool:
+        return not self.alive.gone() and bool(self.client.service_is_ready())

@@ -215,9 +215,12 @@ class Onlooker:
 
     def close(self) -> None:
         """Stop."""
+        from cc_ros.nodes.alive import destroy_actions
+
         self._stop.set()
         self._thread.join(10)
         self._executor.shutdown(5)
+        destroy_actions(self.node)
         self.node.destroy_node()
 
 
