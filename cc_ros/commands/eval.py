@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from cc_ros.evaluation.runner import Outcome, Pool
     from cc_ros.evaluation.types import Answer, Benchmark, Question
 
-RUN_FILE = "run.json"
 MAKE = "make"
 
 
@@ -85,8 +84,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     making = parser.add_argument_group("sot make")
     making.add_argument("--video", type=Path, action="append", default=[], metavar="FILE", help="viewpoint A, then B")
     making.add_argument("--sheet", type=Path, metavar="CSV", help="columns kind, video, question, answer")
-    known = [*map(benchmark, BENCHMARKS), *EPISODES.values()]
-    needs = "\n\n".join(f"{one.name}: {one.needs}" for one in known)
+    needs = "\n\n".join(
+        [f"{name}: {benchmark(name).needs}" for name in BENCHMARKS]
+        + [f"{name}: {episodes.needs}" for name, episodes in EPISODES.items()]
+    )
     parser.epilog = f"benchmarks and where their data come from:\n\n{needs}".replace("%", "%%")
 
 
@@ -104,7 +105,9 @@ def main(options: argparse.Namespace) -> int:
     if options.benchmark in EPISODES:
         from cc_ros.commands.eval_episodes import drive
 
-        return drive(options, EPISODES[options.benchmark])
+        parser = argparse.ArgumentParser()
+        add_options(parser)
+        return drive(options, EPISODES[options.benchmark], vars(parser.parse_args([options.benchmark])))
     if options.export_llava and not options.model:
         options.model = "none"  # nobody is asked
     chosen = benchmark(options.benchmark)
@@ -192,6 +195,7 @@ def _run(
     from cc_ros.evaluation.answer_file import AnswerFile, read_answers
     from cc_ros.evaluation.report import write_reports
     from cc_ros.evaluation.results import results, write_whole
+    from cc_ros.evaluation.run_file import NAME, same_run
     from cc_ros.evaluation.wording import wording
 
     about = {
@@ -200,9 +204,9 @@ def _run(
         **{"settings": _public(setup.settings), "wording": wording(conditions, setup)},
     }
     with AnswerFile(options.out) as answers:
-        earlier = same_run(options.out / RUN_FILE, about, bool(answers.done))
+        earlier = same_run(options.out / NAME, about, bool(answers.done))
         known = {**about, "wording": earlier | about["wording"]}
-        write_whole(options.out / RUN_FILE, json.dumps(known, indent=1, ensure_ascii=False).encode())
+        write_whole(options.out / NAME, json.dumps(known, indent=1, ensure_ascii=False).encode())
         outcome = _ask(options, questions, conditions, setup, answers)
         table = results(chosen, questions, conditions, read_answers(answers.path), about, options.seed)
         table.write(options.out)
@@ -263,33 +267,6 @@ def _under_way(options: argparse.Namespace, pool: Pool) -> int:
 def _public(settings: Any) -> Any:
     """Return the settings as they are written; they hold no secret, since keys are no settings."""
     return {group: dict(values) for group, values in settings.items()}
-
-
-_FIXED = ("data", "split", "limit", "seed", "settings")
-
-
-def same_run(path: Path, about: dict[str, Any], begun: bool) -> dict[str, Any]:
-    """Refuse to mix answers that were given under other settings; more conditions and trials may be added.
-
-    :return: the wording of the conditions that were asked before.
-    :raises SettingsError: they differ.
-    """
-    if not begun or not path.exists():
-        return {}
-    try:
-        before = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise SourceError(f"{path} cannot be read: {error}") from error
-    for name in _FIXED:
-        if before.get(name) != json.loads(json.dumps(about[name])):
-            raise SettingsError(
-                f"{path.parent} holds answers with {name} {before.get(name)!r}, now it is {about[name]!r}: "
-                "take another --out"
-            )
-    for name, digest in about["wording"].items():
-        if before["wording"].get(name, digest) != digest:
-            raise SettingsError(f"{path.parent} holds answers to other prompts ({name}): take another --out")
-    return dict(before["wording"])
 
 
 def _show(

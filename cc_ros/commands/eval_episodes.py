@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from cc_ros.commands import eval as evaluation
 from cc_ros.commands import sim
+from cc_ros.commands.signals import INTERRUPTED
 from cc_ros.errors import SettingsError
 from cc_ros.evaluation.answer_file import AnswerFile, read_answers
 from cc_ros.evaluation.benchmarks.episodes import FIGURES, Episodes
@@ -17,6 +18,7 @@ from cc_ros.evaluation.conditions import Condition
 from cc_ros.evaluation.oracle import MODEL as ORACLE
 from cc_ros.evaluation.report import markdown, page
 from cc_ros.evaluation.results import results, write_whole
+from cc_ros.evaluation.run_file import NAME, same_run
 from cc_ros.evaluation.stages import Stage
 from cc_ros.evaluation.types import FORWARD, Answer, Media, Question
 from cc_ros.sim.episodes import Episode, read_episodes
@@ -29,12 +31,13 @@ SAID = {"benchmark", "data", "out", "split", "limit", "seed", "model", "base_url
 SIM = "sim"  # folder of its files: report.html with the ways that were driven, nodes.log
 
 
-def drive(options: argparse.Namespace, benchmark: Episodes) -> int:
+def drive(options: argparse.Namespace, benchmark: Episodes, usual: Mapping[str, Any]) -> int:
     """Drive the episodes that have not been, write the results, and return the exit status.
 
+    :param usual: the options as they are where nobody gives them.
     :raises CCError: options or data that cannot be used, or something that is needed is missing.
     """
-    _refuse_others(options)
+    _refuse_others(options, usual)
     condition = Condition(options.model or "", "marks", FRAMES, MARKS, tracker=options.tracker).normal()
     simulate = _simulator(options)
     episodes = _episodes(options, benchmark, simulate)
@@ -53,8 +56,8 @@ def drive(options: argparse.Namespace, benchmark: Episodes) -> int:
         def left() -> list[Episode]:
             return [one for one in episodes if (one.id, condition.name, FORWARD, 0) not in answers.done]
 
-        evaluation.same_run(options.out / evaluation.RUN_FILE, about, bool(answers.done))
-        write_whole(options.out / evaluation.RUN_FILE, json.dumps(about, indent=1).encode())
+        same_run(options.out / NAME, about, bool(answers.done))
+        write_whole(options.out / NAME, json.dumps(about, indent=1).encode())
         status = 0
         if left():
             status = sim.follow(
@@ -67,13 +70,10 @@ def drive(options: argparse.Namespace, benchmark: Episodes) -> int:
         missing = len(left())
     print(markdown(table).partition("\n## ")[0].rstrip())
     print(f"\n{len(episodes) - missing} of {len(episodes)} episodes -> {options.out}/report.html")
-    return status if status == sim.INTERRUPTED else int(missing > 0)
+    return status if status == INTERRUPTED else int(missing > 0)
 
 
-def _refuse_others(options: argparse.Namespace) -> None:
-    parser = argparse.ArgumentParser()
-    evaluation.add_options(parser)
-    usual = vars(parser.parse_args([options.benchmark]))
+def _refuse_others(options: argparse.Namespace, usual: Mapping[str, Any]) -> None:
     for name, value in vars(options).items():
         if name in usual and name not in SAID and value != usual[name] and (name, value) != ("styles", "marks"):
             raise SettingsError(f"{options.benchmark} is driven with marks, and has no --{name.replace('_', '-')}")

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from cc_ros.sim.trial import Trial
     from cc_ros.sim.world import World
 
-INTERRUPTED = 130  # exit status
 REPORT_PERIOD = 10.0  # seconds between two lines that say how fast it goes
 
 

@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from cc_ros.client import SpatialMemory
 from cc_ros.commands.beside import nodes_beside
-from cc_ros.commands.sim import INTERRUPTED
+from cc_ros.commands.signals import INTERRUPTED
 from cc_ros.errors import CCError, NodeError, SettingsError
 from cc_ros.sim.building import Building, build
 from cc_ros.sim.driver import STALE, Driver

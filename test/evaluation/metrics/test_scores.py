@@ -80,7 +80,7 @@ def test_vsi_is_scored_as_lmms_eval_scores_it() -> None:
     kinds = [*CHOICE_TYPES, *NUMBER_TYPES] * 20
     rows = []
     for kind in kinds:
-        truth, replies = (str(rng.uniform(0.5, 120).round(1)), numbers) if kind in NUMBER_TYPES else ("A", letters)
+        truth, replies = (str(round(rng.uniform(0.5, 120), 1)), numbers) if kind in NUMBER_TYPES else ("A", letters)
         rows.append({"question_type": kind, "ground_truth": truth, "reply": str(rng.choice(replies))})
     expected = [theirs.vsibench_process_results(dict(row), [row["reply"]])["vsibench_overall"] for row in rows]
     ours = [vsi_score(row["question_type"], row["reply"], row["ground_truth"]) for row in rows]
