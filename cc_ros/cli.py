@@ -24,7 +24,9 @@ def main(args: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=f"cc_ros {__version__}")
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    modules = {name: importlib.import_module(f"cc_ros.commands.{name}") for name in COMMANDS}
+    given = sys.argv[1:] if args is None else args
+    wanted = given[:1] if given and given[0] in COMMANDS else COMMANDS  # the other modules need not load
+    modules = {name: importlib.import_module(f"cc_ros.commands.{name}") for name in wanted}
     for name, module in modules.items():
         text = (module.__doc__ or "").strip()
         command = subparsers.add_parser(
@@ -34,7 +36,7 @@ def main(args: Sequence[str] | None = None) -> int:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         module.add_options(command)
-    options = parser.parse_args(args)
+    options = parser.parse_args(given)
     try:
         return modules[options.command].main(options)
     except CCError as error:

@@ -366,9 +366,6 @@ class SpatialMemory(AbstractContextManager["SpatialMemory"]):
         self.close()
 
     # One that was killed is in the graph for a while, and so may its successor be before it is heard to live.
-    def _reasoner_there(self) -> bool:
-        return bool(self._action.server_is_ready()) and not self._reasoner.gone()
-
     def _keyframes_there(self) -> bool:
         return bool(self._get.service_is_ready()) and not self._keyframes.gone()
 

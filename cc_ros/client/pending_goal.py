@@ -17,6 +17,7 @@ from unique_identifier_msgs.msg import UUID
 
 from cc_ros.client.connection import HOW_TO_START, LOOK_PERIOD, Connection
 from cc_ros.errors import NotRunningError
+from cc_ros.nodes.action_call import cancel_late
 from cc_ros.nodes.alive import Watch
 
 AGAIN = 3.0  # seconds without a word after which a goal is taken back and sent again
@@ -96,7 +97,7 @@ class PendingGoal:
                 sent = self._done(self._sent, min(AGAIN, deadline - time.monotonic()))
             except NotRunningError:
                 connection.check_open()
-                self._sent.add_done_callback(_cancel)  # should it have been taken after all
+                self._sent.add_done_callback(cancel_late)  # should it have been taken after all
                 if self._back(deadline):
                     continue
                 if self.cancelled():
@@ -122,7 +123,7 @@ class PendingGoal:
 
         A node that is only just found may have taken it: what it answers before it has found this client is lost.
         """
-        self._sent.add_done_callback(_cancel)
+        self._sent.add_done_callback(cancel_late)
         self.connection.in_executor(ClientGoalHandle(self.action, id, None).cancel_goal_async)  # type: ignore[arg-type]
 
     def _done(self, future: Any, seconds: float) -> bool:
@@ -173,12 +174,6 @@ class PendingGoal:
         connection.in_executor(handle.cancel_goal_async)
         self._result = self._result or connection.in_executor(handle.get_result_async)
         _wait(self._result, deadline)
-
-
-def _cancel(sent: Any) -> None:
-    """Cancel a goal that is taken when nobody waits for it any more; called in the client's thread."""
-    if sent.exception() is None and sent.result().accepted:
-        sent.result().cancel_goal_async()
 
 
 def _wait(future: Any, deadline: float) -> bool:

@@ -15,6 +15,7 @@ import sys
 import time
 from typing import Any
 
+from cc_ros.commands.options import amount
 from cc_ros.commands.ros import need_ros
 from cc_ros.commands.signals import stop_on_signals
 from cc_ros.commands.times import add_window, window_of
@@ -25,16 +26,16 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("question", help="in plain words; marks by their number, as in 'is 3 left of 5'")
     parser.add_argument("--kind", default="", help="free, choice, left_right, count, viewpoint, which_mark or navigate")
     parser.add_argument("--choice", action="append", default=[], metavar="TEXT", help="one of the answers; repeatable")
-    parser.add_argument("--frames", type=int, default=0, metavar="M", help="keyframes to look at")
-    parser.add_argument("--marks", type=int, default=0, metavar="K", help="objects to mark")
-    parser.add_argument("--last", type=float, default=0.0, metavar="S", help="only the last so many seconds")
+    parser.add_argument("--frames", type=amount(int), default=0, metavar="M", help="keyframes to look at")
+    parser.add_argument("--marks", type=amount(int), default=0, metavar="K", help="objects to mark")
+    parser.add_argument("--last", type=amount(float), default=0.0, metavar="S", help="only the last so many seconds")
     add_window(parser)
-    parser.add_argument("--near", type=int, default=0, metavar="MARK", help="only pictures that show this mark")
-    parser.add_argument("--timeout", type=float, default=0.0, metavar="S", help="give up after so many seconds")
+    parser.add_argument("--near", type=amount(int), default=0, metavar="MARK", help="only pictures that show this mark")
+    parser.add_argument("--timeout", type=amount(float), default=0.0, metavar="S", help="give up after so many seconds")
     parser.add_argument("--style", default="", help="marks, raw, set_of_mark, marks_cot or marks_measured")
     parser.add_argument("--goal", action="store_true", help="publish a free place before the mark on cc/goal")
     parser.add_argument("--namespace", metavar="NS", default="", help="of the robot's nodes")
-    parser.add_argument("--wait", type=float, default=10.0, metavar="S", help="for the reasoner to appear; default 10")
+    parser.add_argument("--wait", type=amount(float), default=10.0, metavar="S", help="for the reasoner; default 10")
     parser.add_argument("--json", action="store_true", help="print the whole answer as JSON")
 
 
@@ -57,10 +58,7 @@ def main(options: argparse.Namespace) -> int:
             frames=options.frames,
             marks=options.marks,
             last_seconds=options.last,
-            since=window.since,
-            until=window.until,
-            episode=window.episode,
-            near=window.near,
+            **{name: getattr(window, name) for name in ("since", "until", "episode", "near")},
             timeout=options.timeout,
             style=options.style,
             send_goal=options.goal,

@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from cc_ros.commands.beside import nodes_beside
+from cc_ros.commands.options import amount
 from cc_ros.commands.ros import need_ros
 from cc_ros.commands.signals import stop_on_signals
 from cc_ros.commands.web import PORT
@@ -59,7 +60,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--ask", action="append", default=[], metavar="QUESTION", help="instead of ours; repeatable")
     parser.add_argument("--base-url", metavar="URL", help="OpenAI-compatible endpoint of the model")
     parser.add_argument("--model", metavar="NAME", help="the model's name")
-    parser.add_argument("--rate", type=float, default=1.0, metavar="X", help="speed of playing")
+    parser.add_argument("--rate", type=amount(float), default=1.0, metavar="X", help="speed of playing")
 
 
 def main(options: argparse.Namespace) -> int:

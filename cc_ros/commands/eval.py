@@ -23,7 +23,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cc_ros.commands.options import parse_assignments
+from cc_ros.commands.options import amount, parse_assignments
 from cc_ros.commands.signals import stop_on_signals
 from cc_ros.errors import SettingsError, SourceError
 
@@ -49,7 +49,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--out", type=Path, metavar="DIR", help="where to write")
     parser.add_argument("--split", default="", metavar="S", help="default: the benchmark's usual one")
-    parser.add_argument("--limit", type=int, default=0, metavar="N", help="ask N questions, drawn over all; 0 = all")
+    parser.add_argument("--limit", type=amount(int), default=0, metavar="N", help="ask N, drawn over all; 0 = all")
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="of the draw and of the intervals; default 0")
     parser.add_argument("--show", metavar="QUESTION", help="write a page about one question that was asked, and stop")
     parser.add_argument("--export-llava", type=Path, metavar="FILE", help="write the questions with their pictures as "
@@ -201,7 +201,7 @@ def _run(
     about = {
         **{"data": str(options.data or "bundled"), "split": options.split or chosen.splits[0]},
         **{"limit": options.limit, "seed": options.seed, "trials": options.trials},
-        **{"settings": _public(setup.settings), "wording": wording(conditions, setup)},
+        **{"settings": dict(setup.settings), "wording": wording(conditions, setup)},
     }
     with AnswerFile(options.out) as answers:
         earlier = same_run(options.out / NAME, about, bool(answers.done))
@@ -243,8 +243,9 @@ def _ask(
                 bar.set_postfix_str(f"cost {answers.cost:.2f}")
 
         pool = _pool(options, setup)
+        under_way = options.parallel * getattr(pool, "workers", 1)  # so many on each machine
         try:
-            return run(wanted, answers, pool, _under_way(options, pool), tell, options.budget, stop)
+            return run(wanted, answers, pool, under_way, tell, options.budget, stop)
         finally:
             pool.close()
 
@@ -257,16 +258,6 @@ def _pool(options: argparse.Namespace, setup: Setup) -> Pool:
     from cc_ros.evaluation.runner import LocalPool
 
     return LocalPool(setup)
-
-
-def _under_way(options: argparse.Namespace, pool: Pool) -> int:
-    """Return how many tasks are under way at once: so many on each machine."""
-    return int(options.parallel) * getattr(pool, "workers", 1)
-
-
-def _public(settings: Any) -> Any:
-    """Return the settings as they are written; they hold no secret, since keys are no settings."""
-    return {group: dict(values) for group, values in settings.items()}
 
 
 def _show(

@@ -17,6 +17,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from cc_ros.commands.options import amount
 from cc_ros.commands.ros import need_ros
 from cc_ros.commands.signals import stop_on_signals
 
@@ -24,13 +25,13 @@ from cc_ros.commands.signals import stop_on_signals
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of this command."""
     parser.add_argument("instruction", help="in plain words; marks by their number")
-    parser.add_argument("--max-steps", type=int, default=0, metavar="N", help="moves at most")
-    parser.add_argument("--timeout", type=float, default=0.0, metavar="S", help="stop after so many seconds")
+    parser.add_argument("--max-steps", type=amount(int), default=0, metavar="N", help="moves at most")
+    parser.add_argument("--timeout", type=amount(float), default=0.0, metavar="S", help="stop after so many seconds")
     parser.add_argument("--style", default="", help="marks, raw, set_of_mark or marks_cot")
-    parser.add_argument("--marks", type=int, default=0, metavar="K", help="objects to mark")
+    parser.add_argument("--marks", type=amount(int), default=0, metavar="K", help="objects to mark")
     parser.add_argument("--save", type=Path, metavar="DIR", help="keep the picture of each move in this folder")
     parser.add_argument("--namespace", metavar="NS", default="", help="of the robot's nodes")
-    parser.add_argument("--wait", type=float, default=10.0, metavar="S", help="for the navigator to appear; default 10")
+    parser.add_argument("--wait", type=amount(float), default=10.0, metavar="S", help="for the navigator; default 10")
     parser.add_argument("--json", action="store_true", help="print how it ended as JSON")
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 
+from cc_ros.commands.options import amount
 from cc_ros.commands.ros import need_ros
 from cc_ros.commands.signals import stop_on_signals
 from cc_ros.errors import CCError
@@ -26,7 +27,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--namespace", metavar="NS", default="", help="of the robot's nodes")
     parser.add_argument(
-        "--wait", type=float, default=10.0, metavar="S", help="that a call waits for the nodes to appear; default 10"
+        "--wait",
+        type=amount(float),
+        default=10.0,
+        metavar="S",
+        help="that a call waits for the nodes; default 10",
     )
 
 

@@ -19,6 +19,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from cc_ros.commands.options import amount
 from cc_ros.commands.times import add_window, window_of
 from cc_ros.errors import SettingsError
 from cc_ros.memory.database import folder
@@ -46,8 +47,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     show.add_argument("--questions", nargs="?", const="", metavar="WORDS", help="show questions asked before instead")
     ask = add("ask", "ask a question; what the memory knows by itself needs no model")
     ask.add_argument("question", help="in plain words, with a time as in 'What was on the table yesterday?'")
-    ask.add_argument("--frames", type=int, default=0, metavar="M", help="keyframes to look at")
-    ask.add_argument("--marks", type=int, default=0, metavar="K", help="objects to mark")
+    ask.add_argument("--frames", type=amount(int), default=0, metavar="M", help="keyframes to look at")
+    ask.add_argument("--marks", type=amount(int), default=0, metavar="K", help="objects to mark")
     ask.add_argument("--base-url", default="", metavar="URL", help="OpenAI-compatible endpoint")
     ask.add_argument("--model", default="", metavar="NAME", help="the model's name; the key comes from the environment")
     ask.add_argument("--preset", default="", metavar="NAME", help="kind of server: openai, gemini, claude, ollama, ...")

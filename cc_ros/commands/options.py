@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from cc_ros.errors import SettingsError
@@ -31,6 +31,19 @@ def settings_of(cls: type[T], options: argparse.Namespace) -> T:
     """
     given = {knob.name: getattr(options, knob.name, None) for knob in knobs(cls)}
     return checked(cls, {name: value for name, value in given.items() if value is not None})
+
+
+def amount(of: Callable[[str], T]) -> Callable[[str], T]:
+    """Return a type of argparse: a number that is finite and not below 0."""
+
+    def parse(text: str) -> T:
+        number = of(text)
+        if not 0 <= number < float("inf"):  # type: ignore[operator]
+            raise argparse.ArgumentTypeError(f"a number from 0 on is wanted, got {text}")
+        return number
+
+    parse.__name__ = of.__name__  # argparse names it for a text that is no number
+    return parse
 
 
 def parse_assignments(texts: Sequence[str], groups: dict[str, type]) -> dict[str, dict[str, Any]]:

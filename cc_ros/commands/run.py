@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cc_ros.commands.answers import ask_all, source_of
-from cc_ros.commands.options import add_settings, list_settings, parse_assignments, settings_of
+from cc_ros.commands.options import add_settings, amount, list_settings, parse_assignments, settings_of
 from cc_ros.commands.signals import stop_on_signals
 from cc_ros.errors import CCError, SettingsError, SourceError
 from cc_ros.settings import checked
@@ -82,8 +82,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--init-mask", type=Path, metavar="PNG", help="the objects of frame 0, by value or colour: follow just those"
     )
-    parser.add_argument("--max-frames", type=int, default=0, metavar="N", help="stop after so many frames; 0 = all")
-    parser.add_argument("--seconds", type=float, default=0.0, metavar="S", help="stop after so long; 0 = at the end")
+    parser.add_argument("--max-frames", type=amount(int), default=0, metavar="N", help="stop after so many; 0 = all")
+    parser.add_argument("--seconds", type=amount(float), default=0.0, metavar="S", help="stop after so long; 0 = all")
     parser.add_argument("--memory", metavar="DIR", help="keep the episode there, and give objects the numbers they had")
     parser.add_argument("--rerun", type=Path, metavar="FILE.rrd", help="write a recording for the Rerun viewer as well")
     parser.add_argument("--no-labels", action="store_true", help="do not write labels/*.png")
@@ -147,9 +147,10 @@ def run_one(options: argparse.Namespace) -> int:
             _rerun_log(options, source) as log,
         ):
             tracker.prepare()  # what is loaded and compiled once is no frame's time
-            if options.init_mask:
-                tracker.seed(read_mask(options.init_mask))
-            run = _Run(options, settings, source, tracker, keyframes, places, writer, history, memory, log)
+            mask = read_mask(options.init_mask) if options.init_mask else None
+            if mask is not None:
+                tracker.seed(mask)
+            run = _Run(options, settings, source, tracker, keyframes, places, writer, history, memory, log, mask)
             ended = run.follow()
             marked = keyframes.marked()
             writer.keyframes(marked)
@@ -243,6 +244,7 @@ class _Run:
     history: TrackHistory
     memory: Memory | None = None
     log: RerunLog | None = None
+    mask: np.ndarray | None = None  # of the first frame's objects
     now: float | None = None  # seconds since 1970 of the newest frame
 
     def __post_init__(self) -> None:
@@ -296,6 +298,8 @@ class _Run:
                     bar.update()
                 if stop.is_set():
                     ended = INTERRUPTED
+            if index < 0 and not ended:
+                ended = "no frame came"
         except RunFilesError:
             raise
         except CCError as error:
@@ -320,6 +324,8 @@ class _Run:
             self.keyframes.store.clear()
             self.ground.clear()
             self.places.clear()
+        if index == 0 and self.mask is not None:
+            self._check_mask(self.mask, frame)
         if new_episode or index == 0:
             self._begin(frame)
         tracked = self.tracker.step(frame)
@@ -341,6 +347,14 @@ class _Run:
         if self.log is not None:
             self.log.frame(frame, tracked)
         self.history.add(frame.stamp, [track.id for track in tracked.tracks if track.area])
+
+    def _check_mask(self, mask: np.ndarray, frame: Frame) -> None:
+        """Refuse a mask that shows another view than the first frame."""
+        from cc_ros.sources.registered import same_view
+
+        (height, width), (rows, columns) = frame.image.shape[:2], mask.shape
+        if not same_view(columns, rows, width, height):
+            raise SettingsError(f"the mask {self.options.init_mask} is {columns}x{rows}, the frame {width}x{height}")
 
     def _begin(self, frame: Frame) -> None:
         """Begin an episode: stamps that are no dates, as those of videos, count from now on."""

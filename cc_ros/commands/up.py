@@ -13,25 +13,23 @@ Remapping `image` moves `image/compressed` along. Parameters are listed in confi
 from __future__ import annotations
 
 import argparse
-import signal
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from cc_ros.commands.beside import beside, end
 from cc_ros.commands.ros import need_ros
 from cc_ros.commands.signals import stop_on_signals
 from cc_ros.commands.web import PORT, need_web
 from cc_ros.errors import SettingsError
 from cc_ros.nodes.registry import NODES
 
-END_TIME = 20.0  # seconds; a node that is being told to end while it loads a model does that first
 # option -> (node, parameter)
 SHORTCUTS = {
     "backend": ("cc_tracker", "backend"),
@@ -132,23 +130,11 @@ def main(options: argparse.Namespace) -> int:
         return _run(options, ros_arguments(options, Path(folder)))
 
 
-@contextmanager
-def _web(options: argparse.Namespace) -> Iterator[None]:
+def _web(options: argparse.Namespace) -> AbstractContextManager[Any]:
     """Serve the live page meanwhile, in a process of its own: its work is none of the tracker's."""
     if options.web is None:
-        yield
-        return
-    command = [sys.executable, "-m", "cc_ros.cli", "web", "--port", str(options.web)]
-    process = subprocess.Popen([*command, "--namespace", options.namespace or ""])
-    try:
-        yield
-    finally:
-        process.terminate()
-        try:
-            process.wait(END_TIME)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        return nullcontext()
+    return beside("web", "--port", str(options.web), "--namespace", options.namespace or "")
 
 
 def _run(options: argparse.Namespace, arguments: list[str]) -> int:
@@ -170,16 +156,7 @@ def _run_processes(commands: Mapping[str, list[str]]) -> int:
             while not stop.wait(0.2) and all(process.poll() is None for process in processes):
                 pass
         finally:
-            for process in processes:
-                if process.poll() is None:
-                    process.send_signal(signal.SIGTERM)
-            deadline = time.monotonic() + END_TIME
-            for process in processes:
-                try:
-                    process.wait(max(0.1, deadline - time.monotonic()))
-                except subprocess.TimeoutExpired:
-                    process.kill()
-                    process.wait()
+            end(processes)
     for name, process in zip(commands, processes, strict=True):
         if process.returncode:
             print(f"cc-ros up: the {name} process ended with status {process.returncode}", file=sys.stderr)

@@ -125,8 +125,9 @@ class Oracle(ChatServer):
         """Return the reply to a request for a chat completion."""
         system, texts, urls = parts_of(body["messages"])
         fields = body.get("response_format", {}).get("json_schema", {}).get("schema", {}).get("properties", {})
+        lines = [line.removeprefix("Question: ") for text in texts for line in text.splitlines()]
         with self._lock:
-            key = next((key for key in (_key(line, urls) for line in _lines(texts)) if key in self._known), b"")
+            key = next((key for key in (_key(line, urls) for line in lines) if key in self._known), b"")
             known = self._known.get(key)
             self._asked[key] += 1
             coin = random.Random(_key(f"{self._seed} {self._asked[key]}", [key.hex()]))
@@ -149,7 +150,3 @@ class Oracle(ChatServer):
 
 def _key(question: str, urls: Sequence[str]) -> bytes:
     return hashlib.blake2b("\n".join((question, *urls)).encode(), digest_size=16).digest()
-
-
-def _lines(texts: Sequence[str]) -> list[str]:
-    return [line.removeprefix("Question: ") for text in texts for line in text.splitlines()]

@@ -96,7 +96,7 @@ class Results:
             **{"benchmark": self.benchmark, "version": __version__, **self.about},
             "rows": [row.as_dict(self.benchmark) for row in self.rows],
             "differences": [
-                {**{"a": a, "b": b, "metric": metric}, **_numbers(dataclasses.asdict(one))}
+                {**{"a": a, "b": b, "metric": metric}, **{k: _number(v) for k, v in dataclasses.asdict(one).items()}}
                 for (a, b, metric), one in self.differences.items()
             ],
         }
@@ -250,7 +250,3 @@ def _is_base(base: Condition, other: Condition) -> bool:
 
 def _number(value: float) -> float | None:
     return value if math.isfinite(value) else None
-
-
-def _numbers(values: Mapping[str, float]) -> dict[str, float | None]:
-    return {name: _number(value) for name, value in values.items()}

@@ -233,11 +233,12 @@ def _write(path: Path, kept: Iterable[KeptFrame]) -> None:
         for number, frame in enumerate(kept):
             archive.writestr(f"{number}.jpg", frame.jpeg)
             archive.writestr(f"{number}.ids", frame.packed_labels)
+            matrices = {"intrinsics": frame.intrinsics, "pose": frame.pose}
             rows.append(
                 {
                     **{"index": frame.index, "stamp": frame.stamp, "size": frame.size},
-                    **{name: _pairs(getattr(frame, name)) for name in _MAPS},
-                    **{name: _listed(getattr(frame, name)) for name in ("intrinsics", "pose")},
+                    **{name: [(int(id), value) for id, value in getattr(frame, name).items()] for name in _MAPS},
+                    **{name: None if a is None else a.tolist() for name, a in matrices.items()},
                 }
             )
         archive.writestr("frames.json", json.dumps(rows))
@@ -268,11 +269,3 @@ def _read(path: Path) -> list[KeptFrame]:
 
 
 _MAPS = ("areas", "confidences", "first_seen", "depths")
-
-
-def _pairs(values: Mapping[int, float]) -> list[tuple[int, float]]:
-    return [(int(id), value) for id, value in values.items()]
-
-
-def _listed(matrix: np.ndarray | None) -> Any:
-    return None if matrix is None else matrix.tolist()

@@ -7,9 +7,6 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.ndimage import distance_transform_edt
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import dijkstra
 
 from cc_ros.geometry.bodies import Body
 from cc_ros.geometry.outcome import Cause, Unknown
@@ -177,6 +174,8 @@ class _Plan:
         """Return the distance of each cell from the nearest of some, from middle to middle, metres."""
         if not cells.any():
             return np.full(len(cells), np.inf)
+        from scipy.ndimage import distance_transform_edt  # not for all who import the rules: it loads for 0.2 s
+
         return np.asarray(self.cell * distance_transform_edt(~cells.reshape(self._size[::-1])).ravel())
 
     def ways(self) -> np.ndarray:
@@ -184,6 +183,9 @@ class _Plan:
 
         Nothing known is within the robot's radius of it; where floor was not seen, it counts as longer.
         """
+        from scipy.sparse import coo_matrix
+        from scipy.sparse.csgraph import dijkstra
+
         width, height = self._size
         own = self._near <= self._rules.radius
         passable = (own | self.clear).reshape(height, width)

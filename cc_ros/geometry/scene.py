@@ -181,7 +181,8 @@ def _sightings(picture: int, frame: MarkedKeyframe) -> list[Sighting]:
     if not frame.marks:
         return []
     if frame.intrinsics is None:
-        return [Sighting(picture, mark, None, _centre(frame), None, None) for mark in frame.marks]
+        centre = None if frame.pose is None else frame.pose[:3, 3]
+        return [Sighting(picture, mark, None, centre, None, None) for mark in frame.marks]
     pixels = np.array([(mark.x, mark.y) for mark in frame.marks])
     rays = bearings(pixels, frame.intrinsics, frame.distortion)
     points = back_project(pixels, np.array([mark.depth for mark in frame.marks]), frame.intrinsics, frame.distortion)
@@ -197,10 +198,6 @@ def _sightings(picture: int, frame: MarkedKeyframe) -> list[Sighting]:
         else Sighting(picture, mark, None, centre, None, None)
         for i, mark in enumerate(frame.marks)
     ]
-
-
-def _centre(frame: MarkedKeyframe) -> np.ndarray | None:
-    return None if frame.pose is None else frame.pose[:3, 3]
 
 
 def _place(id: int, sightings: list[Sighting]) -> Whereabouts:

@@ -47,7 +47,7 @@ def triangulate(origins: np.ndarray, directions: np.ndarray) -> Point | None:
     :param directions: Nx3 unit vectors, world frame.
     """
     fewest = max(2, len(origins) // 2 + 1)
-    while len(origins) >= fewest and _widest_angle(directions) >= MIN_PARALLAX:
+    while len(origins) >= fewest and np.arccos(np.clip(directions @ directions.T, -1, 1)).max() >= MIN_PARALLAX:
         xyz, across = _nearest_to_rays(origins, directions)
         offset = xyz - origins
         ranges = np.linalg.norm(offset, axis=1)
@@ -68,10 +68,6 @@ def _nearest_to_rays(origins: np.ndarray, directions: np.ndarray) -> tuple[np.nd
     """Return the point of least squared distance to the rays and the Nx3x3 projections across them."""
     across = np.eye(3) - directions[:, :, None] * directions[:, None, :]
     return np.linalg.solve(across.sum(axis=0), np.einsum("nij,nj->i", across, origins)), across
-
-
-def _widest_angle(directions: np.ndarray) -> float:
-    return float(np.arccos(np.clip(directions @ directions.T, -1, 1)).max())
 
 
 def merge(points: np.ndarray) -> Point | None:

@@ -182,7 +182,7 @@ class EpisodeWriter:
                 row = self._tracks.get(keys[i])
                 if row is None:
                     row = self._tracks[keys[i]] = self._store.add_track(self._episode, keys[i], stamp, number)
-                sights.append(_sight(row, frame, i, shape))
+                sights.append(Sight(row, shape.area, frame.confidences.get(i, 1.0), frame.depths.get(i), shape.box))
             self._store.add_keyframe(self._episode, stamp, frame, world, sights)
 
     def _appearance(self, frame: KeptFrame, keys: dict[int, TrackKey], stamp: float) -> None:
@@ -246,7 +246,3 @@ def _points(frame: KeptFrame, found: dict[int, Shape]) -> tuple[dict[int, np.nda
     points = back_project(pixels, np.array([frame.depths[i] for i in ids]), frame.intrinsics)
     world = points @ frame.pose[:3, :3].T + frame.pose[:3, 3]
     return dict(zip(ids, world, strict=True)), dict(zip(ids, np.linalg.norm(points, axis=1).tolist(), strict=True))
-
-
-def _sight(row: int, frame: KeptFrame, i: int, shape: Shape) -> Sight:
-    return Sight(row, shape.area, frame.confidences.get(i, 1.0), frame.depths.get(i), shape.box)

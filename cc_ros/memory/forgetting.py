@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import math
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -37,8 +38,7 @@ def forget(
     :param objects: numbers; every keyframe that shows one of them goes with it, since it is in the picture.
     :raises MemoryFault: it cannot be opened or written.
     """
-    db = open_database(path)
-    try:
+    with _changing(path) as db:
         before = _size(path)
         wanted = list(objects)
         rows = _rows(db, request, wanted)
@@ -56,10 +56,6 @@ def forget(
             db.execute("INSERT INTO words (words) VALUES ('rebuild')")  # its index keeps words that were deleted
         _shrink(db, path)
         return Gone(len(rows), gone, asked, max(before - _size(path), 0))
-    except sqlite3.Error as error:
-        raise MemoryFault(f"the memory in {path} could not be changed: {error}") from error
-    finally:
-        db.close()
 
 
 def compact(path: Path) -> int:
@@ -67,14 +63,20 @@ def compact(path: Path) -> int:
 
     :raises MemoryFault: it cannot be opened or written.
     """
-    db = open_database(path)
-    try:
+    with _changing(path) as db:
         before = _size(path)
         known = {row for (row,) in db.execute("SELECT id FROM keyframes")}
         newest = max(known, default=0)  # what is newer is only just being written
         files.remove(path, [row for row in files.stored(path) if row not in known and row < newest])
         _shrink(db, path)
         return before - _size(path)
+
+
+@contextmanager
+def _changing(path: Path) -> Iterator[sqlite3.Connection]:
+    db = open_database(path)
+    try:
+        yield db
     except sqlite3.Error as error:
         raise MemoryFault(f"the memory in {path} could not be changed: {error}") from error
     finally:

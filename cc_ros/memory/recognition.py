@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from cc_ros.memory.store import Known
 from cc_ros.memory.types import TrackKey
@@ -26,7 +25,6 @@ RIVAL = 2.0  # times as far away must the next object be that is as much like it
 ALIKE = 0.72  # least cosine of two descriptors where the poses' world may be another than last time
 AGREEING = 2  # objects in one picture that must lie where they lay before such a world is believed
 MAP = "map"  # the frame in which a robot is localised, by REP 105: it goes on over restarts
-ORDER = 3  # objects of one earlier view, in the same order, for appearance alone to count
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +205,8 @@ class Recogniser:
 
 def _one_to_one(votes: Mapping[tuple[int, int], float]) -> dict[tuple[int, int], float]:
     """Return the pairs of a track and an object that together have most votes, none of them twice."""
+    from scipy.optimize import linear_sum_assignment  # not for all who read a memory: it loads for 0.2 s
+
     tracks, numbers = (sorted({pair[side] for pair in votes}) for side in (0, 1))
     table = np.zeros((len(tracks), len(numbers)))
     for (i, number), count in votes.items():

@@ -155,7 +155,8 @@ class MemoryStore:
             *values,
         )
         size = files.write(self.path, row, frame.jpeg, frame.packed_labels)
-        self.db.execute("UPDATE keyframes SET level = ?, bytes = ? WHERE id = ?", (_level(row), size, row))
+        level = min((row & -row).bit_length() - 1, _TOP_LEVEL)  # how often it can be halved: half of all are of level 0
+        self.db.execute("UPDATE keyframes SET level = ?, bytes = ? WHERE id = ?", (level, size, row))
         sights = list(sights)
         self.db.executemany(
             "INSERT INTO sightings VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -303,8 +304,3 @@ class MemoryStore:
 
     def _data_version(self) -> int:
         return self._pragma("data_version")
-
-
-def _level(row: int) -> int:
-    """Return how often a number can be halved: half of all keyframes are of level 0, a quarter of level 1, ..."""
-    return min((row & -row).bit_length() - 1, _TOP_LEVEL)

@@ -43,7 +43,7 @@ def call_action(
     deadline = time.monotonic() + TAKE_TIME
     over = _waited(sent, lambda: given_up() or gone() or time.monotonic() > deadline)
     if not over:
-        sent.add_done_callback(_cancelled_later)
+        sent.add_done_callback(cancel_late)
         if given_up():
             return None
         raise NotRunningError(f"{name} did not take the goal within {TAKE_TIME:g} s")
@@ -59,7 +59,9 @@ def call_action(
         _waited(result, lambda: gone() or time.monotonic() > until)
         return None
     answer = result.result()
-    if answer.status != GoalStatus.STATUS_SUCCEEDED and not _says_why(answer.result):
+    if answer.status != GoalStatus.STATUS_SUCCEEDED and not (
+        getattr(answer.result, "status", 0) or getattr(answer.result, "error_code", 0)
+    ):
         raise NodeError(f"{name} gave the goal up and did not say why; see the log of its node")
     return answer.result
 
@@ -74,11 +76,7 @@ def _waited(future: Any, enough: Callable[[], bool]) -> bool:
     return True
 
 
-def _cancelled_later(sent: Any) -> None:
-    """Cancel a goal that is taken when nobody wants it any more."""
-    if sent.result() is not None and sent.result().accepted:
+def cancel_late(sent: Any) -> None:
+    """Cancel a goal that is taken when nobody wants it any more; called in the executor's thread."""
+    if sent.exception() is None and sent.result() is not None and sent.result().accepted:
         sent.result().cancel_goal_async()
-
-
-def _says_why(result: Any) -> bool:
-    return bool(getattr(result, "status", 0) or getattr(result, "error_code", 0))

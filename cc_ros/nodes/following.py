@@ -34,18 +34,8 @@ TELL_PERIOD = 0.2  # seconds between two feedbacks while it drives
 FUTILE_MOVES = 3  # in a row without way, after which it gives up
 SOME_WAY = 0.05  # metres or radians that count as way
 SAME_STAMP = 1e-4  # seconds: what floats since 1970 cannot tell apart
-ENDS = {
-    Cause.STALE: FollowStatus.NO_INPUT,
-    Cause.BLIND: FollowStatus.REFUSED,
-    Cause.ASTRAY: FollowStatus.ASTRAY,
-    Cause.CANCELLED: FollowStatus.CANCELLED,
-    Cause.STOPPED: FollowStatus.STOPPED,
-    Cause.TIMEOUT: FollowStatus.TIMEOUT,
-    Cause.TOO_FAR: FollowStatus.TOO_FAR,
-    Cause.NO_ANSWER: FollowStatus.NO_ANSWER,
-    Cause.CLOSED: FollowStatus.CLOSED,
-    Cause.FAILED: FollowStatus.FAILED,
-}
+ENDS = {Cause.STALE: FollowStatus.NO_INPUT, Cause.BLIND: FollowStatus.REFUSED}
+ENDS |= {cause: FollowStatus[cause.name] for cause in Cause if not cause.may_go_on and cause not in ENDS}
 
 
 @dataclass(frozen=True)
@@ -188,7 +178,9 @@ class Episode:
         parts, settings = self._parts, self._settings
         self._tell("looking", step=number, move="", value=0.0, done=0.0, words="")
         after, until, trouble = parts.senses.images.stamp * 1e-9, time.monotonic() + settings.patience, ""
-        wish = KeyframeRequest(frames=1, marks=self._goal.marks, style=_style(self._goal.style))
+        given = self._goal.style
+        style = Style(given).of_pictures if given in list(Style) else ""  # the pictures' own, of a style of asking
+        wish = KeyframeRequest(frames=1, marks=self._goal.marks, style=style)
         while True:
             self._go_on()
             halt, missing = parts.senses.silent(), parts.driver.missing()
@@ -320,8 +312,3 @@ def _step(action: Action, longest: float) -> Step:
 def _in_unit(progress: float, step: Step) -> float:
     """Return the progress of a move in metres or degrees."""
     return math.degrees(progress) if step.turning else progress
-
-
-def _style(style: str) -> str:
-    """Return the style of the pictures that go with a style of asking."""
-    return Style(style).of_pictures if style in list(Style) else ""

@@ -36,7 +36,10 @@ def explain_silence(node: Node, topics: Iterable[tuple[str, str]], qos: QoSProfi
             lines.append(f"{topic} ({kind}): nobody publishes on it")
         lines.extend(f"{topic}: {_publisher(info, kind, qos)}" for info in publishers)
     wanted = [topic for topic, _ in topics]
-    others = sorted(set(published) - set(wanted), key=lambda name: -_likeness(name, wanted))
+    others = sorted(
+        set(published) - set(wanted),
+        key=lambda name: -max(difflib.SequenceMatcher(None, name, topic).ratio() for topic in wanted),
+    )
     # maps made by trackers are images as well, but never what a camera input waits for
     others = [name for name in others if "/cc/" not in name]
     if others:
@@ -66,7 +69,3 @@ def _publisher(info: TopicEndpointInfo, kind: str, qos: QoSProfile) -> str:
         f"published by {who} with a QoS that matches, but nothing arrives: it may be idle, or images are lost on the "
         "way (a publisher with a reliable QoS, or `sudo sysctl -w net.core.rmem_max=16777216`, helps)"
     )
-
-
-def _likeness(name: str, wanted: list[str]) -> float:
-    return max(difflib.SequenceMatcher(None, name, topic).ratio() for topic in wanted)

@@ -181,12 +181,8 @@ class KeyframesNode(BaseNode):
             if message.episode != self._episode:
                 self._episode, self._begin = message.episode, stamp
                 self._keyframes.begin = stamp * 1e-9
-                self._keyframes.store.clear()
-                self._ground.clear()
-                self._places.clear()
+                self.new_episode()
                 self._markers.clear()
-                if self._memory is not None:
-                    self._memory.new_episode(self._source())
             image = self._images.get(stamp)
             while self._images and next(iter(self._images)) != stamp and image is not None:
                 self._drop(next(iter(self._images)))  # older than what the tracker is at

@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 
-from cc_ros.errors import SettingsError
 from cc_ros.geometry import GeometryError, SceneMap
 from cc_ros.geometry.outcome import Unknown
 from cc_ros.geometry.queries import GoTo, TurnTo
@@ -25,7 +24,7 @@ from cc_ros.reasoning.measured import remembered as recall
 from cc_ros.reasoning.measured.places import mark_places
 from cc_ros.reasoning.prompts.templates import Prompts
 from cc_ros.reasoning.request_queue import RequestQueue
-from cc_ros.reasoning.settings import GoalSettings, ReasonerSettings
+from cc_ros.reasoning.settings import GoalSettings, ReasonerSettings, ids_of
 from cc_ros.reasoning.types import Answer, Exchanged, KeyframeSource, Kind, Progress, Question, Status, Style
 from cc_ros.reasoning.vlm import Model
 
@@ -54,7 +53,7 @@ class Reasoner(AbstractContextManager["Reasoner"]):
         self._now = now
         self._settings = settings
         self._goal_rules = goals.rules
-        self._blur = _ids(settings.blur_marks)
+        self._blur = ids_of(settings.blur_marks)
         self._queue = RequestQueue(settings.max_parallel, settings.max_queue)
         self._closed = threading.Event()
         self._lock = threading.Lock()
@@ -223,10 +222,3 @@ class Reasoner(AbstractContextManager["Reasoner"]):
 
 
 _NO_KEYFRAMES = Answer(Status.NO_KEYFRAMES, "there are no keyframes yet; is the camera running, and the tracker?")
-
-
-def _ids(text: str) -> tuple[int, ...]:
-    try:
-        return tuple(int(part) for part in text.replace(",", " ").split())
-    except ValueError:
-        raise SettingsError(f"blur_marks must be ids such as 3,7; got {text!r}") from None

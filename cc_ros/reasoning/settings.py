@@ -5,11 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cc_ros.encodings import SENT_QUALITY
+from cc_ros.errors import SettingsError
 from cc_ros.geometry.goals import GoalRules
 from cc_ros.keyframes.keyframes import MAX_FRAMES
 from cc_ros.reasoning.llm.presets import PRESETS
 from cc_ros.reasoning.types import Style
 from cc_ros.settings import a_file, a_folder, knob
+
+
+def ids_of(text: str) -> tuple[int, ...]:
+    """Return the ids that a text lists.
+
+    :raises SettingsError: it lists something else.
+    """
+    try:
+        return tuple(int(part) for part in text.replace(",", " ").split())
+    except ValueError:
+        raise SettingsError(f"ids such as 3,7 are wanted, got {text!r}") from None
 
 
 @dataclass(frozen=True)
@@ -56,7 +68,9 @@ class ReasonerSettings:
     style: str = knob(Style.MARKS.value, "marking and prompting style", choices=tuple(s.value for s in Style))
     frames: int = knob(0, "keyframes a question; 0 = as the keyframe step is configured", ge=0, le=MAX_FRAMES)
     marks: int = knob(0, "marks a question (K); 0 = as the keyframe step is configured", ge=0, le=200)
-    blur_marks: str = knob("", "ids of marked objects to blur before pictures leave the machine, e.g. 3,7")
+    blur_marks: str = knob(
+        "", "ids of marked objects to blur before pictures leave the machine, e.g. 3,7", valid=ids_of
+    )
     prompts_dir: str = knob("", "folder whose text files replace the prompts of the same name", valid=a_folder)
     timeout: float = knob(60.0, "seconds until an answer must be there", ge=0.1, le=3600)
     retries: int = knob(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import threading
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Future, wait
@@ -215,7 +216,9 @@ class Model:
             await checkpoint()  # anyio imports what it has for asyncio when it is first called
             return RetryingClient(ChatClient(self.endpoint), self._settings, self.breaker, self.budget)
         except Exception as error:  # a proxy, certificates, or what else the environment gives the HTTP client
-            words = error if isinstance(error, CCError) else f"no HTTP client can be made: {error}"
+            files = [f"{name}={os.environ[name]}" for name in ("SSL_CERT_FILE", "SSL_CERT_DIR") if os.environ.get(name)]
+            help = f"; does {' and '.join(files)} hold certificates?" if files and isinstance(error, OSError) else ""
+            words = error if isinstance(error, CCError) else f"no HTTP client can be made: {error}{help}"
             self.unusable = self.endpoint.redact(str(words))
             raise ModelFault(Status.MISCONFIGURED, self.unusable) from None
 

@@ -77,7 +77,8 @@ def span_in(text: str, now: float) -> Span | None:
         since, until = max(since, begin), min(until or end, end or until)
         rest = f"{rest[: match.start()]} {rest[match.end() :]}"
     if since or until:
-        return None if until and until < since else Span(since, until, _tidy(rest))
+        tidy = re.sub(r"\s+([?.!,])", r"\1", re.sub(r"\s+", " ", rest)).strip(" ,")
+        return None if until and until < since else Span(since, until, tidy)
     if _REACHES_BACK.search(lowered) or any(match["ever"] for match in found):
         return Span(1.0, 0.0, text)
     return None
@@ -213,7 +214,3 @@ def _number(text: str) -> float:
 
 def _seconds(unit: str) -> float:
     return float(_UNITS[unit.removesuffix("s")])
-
-
-def _tidy(text: str) -> str:
-    return re.sub(r"\s+([?.!,])", r"\1", re.sub(r"\s+", " ", text)).strip(" ,")

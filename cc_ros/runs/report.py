@@ -59,18 +59,18 @@ def write_report(path: Path, report: Report) -> None:
     write_file(path, render_report(report).encode())
 
 
+def templates(folder: Path) -> jinja2.Environment:
+    """Return the templates of a folder; all texts are escaped."""
+    loader, strict = jinja2.FileSystemLoader(folder), jinja2.StrictUndefined
+    return jinja2.Environment(loader=loader, autoescape=True, undefined=strict, trim_blocks=True, lstrip_blocks=True)
+
+
 def render_report(report: Report) -> str:
     """Return the page as HTML."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = templates(Path(__file__).parent)
     environment.filters["seconds"] = seconds
     environment.filters["number"] = _number
-    environment.filters["percent"] = _percent
+    environment.filters["percent"] = lambda share: f"{100 * share:.0f} %" if share >= 0.1 else f"{100 * share:.2g} %"
     begin = report.tracks.begin if len(report.tracks) else min((k.stamp for k in report.keyframes), default=0.0)
     marked = sorted({mark.id for keyframe in report.keyframes for mark in keyframe.marks})
     mentioned = {instance for _, answer in report.answers for instance in answer.mark_ids}
@@ -83,10 +83,6 @@ def render_report(report: Report) -> str:
         chips={instance: chip(report.mark_fill, instance) for instance in {*marked, *mentioned}},
         plot=timeline(report.tracks, set(marked), [keyframe.stamp for keyframe in report.keyframes]),
     )
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.0f} %" if share >= 0.1 else f"{100 * share:.2g} %"
 
 
 def _number(value: Any) -> str:

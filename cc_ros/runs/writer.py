@@ -112,7 +112,7 @@ class RunWriter(AbstractContextManager["RunWriter"]):
         while self._pending and (self._pending[0].done() or len(self._pending) >= MAX_PENDING):
             self._pending.popleft().result()
         path = self.out_dir / LABELS / f"{index:06d}.png"
-        self._pending.append(self._pool.submit(_write_labels, path, labels))
+        self._pending.append(self._pool.submit(lambda: write_file(path, cv2.imencode(".png", labels)[1].tobytes())))
 
     def keyframes(self, keyframes: Sequence[MarkedKeyframe]) -> None:
         """Write the marked frames; those given before are replaced.
@@ -201,10 +201,6 @@ def write_file(path: Path, content: bytes) -> None:
         path.write_bytes(content)
     except OSError as error:
         raise RunFilesError(f"{path} cannot be written: {error.strerror or error}") from error
-
-
-def _write_labels(path: Path, labels: np.ndarray) -> None:
-    write_file(path, cv2.imencode(".png", labels)[1].tobytes())
 
 
 def _image_name(keyframe: MarkedKeyframe) -> str:

@@ -14,7 +14,6 @@ import numpy as np
 
 from cc_ros.evaluation.navigation import metrics
 from cc_ros.sim.building import Building
-from cc_ros.sim.episodes import Episode
 from cc_ros.sim.furniture import PAINTS
 from cc_ros.sim.grid import Grid
 from cc_ros.sim.trial import Trial
@@ -35,7 +34,7 @@ def write_results(
     rows = []
     for trial in trials:
         building = buildings.get(trial.episode.scene)
-        view = None if building is None else _data(_png(top_view(building, trial)))
+        view = None if building is None else _data(cv2.imencode(".png", top_view(building, trial))[1].tobytes())
         pictures = [(caption, _data(jpeg, "jpeg")) for caption, jpeg in trial.pictures.items()]
         rows.append({"trial": trial, "top": view, "pictures": pictures})
     environment = jinja2.Environment(
@@ -72,7 +71,8 @@ def top_view(building: Building, trial: Trial) -> np.ndarray:
 
 
 def _draw_way(picture: np.ndarray, plan: Grid, trial: Trial) -> None:
-    _dots(picture, plan, trial.episode, (190, 230, 190))
+    for goal in trial.episode.goals:
+        cv2.circle(picture, _pixel(plan, goal), 4, (190, 230, 190), cv2.FILLED, cv2.LINE_AA)
     way = np.array([_pixel(plan, pose[:2]) for pose in trial.trail[::5]])
     cv2.polylines(picture, [way], False, (200, 90, 0), 3, cv2.LINE_AA)
     if trial.trail:
@@ -82,18 +82,9 @@ def _draw_way(picture: np.ndarray, plan: Grid, trial: Trial) -> None:
         cv2.arrowedLine(picture, _pixel(plan, end[:2]), _pixel(plan, ahead), (0, 0, 220), 4, cv2.LINE_AA, 0, 0.5)
 
 
-def _dots(picture: np.ndarray, plan: Grid, episode: Episode, colour: tuple[int, int, int]) -> None:
-    for goal in episode.goals:
-        cv2.circle(picture, _pixel(plan, goal), 4, colour, cv2.FILLED, cv2.LINE_AA)
-
-
 def _pixel(plan: Grid, point: Sequence[float] | np.ndarray) -> tuple[int, int]:
     row, column = plan.cells(np.array([point[:2]]))[0]
     return int(column), int(row)
-
-
-def _png(picture: np.ndarray) -> bytes:
-    return cv2.imencode(".png", picture)[1].tobytes()
 
 
 def _data(raw: bytes, kind: str = "png") -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import cv2
 import numpy as np
 
@@ -17,28 +19,13 @@ def _noise(rng: np.random.Generator, cells_x: int, cells_y: int) -> np.ndarray:
     return large[scale_y : scale_y + SIDE, scale_x : scale_x + SIDE]
 
 
-def _plain(rng: np.random.Generator) -> np.ndarray:
-    return 0.03 * _noise(rng, 8, 8)
-
-
-def _cloth(rng: np.random.Generator) -> np.ndarray:
-    return 0.05 * _noise(rng, 128, 32) + 0.05 * _noise(rng, 32, 128) + 0.05 * _noise(rng, 8, 8)
-
-
-def _wood(rng: np.random.Generator) -> np.ndarray:
-    return 0.1 * _noise(rng, 4, 64) + 0.05 * _noise(rng, 2, 16)
-
-
-def _leaves(rng: np.random.Generator) -> np.ndarray:
-    return 0.25 * _noise(rng, 16, 16)
+def _layers(*layers: tuple[float, int, int]) -> Callable[[np.random.Generator], np.ndarray]:
+    """Return a pattern that is the sum of noises: how strong, cells across, cells down."""
+    return lambda rng: np.asarray(sum(strength * _noise(rng, x, y) for strength, x, y in layers))
 
 
 def _patches(rng: np.random.Generator) -> np.ndarray:
     return 0.5 * np.sign(_noise(rng, 8, 4))
-
-
-def _blotches(rng: np.random.Generator) -> np.ndarray:
-    return 0.03 * _noise(rng, 16, 16) + 0.02 * _noise(rng, 4, 4)
 
 
 def _planks(rng: np.random.Generator) -> np.ndarray:
@@ -49,12 +36,12 @@ def _planks(rng: np.random.Generator) -> np.ndarray:
 
 
 PATTERNS = {
-    "plain": _plain,
-    "cloth": _cloth,
-    "wood": _wood,
-    "leaves": _leaves,
+    "plain": _layers((0.03, 8, 8)),
+    "cloth": _layers((0.05, 128, 32), (0.05, 32, 128), (0.05, 8, 8)),
+    "wood": _layers((0.1, 4, 64), (0.05, 2, 16)),
+    "leaves": _layers((0.25, 16, 16)),
     "patches": _patches,
-    "blotches": _blotches,
+    "blotches": _layers((0.03, 16, 16), (0.02, 4, 4)),
     "planks": _planks,
 }
 

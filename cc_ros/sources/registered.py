@@ -7,6 +7,7 @@ import numpy as np
 
 from cc_ros.errors import ImageError
 
+SHORTEST, LONGEST = 0.05, 100.0  # focal lengths in sides of a picture: beyond fisheyes and telescopes
 ASPECT = 0.01  # by how much the ratio of width and height may differ: 1296x968 and 640x480 are one view
 
 
@@ -68,10 +69,11 @@ def fit_intrinsics(
     :param size: (width, height) of the picture.
     :param info_frame: ``header.frame_id`` of the CameraInfo.
     :param image_frame: ``header.frame_id`` of the picture.
-    :raises NotRegisteredError: no calibration (K is zero, REP 104), not finite, or that of another camera or view.
+    :raises NotRegisteredError: no calibration (K is zero, REP 104), none that a camera can have, or that of another
+        camera or view.
     """
     matrix = np.array(k, np.float64).reshape(3, 3)
-    if not (np.isfinite(matrix).all() and matrix[0, 0] > 0 and matrix[1, 1] > 0):
+    if not _can_be(matrix, info_size if all(info_size) else size):
         raise NotRegisteredError("camera_info without a calibration", f"K is {matrix.ravel().tolist()}")
     if not same_frame(info_frame, image_frame):
         raise NotRegisteredError(
@@ -87,6 +89,12 @@ def fit_intrinsics(
     matrix[0] *= size[0] / info_size[0]
     matrix[1] *= size[1] / info_size[1]
     return matrix
+
+
+def _can_be(k: np.ndarray, size: tuple[int, int]) -> bool:
+    """Whether a camera can have this matrix: a focal length and a principal point of the order of its pictures."""
+    focal, centre = np.diag(k)[:2] / max(size), k[:2, 2] / size
+    return bool(np.isfinite(k).all() and all(SHORTEST < f < LONGEST for f in focal) and all(-1 < c < 2 for c in centre))
 
 
 def same_frame(one: str, other: str) -> bool:

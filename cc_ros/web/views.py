@@ -44,7 +44,8 @@ def map_view(keyframes: Sequence[MarkedKeyframe], places: Sequence[Place], fill:
     robot = None
     if keyframes and keyframes[-1].pose is not None:
         newest = keyframes[-1].pose
-        robot = {"x": number(newest[0, 3]), "y": number(newest[1, 3]), "yaw": number(_yaw(newest), 3)}
+        yaw = math.atan2(newest[1, 2], newest[0, 2])  # of the camera's axis z, which is where it looks
+        robot = {"x": number(newest[0, 3]), "y": number(newest[1, 3]), "yaw": number(yaw, 3)}
     return {
         "frame": next((keyframe.world_frame for keyframe in keyframes if keyframe.pose is not None), ""),
         "robot": robot,
@@ -52,11 +53,6 @@ def map_view(keyframes: Sequence[MarkedKeyframe], places: Sequence[Place], fill:
         "places": [place_view(place, fill) for place in places],
         "remarks": list(remarks),
     }
-
-
-def _yaw(pose: Any) -> float:
-    """Return where a camera looks, radians from the x axis to the left; its axis z is forward."""
-    return math.atan2(pose[1, 2], pose[0, 2])
 
 
 def place_view(place: Place, fill: str) -> Plain:
@@ -91,12 +87,7 @@ def answer_view(result: Any, places: Sequence[Place], evidence: Sequence[Plain],
     return {
         "ok": result.status == result.OK,
         "cancelled": result.status == result.CANCELLED,
-        "answer": result.answer,
-        "message": result.message,
-        "reason": result.reason,
-        "source": result.source,
-        "kind": result.kind,
-        "prompt": result.prompt,
+        **{name: getattr(result, name) for name in ("answer", "message", "reason", "source", "kind", "prompt")},
         "confidence": number(result.confidence),
         "marks": [place_view(place[mark], fill) for mark in result.mark_ids],
         "evidence": list(evidence),
@@ -114,9 +105,4 @@ def answer_view(result: Any, places: Sequence[Place], evidence: Sequence[Plain],
 
 def words(figures: Mapping[str, str]) -> list[str]:
     """Return the figures that a node tells on /diagnostics as words, those that say something."""
-    said = []
-    for key, value in figures.items():
-        if value in ("", "0", "0.0"):
-            continue
-        said.append(f"{key.replace('_', ' ')}: {value}")
-    return said
+    return [f"{key.replace('_', ' ')}: {value}" for key, value in figures.items() if value not in ("", "0", "0.0")]

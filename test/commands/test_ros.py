@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from xml.etree import ElementTree
@@ -202,13 +202,12 @@ def test_control_c_while_the_question_is_being_taken_cancels_it(look: Onlooker) 
 def test_a_question_that_was_given_up_is_no_answer(look: Onlooker) -> None:
     reasoner = FailingReasoner()
     reasoner.take.set()
-    with reasoner.running(look.node.context):
-        with cc_ros("ask", "Now?", "--namespace", "slow") as ask:
-            assert ask.end(40) == 1, ask.text
-        assert "gave the question up" in ask.text
-        with cc_ros("ask", "Now?", "--namespace", "slow", "--json") as ask:
-            assert ask.end(40) == 1, ask.text
-        assert json.loads(ask.text)["status"] == SpatialQuery.Result.SERVER_ERROR
+    asking = ("ask", "Now?", "--namespace", "slow")
+    with reasoner.running(look.node.context), cc_ros(*asking) as plain, cc_ros(*asking, "--json") as detailed:
+        assert plain.end(40) == 1, plain.text
+        assert "gave the question up" in plain.text
+        assert detailed.end(40) == 1, detailed.text
+        assert json.loads(detailed.text)["status"] == SpatialQuery.Result.SERVER_ERROR
 
 
 def test_ask_ends_when_the_reasoner_goes_away(look: Onlooker, server: ModelServer, tmp_path: Path) -> None:
@@ -234,11 +233,12 @@ def test_play_both_storages_with_a_clock(look: Onlooker, tmp_path: Path, plugin:
 
 
 def test_play_says_what_it_cannot_play(tmp_path: Path) -> None:
-    for arguments, told in (([str(tmp_path)], str(tmp_path)), ([str(BAG), "--topics", "/none"], "/none")):
-        with cc_ros("play", *arguments) as player:
+    refused = (([str(tmp_path)], str(tmp_path)), ([str(BAG), "--topics", "/none"], "/none"))
+    with ExitStack() as stack:
+        for player, told in [(stack.enter_context(cc_ros("play", *words)), told) for words, told in refused]:
             assert player.end(40) == 1
-        assert len(player.lines) == 1, player.text
-        assert told in player.text
+            assert len(player.lines) == 1, player.text
+            assert told in player.text
 
 
 def test_doctor_tells_by_its_exit_status(server: ModelServer) -> None:
@@ -252,20 +252,18 @@ def test_doctor_tells_by_its_exit_status(server: ModelServer) -> None:
     assert "FAIL  model" in sick.text
 
 
-@pytest.mark.parametrize(
-    ("arguments", "told"),
-    [
+def test_up_refuses_what_it_cannot_use() -> None:
+    refused = (
         (["--remap", "nonsense"], "remap"),
         (["--params-file", "/nowhere.yaml"], "/nowhere.yaml"),
         (["--param", "cc_tracker:queue:=0"], "queue"),
         (["--backend", "magic"], "magic"),
-    ],
-)
-def test_up_refuses_what_it_cannot_use(arguments: list[str], told: str) -> None:
-    with cc_ros("up", *arguments) as up:
-        assert up.end(60) == 2
-    assert told in next(line for line in up.lines if line.startswith("cc_ros: "))
-    assert "Traceback" not in up.text
+    )
+    with ExitStack() as stack:
+        for up, told in [(stack.enter_context(cc_ros("up", *words)), told) for words, told in refused]:
+            assert up.end(60) == 2
+            assert told in next(line for line in up.lines if line.startswith("cc_ros: "))
+            assert "Traceback" not in up.text
 
 
 @pytest.mark.timeout(400)  # however slow the machine: the demo itself says when its nodes hang

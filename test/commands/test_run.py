@@ -132,6 +132,23 @@ def test_what_cannot_work_ends_with_one_clear_line(
     assert told in lines[0]
 
 
+@pytest.mark.parametrize(
+    "wrong", [("--max-frames", "-1"), ("--seconds", "nan"), ("--seconds", "-1"), ("--seconds", "x")]
+)
+def test_amounts_that_are_none_are_wrong_use(wrong: tuple[str, str], video: Path, tmp_path: Path) -> None:
+    with pytest.raises(SystemExit) as ended:
+        run(video, *wrong, "--out", tmp_path / "out")
+    assert ended.value.code == 2
+
+
+def test_a_mask_of_another_view_than_the_frames_is_told(
+    video: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cv2.imwrite(str(tmp_path / "mask.png"), np.eye(60, dtype=np.uint8))
+    assert run(video, "--init-mask", tmp_path / "mask.png", "--out", tmp_path / "out") == 1
+    assert "mask.png is 60x60, the frame 320x240" in capsys.readouterr().out
+
+
 def test_an_interrupted_run_writes_what_there_is(tmp_path: Path) -> None:
     folder = tmp_path / "pictures"
     folder.mkdir()

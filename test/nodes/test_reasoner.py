@@ -223,7 +223,7 @@ class _StandIn:
 def act(look: Onlooker, question: str) -> tuple[Any, int]:
     """Ask by the action; return its result and the status of the goal."""
     client = ActionClient(look.node, SpatialQueryAction, "cc/ask_with_feedback")
-    assert client.wait_for_server(START)
+    until(client.server_is_ready, START)
     sent = client.send_goal_async(SpatialQueryAction.Goal(question=question, send_goal=True))
     until(sent.done)
     result = sent.result().get_result_async()

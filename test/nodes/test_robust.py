@@ -234,8 +234,9 @@ def test_a_parameter_is_refused_when_it_is_set_and_says_when_it_takes_effect(sta
     for name, value, told in (
         ("mark.fill", "notacolour", "'notacolour' is no colour"),
         ("marks_file", "/nowhere/marks.json", "/nowhere/marks.json cannot be read"),
-        ("camera.camera_x", math.nan, "finite"),
-        ("camera.camera_yaw", -math.inf, "finite"),
+        ("camera.camera_x", math.nan, "Max: 100.0, value: nan"),
+        ("camera.camera_yaw", -math.inf, "Max: 7.0, value: -inf"),
+        ("camera.camera_x", 1e308, "camera.camera_x"),
         ("mark.diameter", 1001, "mark.diameter"),
     ):
         result = set_parameter(look, "cc_keyframes", name, value)
@@ -254,7 +255,9 @@ def test_missing_folders_and_files_of_the_reasoner_are_refused(start: Start) -> 
     for name in ("prompts_dir", "key_file"):
         result = set_parameter(look, "cc_reasoner", name, "/nowhere")
         assert not result.successful and "there is no f" in result.reason
-    with pytest.raises(SettingsError, match=r"cc_keyframes: parameter camera.camera_x: .*finite"):
+    result = set_parameter(look, "cc_reasoner", "blur_marks", "the red one")
+    assert not result.successful and "blur_marks: ids such as 3,7 are wanted" in result.reason
+    with pytest.raises(SettingsError, match=r"cc_keyframes: parameter camera.camera_x: .*"):
         start(KeyframesNode, "-p", "camera.camera_x:=.nan")
 
 

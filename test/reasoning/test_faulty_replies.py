@@ -277,6 +277,7 @@ def test_no_preset_sends_a_temperature_unless_one_is_set(server: ModelServer, pr
         ("://", "HTTPS_PROXY"),
         ("127.0.0.1:9", "through the proxy http://127.0.0.1:9"),
         ("http://user:secret@127.0.0.1:9", "through the proxy http://127.0.0.1:9"),
+        ("http://user:secret@[::1]:9", "through the proxy http://[::1]:9"),
     ],
 )
 def test_a_proxy_that_cannot_be_used_is_a_status(monkeypatch: pytest.MonkeyPatch, proxy: str, told: str) -> None:
@@ -290,6 +291,13 @@ def test_a_proxy_that_cannot_be_used_is_a_status(monkeypatch: pytest.MonkeyPatch
     assert answer.status is (Status.UNREACHABLE if usable else Status.MISCONFIGURED), answer.message
     assert told in answer.message and "secret" not in answer.message
     assert usable or told in degraded
+
+
+def test_certificates_that_are_none_are_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "gone.pem"))
+    with Reasoner(ReasonerSettings(base_url="https://models.invalid/v1"), environ={}) as reasoner:
+        answer = reasoner.ask(Question("What is there?"), FRAMES)
+    assert answer.status is Status.MISCONFIGURED and "gone.pem" in answer.message
 
 
 def test_other_trouble_of_the_environment_is_a_status_as_well(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

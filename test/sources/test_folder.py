@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from pathlib import Path
 from typing import Any
 
@@ -180,6 +181,7 @@ def test_tum(tmp_path: Path) -> None:
         ("00000.png", "second pictures of the frames' numbers"),
         ("floorplan.png", "pictures without a number beside the frames"),
         ("00000_overlay.jpg", "pictures that are no frames, by their names"),
+        ("00000_disp.png", "pictures that are no frames, by their names"),
     ],
 )
 def test_a_picture_beside_the_frames_is_no_frame(tmp_path: Path, mask: str, reason: str) -> None:
@@ -282,7 +284,46 @@ def test_what_is_no_pose_and_no_calibration_is_told(tmp_path: Path) -> None:
 def test_a_folder_whose_pictures_lie_elsewhere_says_where(tmp_path: Path) -> None:
     save(tmp_path / "cam1" / "0.png", colour(0))
     (tmp_path / "phone.heic").touch()
-    with pytest.raises(SourceError, match=r"no images .*its folders cam1 have: name one; \.heic are not read: convert"):
+    save(tmp_path / "mav0" / "cam0" / "data" / "0.png", colour(0))
+    (tmp_path / "walk.mp4").touch()
+    told = (
+        r"its folders cam1, mav0/cam0/data have: name one; to read walk.mp4, name the file itself; \.heic are not read"
+    )
+    with pytest.raises(SourceError, match=f"no images .*{told}"):
         open_source(tmp_path)
     save(tmp_path / "color" / "0.png", colour(7))
     assert values(read(tmp_path)[0]) == [7]
+
+
+def test_pictures_of_a_second_camera_are_no_frames(tmp_path: Path) -> None:
+    for i, camera in itertools.product(range(3), range(2)):
+        save(tmp_path / f"cam{camera}_{i:04d}.png", colour(10 * i + 100 * camera))
+    frames, source = read(tmp_path)
+    assert values(frames) == [0, 10, 20]
+    assert source.skipped == {"second pictures of the frames' numbers": 3}
+
+
+def test_what_is_hidden_or_no_file_is_no_frame(tmp_path: Path) -> None:
+    for i in range(3):
+        save(tmp_path / f"frame{i}.png", colour(10 * i))
+        (tmp_path / f"._frame{i}.png").write_bytes(b"of another system")
+    (tmp_path / "folder7.png").mkdir()
+    os.mkfifo(tmp_path / "frame8.png")  # to read it would wait for ever
+    (tmp_path / "frame9.png").symlink_to("gone.png")
+    frames, source = read(tmp_path)
+    assert values(frames) == [0, 10, 20]
+    assert source.skipped == {"unreadable file": 1}
+
+
+def test_depth_has_the_first_number_of_its_image(tmp_path: Path) -> None:
+    for i in range(4):
+        save(tmp_path / "image" / f"{i:07d}-{33333 * i:012d}.jpg", colour(0))
+        save(tmp_path / "depth" / f"{i:07d}-{33366 * i:012d}.png", deep(2000 + i))
+    assert [frame.depth[0, 0] for frame in read(tmp_path)[0]] == pytest.approx([2, 2.001, 2.002, 2.003])
+
+
+def test_depth_that_is_not_read_is_told(tmp_path: Path) -> None:
+    save(tmp_path / "rgb" / "0.png", colour(0))
+    (tmp_path / "depth").mkdir()
+    (tmp_path / "depth" / "0.npy").touch()
+    assert "depth: .npy in depth/ are not read" in said(read(tmp_path)[1])

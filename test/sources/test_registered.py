@@ -45,6 +45,8 @@ def test_a_calibration_is_scaled_with_its_image() -> None:
         (np.where(K == 110, 0, K), (120, 80), "", "camera_info without a calibration"),
         (np.where(K == 60, np.nan, K), (120, 80), "", "camera_info without a calibration"),
         (np.where(K == 100, np.inf, K), (120, 80), "", "camera_info without a calibration"),
+        *((np.where(K == 100, f, K), (120, 80), "", "camera_info without a calibration") for f in (1e-9, 1e30)),
+        (np.where(K == 60, 6000, K), (120, 80), "", "camera_info without a calibration"),
         (K, (120, 120), "", "camera_info of another size than the image"),
         (K, (120, 80), "other", "camera_info of another frame than the image"),
     ],

@@ -1,6 +1,6 @@
 """A camera driver of its own process, best effort: ``python -m support.camera_process TOPIC raw|jpeg FRAMES HZ N``.
 
-Waits for as many subscribers as given, publishes, and prints ``published N``.
+Waits for as many subscribers as given, publishes, prints ``published N``, and stays in the graph until a signal.
 """
 
 from __future__ import annotations
@@ -31,8 +31,9 @@ def main() -> None:
         publisher.publish(picture)
         time.sleep(max(0.0, begun + (i + 1) / rate - time.monotonic()))
     print("published", frames, flush=True)
-    time.sleep(1)  # what was sent last is still on its way
-    rclpy.shutdown()
+    while rclpy.ok() and time.monotonic() < begun + 60:  # what was sent last is still on its way until a signal comes
+        time.sleep(0.01)
+    rclpy.try_shutdown()
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 
 import cv2
@@ -103,6 +104,7 @@ def killed(path: Path, begin: float, frames: int) -> float:
 
 def main(path: Path) -> None:
     """Kill ten writers, and print the last stamp that each had offered. One process, so that it imports once."""
+    import_module("scipy.optimize")  # which a writer needs from its first frame on
     for number in range(10):
         print(killed(path, BEGIN + 1000 * number, 3 + 2 * number), flush=True)
 

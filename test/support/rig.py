@@ -179,6 +179,7 @@ class Onlooker:
         self._executor = SingleThreadedExecutor(context=context)
         self._executor.add_node(self.node)
         self._stop = threading.Event()
+        self._clients: dict[str, Any] = {}
         self._thread = threading.Thread(target=self._spin, daemon=True)
         self._thread.start()
 
@@ -201,11 +202,12 @@ class Onlooker:
 
     def call(self, kind: Any, name: str, request: Any, seconds: float = 30) -> Any:
         """Call a service and return its response."""
-        client = self.node.create_client(kind, name)
-        assert client.wait_for_service(START), f"no service {name}"
+        if name not in self._clients:  # kept, since a new one has to find the service first
+            self._clients[name] = self.node.create_client(kind, name)
+        client = self._clients[name]
+        until(client.service_is_ready, START, f"no service {name}")  # rclpy's own wait looks four times a second
         future = client.call_async(request)
         until(future.done, seconds, f"{name} did not answer")
-        self.drop(lambda: self.node.destroy_client(client))
         return future.result()
 
     def drop(self, destroy: Callable[[], Any]) -> None:
@@ -218,6 +220,7 @@ class Onlooker:
         from cc_ros.nodes.alive import destroy_actions
 
         self._stop.set()
+        self._executor.create_task(lambda: None)  # wakes it
         self._thread.join(10)
         self._executor.shutdown(5)
         destroy_actions(self.node)

@@ -60,6 +60,7 @@ def spinning(node: BaseNode) -> Iterator[None]:
         yield
     finally:
         stop.set()
+        executor.create_task(lambda: None)  # wakes it
         thread.join(10)
         executor.shutdown(5)
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import threading
 import time
@@ -490,7 +491,7 @@ def test_a_torch_or_sam2_that_cannot_be_imported_is_said_as_well(monkeypatch, er
     monkeypatch.setattr(backend, "find_spec", lambda name: name)
     monkeypatch.delitem(sys.modules, "cc_ros.tracking.sam2.loading", raising=False)
     monkeypatch.setattr(sys, "meta_path", [Broken(), *sys.meta_path])
-    assert "cannot be imported" in str(make_tracker("auto").health()["degraded"])
+    assert "cannot be imported" in str(make_tracker("auto", Sam2Settings(weights=__file__)).health()["degraded"])
     with pytest.raises(BackendError, match="cannot be imported"):
         make_tracker("sam2")
 
@@ -508,6 +509,16 @@ def test_without_weights_and_gpu_auto_fetches_nothing(monkeypatch, tmp_path):
         (Sam2Settings(device="cpu"), "no GPU, and no SAM 2 weights"),
     ]:
         assert reason in str(make_tracker("auto", settings).health()["degraded"])
+
+
+def test_auto_loads_no_torch_to_learn_that_it_does_without(tmp_path):
+    pytest.importorskip("sam2")
+    command = (
+        "import sys; from cc_ros.tracking.factory import make_tracker; make_tracker(); print('torch' in sys.modules)"
+    )
+    hidden = {**os.environ, "XDG_CACHE_HOME": str(tmp_path), "CUDA_VISIBLE_DEVICES": ""}
+    done = subprocess.run([sys.executable, "-c", command], env=hidden, capture_output=True, text=True, check=True)
+    assert done.stdout == f"{backend._may_have_gpu('auto')}\n"
 
 
 def test_flow_needs_neither():

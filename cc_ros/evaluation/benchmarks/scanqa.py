@@ -5,16 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from cc_ros.evaluation.benchmarks.files import (
-    SCANNET,
-    Row,
-    find_file,
-    made,
-    read_json,
-    rows_of,
-    scene_media,
-    with_media,
-)
+from cc_ros.evaluation.benchmarks import files
 from cc_ros.evaluation.benchmarks.sample import drawn
 from cc_ros.evaluation.benchmarks.short_answers import em_scores, texts
 from cc_ros.evaluation.metrics.captions import caption_scores
@@ -29,7 +20,7 @@ class ScanQa:
     directions = (FORWARD,)
     needs = f"""free questions about rooms, scored by BLEU, METEOR, ROUGE-L, CIDEr (Java) and exact match
 Questions: docs/dataset.md of https://github.com/ATR-DBI/ScanQA (CC BY-NC-SA 3.0): DIR/ScanQA_v1.0_val.json or in qa/.
-{SCANNET}"""
+{files.SCANNET}"""
 
     def load(self, data: Path, split: str = "", limit: int = 0, seed: int = 0) -> Iterable[Question]:
         """Yield the questions.
@@ -37,22 +28,22 @@ Questions: docs/dataset.md of https://github.com/ATR-DBI/ScanQA (CC BY-NC-SA 3.0
         :raises SourceError: files are missing or damaged.
         """
         file = f"ScanQA_v1.0_{split or 'val'}.json"
-        path = find_file(data, (file, f"qa/{file}", f"data/qa/{file}"), self.needs)
+        path = files.find_file(data, (file, f"qa/{file}", f"data/qa/{file}"), self.needs)
 
-        def make(row: Row) -> Question:
+        def make(row: files.Row) -> Question:
             return Question(
                 id=str(row["question_id"]),
                 benchmark=self.name,
                 text=str(row["question"]),
-                media=scene_media(data, row["scene_id"]),
+                media=files.scene_media(data, row["scene_id"]),
                 answers=tuple(map(str, row["answers"])),
                 ask_as="free",
                 scene=row["scene_id"],
                 extra={"object_ids": list(row.get("object_ids", ()))},
             )
 
-        questions = made(path, rows_of(path, read_json(path)), make)
-        return with_media(drawn(questions, limit, seed), self.needs)
+        questions = files.made(path, files.rows_of(path, files.read_json(path)), make)
+        return files.with_media(drawn(questions, limit, seed), self.needs)
 
     def score(self, pairs: Sequence[Pair]) -> Sequence[Score]:
         """Return the caption metrics and exact match, in per cent; no answer counts as an empty one.

@@ -5,16 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from cc_ros.evaluation.benchmarks.files import (
-    SCANNET,
-    Row,
-    find_file,
-    made,
-    read_json,
-    rows_of,
-    scene_media,
-    with_media,
-)
+from cc_ros.evaluation.benchmarks import files
 from cc_ros.evaluation.benchmarks.sample import drawn
 from cc_ros.evaluation.benchmarks.short_answers import by_kind, em_scores
 from cc_ros.evaluation.types import FORWARD, Pair, Question, Score
@@ -33,7 +24,7 @@ class Sqa3d:
 Questions: sqa_task.zip of https://zenodo.org/record/7792397 (CC BY 4.0), unpacked into DIR:
   v1_balanced_questions_test_scannetv2.json and v1_balanced_sqa_annotations_test_scannetv2.json, in DIR, DIR/balanced or
   DIR/sqa_task/balanced.
-{SCANNET}"""
+{files.SCANNET}"""
 
     def load(self, data: Path, split: str = "", limit: int = 0, seed: int = 0) -> Iterable[Question]:
         """Yield the questions with their answers, joined by their ids.
@@ -41,9 +32,11 @@ Questions: sqa_task.zip of https://zenodo.org/record/7792397 (CC BY 4.0), unpack
         :raises SourceError: files are missing or damaged, or do not belong together.
         """
         asked, answered = (self._file(data, f"v1_balanced_{what}_{split or 'test'}") for what in _FILES)
-        answers = {row.get("question_id"): row for row in rows_of(answered, read_json(answered), "annotations")}
+        answers = {
+            row.get("question_id"): row for row in files.rows_of(answered, files.read_json(answered), "annotations")
+        }
 
-        def make(row: Row) -> Question:
+        def make(row: files.Row) -> Question:
             if row["question_id"] not in answers:
                 raise ValueError(f"{answered} has no answer to {row['question_id']}")
             text = str(row["question"])
@@ -52,7 +45,7 @@ Questions: sqa_task.zip of https://zenodo.org/record/7792397 (CC BY 4.0), unpack
                 id=str(row["question_id"]),
                 benchmark=self.name,
                 text=f"{row['situation']} {text}",
-                media=scene_media(data, row["scene_id"]),
+                media=files.scene_media(data, row["scene_id"]),
                 answers=tuple(str(one["answer"]) for one in answers[row["question_id"]]["answers"]),
                 kind=next(filter(begins, KINDS), "other"),
                 ask_as="viewpoint",
@@ -60,8 +53,8 @@ Questions: sqa_task.zip of https://zenodo.org/record/7792397 (CC BY 4.0), unpack
                 extra={"situation": row["situation"]},
             )
 
-        questions = made(asked, rows_of(asked, read_json(asked), "questions"), make)
-        return with_media(drawn(questions, limit, seed), self.needs)
+        questions = files.made(asked, files.rows_of(asked, files.read_json(asked), "questions"), make)
+        return files.with_media(drawn(questions, limit, seed), self.needs)
 
     def score(self, pairs: Sequence[Pair]) -> Sequence[Score]:
         """Return exact match in per cent, also by the first word of the question, and refined exact match."""
@@ -70,7 +63,7 @@ Questions: sqa_task.zip of https://zenodo.org/record/7792397 (CC BY 4.0), unpack
 
     def _file(self, data: Path, stem: str) -> Path:
         name = f"{stem}_scannetv2.json"
-        return find_file(data, (name, f"balanced/{name}", f"sqa_task/balanced/{name}"), self.needs)
+        return files.find_file(data, (name, f"balanced/{name}", f"sqa_task/balanced/{name}"), self.needs)
 
 
 _FILES = ("questions", "sqa_annotations")

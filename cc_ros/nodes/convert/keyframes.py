@@ -112,15 +112,8 @@ def remembered_message(known: RememberedObject) -> RememberedObjectMsg:
 def to_remembered(message: RememberedObjectMsg) -> RememberedObject:
     """Return what the message of an object says."""
     place = message.place.x, message.place.y, message.place.z
-    return RememberedObject(
-        id=message.id,
-        state=message.state,
-        first_seen=nanoseconds(message.first_seen) * 1e-9,
-        last_seen=nanoseconds(message.last_seen) * 1e-9,
-        changed=nanoseconds(message.changed) * 1e-9,
-        place=place if message.has_place else None,
-        world_frame=message.world_frame,
-    )
+    times = {name: nanoseconds(getattr(message, name)) * 1e-9 for name in ("first_seen", "last_seen", "changed")}
+    return read(RememberedObject, message, place=place if message.has_place else None, **times)
 
 
 def keyframe_message(keyframe: MarkedKeyframe, header: Header) -> KeyframeMsg:

@@ -26,7 +26,7 @@ def proxy_of(endpoint: Endpoint) -> str | None:
     if not endpoint.encrypted or proxy_bypass(endpoint.host):
         return None
     proxies = getproxies()
-    name = next((name for name in ("https", "all") if proxies.get(name)), None)
+    name = next((name for name in ("https", "all") if proxies.get(name, "").strip()), None)
     if name is None:
         return None
     variable, value = f"{name.upper()}_PROXY", proxies[name].strip()
@@ -55,4 +55,4 @@ def proxy_of(endpoint: Endpoint) -> str | None:
 def shown(url: str) -> str:
     """Return a proxy's address without user and password."""
     parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.hostname}" + (f":{parts.port}" if parts.port else "")
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"

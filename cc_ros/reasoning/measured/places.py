@@ -16,11 +16,9 @@ from cc_ros.reasoning.types import MarkPlace
 
 def mark_places(scene: SceneMap, ids: Iterable[int]) -> tuple[MarkPlace, ...]:
     """Return the places of marks, in the order given."""
-    return tuple(_place(scene, id) if id in scene.places else _unseen(id) for id in ids)
-
-
-def _unseen(id: int) -> MarkPlace:
-    return MarkPlace(id, missing=f"no keyframe shows mark {id}")
+    return tuple(
+        _place(scene, id) if id in scene.places else MarkPlace(id, missing=f"no keyframe shows mark {id}") for id in ids
+    )
 
 
 def _place(scene: SceneMap, id: int) -> MarkPlace:

@@ -23,11 +23,19 @@ _COMMAND = re.compile(rf"\b(?P<verb>FORWARD|TURN[ _-]LEFT|TURN[ _-]RIGHT|STOP)\b
 _CALL = re.compile(rf"\b(?P<verb>{_VERB})\s*\(\s*(?P<number>{_NUMBER})", re.IGNORECASE)
 _MENTION = re.compile(rf"\b(?P<verb>{_VERB})\b(?P<number>)", re.IGNORECASE)
 _DOUBT = re.compile(
-    r"\b(?:not|never|neither|nor|cannot|without|maybe|perhaps|might|could|would|should|unless|if|or|possibly|wait|hmm)\b"
-    r"|n't\b|\?",
+    r"\b(?:not|never|neither|nor|cannot|without|maybe|perhaps|might|could|would|should|unless|if|or|possibly|wait|hmm+"
+    r"|let me|avoid|instead|wrong|unsafe|dangerous|example"
+    r"|nicht|nein|kein\w*|vielleicht|könnte\w*|pas|peut-être|quizás|tal vez|talvez|forse|non)\b"
+    r"|n't\b|[?？不别別吗]|也许|也許|可能|如果",
     re.IGNORECASE,
 )
-_TAG = re.compile(r"<[/|!A-Za-z][^<>]*>|◁|▷")
+# What introduces a move without a word on whether it is meant.
+_INTRODUCING = re.compile(
+    r"an?|the|my|here|i|is|will|so|thus|then|therefore|hence|this|now|next|final|following|best|safe(?:st)?|chosen"
+    r"|robot|navigation|answer|reply|response|output|result|json|object|command|instruction|decision|step|action|move"
+    r"|forward|turn|left|right|stop|ok(?:ay)?|sure|s|ll|最终答案"
+)
+_TAG = re.compile(r"<[/|!]?[^\W\d][^<>]*>|◁|▷|【|】")
 _MARKUP = " \t*_`\"'"
 
 
@@ -49,8 +57,8 @@ def read_move(said: Said, reply: Reply, max_forward: float) -> Action:
     if not said.structured and not _ALONE.fullmatch(words):
         words, lead = _last_words(words)
     alone = _ALONE.fullmatch(words)
-    if not alone or _DOUBT.search(lead):
-        raise Unusable("it must name exactly one move: FORWARD, TURN_LEFT, TURN_RIGHT or STOP")
+    if not alone or _DOUBT.search(lead) or _casts_doubt(said.before or lead):
+        raise Unusable("it must name exactly one move: FORWARD, TURN_LEFT, TURN_RIGHT or STOP, and no words around it")
     action = _action(alone, reply, max_forward)
     if _TAG.search(f"{said.before} {lead}"):
         raise Unusable("it holds tags that leave open what is meant; reply with the move alone")
@@ -68,6 +76,17 @@ def _last_words(text: str) -> tuple[str, str]:
     """Return the last sentence or line of a text, and what comes before."""
     last = re.split(r"[:\n;]|(?<=[.!?])\s+", text)[-1]
     return last.strip(_MARKUP), text[: len(text) - len(last)]
+
+
+def _casts_doubt(before: str) -> bool:
+    """Whether the words just before a move may say that it is not meant: what introduces it is known words alone."""
+    words = before.rstrip(_MARKUP)
+    sentences = re.split(r"\n|(?<=[.!?])\s+|(?<=[。！？])", words.strip("\n .!。！"))
+    clause = re.split("[,，]", sentences[-1])[-1]
+    introduces = bool(words) and words[-1] not in "\n.!。！"
+    return bool(_DOUBT.search(sentences[-1])) or (
+        introduces and any(not _INTRODUCING.fullmatch(word) for word in re.findall(r"[^\W\d_]+", clause.lower()))
+    )
 
 
 def _move(verb: str) -> Move:

@@ -61,6 +61,8 @@ class Reply(BaseModel):
     @field_validator("value", mode="before")
     @classmethod
     def _value(cls, value: Any) -> Any:
+        if isinstance(value, bool):
+            raise ValueError("not a number")
         return 0.0 if value is None else value
 
     @field_validator("answer", "choice", "reason", mode="before")

@@ -16,10 +16,15 @@ from typing import Any
 MAX_BOXES = 50
 MAX_BROKEN_OBJECTS = 200  # braces tried before a text counts as broken: each may cost a look at all that follows
 
-# A tag is told by the words in its name: <think>, <|begin_of_thought|>, <seed:think>, [THINK], a Kimi ◁think▷, ...
-_TAG = re.compile(r"(?:<|＜|◁|&lt;)([^<>＜＞◁▷&\n]{1,80}?)(?:>|＞|▷|&gt;)|\[(\s*/?\s*[A-Za-z][A-Za-z_ ]{2,40})\]")
+# A tag is told by the words in its name: <think>, <|begin_of_thought|>, <seed:think>, [THINK], ◁think▷, 【思考】, ...
+_TAG = re.compile(
+    r"(?:<|＜|◁|【|&lt;)([^<>＜＞◁▷【】&\n]{1,80}?)(?:>|＞|▷|】|&gt;)|\[(\s*/?\s*[A-Za-z][A-Za-z_ ]{2,40})\]"
+)
 _ATTRIBUTE = re.compile(r"""[\w-]+\s*=\s*(?:"[^"]*"|'[^']*'|[^\s"'/|]+)""")
-_THOUGHT = re.compile(r"think|thought|reason|reflect|analy[sz]|scratch|ponder|deliberat|monologue|rationale|critique")
+_THOUGHT = re.compile(
+    r"think|thought|reason|reflect|analy[sz]|scratch|ponder|deliberat|monologue|rationale|critique"
+    r"|思考|思维|思維|推理|反思|pensée|pensa|raison|réflex|razon|denken|überleg|ragion|мысл|размыш"
+)
 _THOUGHT_WORDS = {"cot", "plan", "planning", "details", "unused94", "unused95", "ctrl94", "ctrl95"}
 _ANSWER_WORDS = {"answer", "box", "boxed", "final", "response", "solution", "output", "result", "reply", "conclusion"}
 _END_WORDS = {"end", "close", "stop", "finish", "unused95", "ctrl95"}
@@ -32,16 +37,17 @@ _NOISE = re.compile(
 )
 _CHANNEL = re.compile(r"<(\|?)\s*channel\s*(\|?)>\s*(\w*)", re.IGNORECASE)
 _SPOKEN_MARKS = re.compile(
-    r"(?P<open>here(?:'s| is) my thought process\s*:|\A\s*analysis(?=[A-Z]))"
+    r"(?P<open>here(?:'s| is) my thought process\s*:|here are my reasoning steps\s*:|\A\s*analysis(?=[A-Z]))"
     r"|(?P<close>here(?:'s| is) my response\s*:|assistantfinal)"
-    r"|(?P<final>^[ \t*#>_]*(?:(?:so|thus|therefore),?\s+)?(?:my |the )?final (?:answer|response|reply)(?: is)?"
-    r"[*_]*\s*[:：][*_]*)",
+    r"|(?P<final>^[ \t*#>_]*(?:(?:(?:so|thus|therefore),?\s+)?(?:my |the )?final (?:answer|response|reply)(?: is)?"
+    r"|最终答案|最終答案)[*_]*\s*[:：][*_]*)",
     re.IGNORECASE | re.MULTILINE,
 )
 _BOXED = re.compile(r"\\{1,4}(?:boxed|fbox)\s*\{")
 _IN_BOX = re.compile(r"\\(?:text|textbf|mathrm|mathbf|texttt)\s*\{([^{}]*)\}")
 _FENCED_THOUGHT = re.compile(r"```[ \t]*(?:think(?:ing)?|thoughts?|reasoning)\b", re.IGNORECASE)
 _FENCE = re.compile(r"```[ \t]*(\w?)")
+_FENCES = re.compile(r"(?:```|~~~)[ \t]*(?:json\w*|(?:text|txt|yaml|markdown|md|python)(?=\s))?", re.IGNORECASE)
 _BEGUN_TAG = re.compile(r"(?:[<＜◁][^<>＜＞◁▷\n]{0,40}|\[/?[A-Z_ ]{0,20}|\\[a-z]{0,6})\Z")
 
 
@@ -139,7 +145,8 @@ def _scan(text: str, objects: bool = True) -> Iterator[tuple[_Mark | None, int, 
     What looks like a tag in a string of a whole object is part of the object.
     """
     marks = sorted(_marks(text), key=lambda found: found[1])
-    at, thinking, broken = 0, False, 0
+    at, broken = 0, 0
+    opened: list[str] = []  # names of the tags of the thought, the outermost first
     braces = text.find("{") if objects else -1
     number = 0
     while True:
@@ -148,7 +155,7 @@ def _scan(text: str, objects: bool = True) -> Iterator[tuple[_Mark | None, int, 
         following = marks[number][1] if number < len(marks) else len(text)
         if 0 <= braces < at:
             braces = text.find("{", at)
-        if 0 <= braces < following and not thinking and broken < MAX_BROKEN_OBJECTS:
+        if 0 <= braces < following and not opened and broken < MAX_BROKEN_OBJECTS:
             found = _object_at(text, braces)
             if found is None:
                 broken += 1
@@ -159,18 +166,26 @@ def _scan(text: str, objects: bool = True) -> Iterator[tuple[_Mark | None, int, 
             continue
         if number == len(marks):
             return
-        mark, start, end = marks[number]
-        if mark in (_Mark.OPEN, _Mark.CLOSE):
-            thinking = mark is _Mark.OPEN
+        mark, start, end, name = marks[number]
+        number, at = number + 1, end
+        if mark is _Mark.OPEN:
+            opened.append(name)
+        elif mark is _Mark.CLOSE:
+            if name in opened[1:] and name != opened[0]:  # a thought within a thought ends
+                del opened[opened.index(name) :]
+                continue
+            opened.clear()
         yield mark, start, end, None
-        at = end
 
 
-def _marks(text: str) -> Iterator[tuple[_Mark, int, int]]:
+def _marks(text: str) -> Iterator[tuple[_Mark, int, int, str]]:
+    """Yield what each tag means, where it is, and the name of a thought's."""
     for tag in _TAG.finditer(text):
-        mark = _mark_of(tag[1] if tag[1] is not None else tag[2], bracket=tag[1] is None)
+        mark, name = _meaning(tag)
+        if mark is _Mark.ANSWER and {"begin", "final"} <= set(name.split()):  # Apriel's, whose thoughts have no tags
+            yield _Mark.CLOSE, tag.start(), tag.start(), ""
         if mark is not None:
-            yield mark, *tag.span()
+            yield mark, *tag.span(), name
     for channel in _CHANNEL.finditer(text):
         ends = not channel[1] and bool(channel[2])  # Gemma's <|channel>thought ... <channel|>
         final = channel[3].lower() == "final"
@@ -178,27 +193,29 @@ def _marks(text: str) -> Iterator[tuple[_Mark, int, int]]:
             _Mark.CLOSE if ends or final else _Mark.OPEN,
             channel.start(),
             channel.end(2) + 1 if ends else channel.end(),
+            "",
         )
     for words in _SPOKEN_MARKS.finditer(text):
-        yield {"open": _Mark.OPEN, "close": _Mark.CLOSE, "final": _Mark.FINAL}[str(words.lastgroup)], *words.span()
+        yield {"open": _Mark.OPEN, "close": _Mark.CLOSE, "final": _Mark.FINAL}[str(words.lastgroup)], *words.span(), ""
 
 
-def _mark_of(name: str, bracket: bool) -> _Mark | None:
-    """Tell what a tag is by the words in its name; None for one that has nothing to do with thoughts or answers."""
-    bare = _ATTRIBUTE.sub(" ", name).strip(" |｜\t")
+def _meaning(tag: re.Match[str]) -> tuple[_Mark | None, str]:
+    """Tell by the words of a tag what it means, None = nothing to do with thoughts or answers; and those words."""
+    bracket = tag[1] is None
+    bare = _ATTRIBUTE.sub(" ", tag[1] or tag[2]).strip(" |｜\t")
     ends = bare.startswith("/") or bare.endswith("/")
     bare = bare.strip("/ |｜\t").lower()
-    words = re.findall(r"[a-z0-9]+", bare)
+    words = re.findall(r"[^\W_]+", bare)
     thoughts = [word for word in words if _THOUGHT.search(word) or word in _THOUGHT_WORDS]
     answers = [word for word in words if word in _ANSWER_WORDS]
     if not thoughts and not answers:
-        return None
+        return None, ""
     if (bracket or " " in bare) and any(word not in _SMALL_WORDS for word in words if word not in thoughts + answers):
-        return None  # words in brackets, no tag
+        return None, ""  # words in brackets, no tag
     ends = ends or any(word in _END_WORDS for word in words)
     if thoughts:
-        return _Mark.CLOSE if ends else _Mark.OPEN
-    return _Mark.ANSWERED if ends else _Mark.ANSWER
+        return (_Mark.CLOSE if ends else _Mark.OPEN), " ".join(word for word in words if word not in _SMALL_WORDS)
+    return (_Mark.ANSWERED if ends else _Mark.ANSWER), " ".join(words)
 
 
 def _answer(text: str, begin: int, marks: list[tuple[_Mark, int, int]], objects: list[Piece], thought: bool) -> Spoken:
@@ -297,5 +314,5 @@ _DECODER = json.JSONDecoder(object_pairs_hook=_unique)
 def _tidy(text: str) -> str:
     """Return text without what templates put around it, tags of answers, and the fences of a block of code."""
     text = _NOISE.sub(" ", text)
-    text = _TAG.sub(lambda tag: " " if _mark_of(tag[1] or tag[2], bracket=tag[1] is None) else tag[0], text)
-    return re.sub(r"```(?:json)?", "", text).strip()
+    text = _TAG.sub(lambda tag: " " if _meaning(tag)[0] else tag[0], text)
+    return _FENCES.sub("", text).strip()

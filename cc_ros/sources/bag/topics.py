@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os.path
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ from cc_ros.sources.base import NONE, SourceSettings
 from cc_ros.sources.registered import same_frame, same_view
 
 _ALIGNED = ("aligned", "registered", "_to_rgb", "_to_color")  # decides only where frames and calibrations do not
+_DRAWN = frozenset({"annotated", "debug", "depth", "detections", "disparity", "mask", "masks", "overlay", "vis", "viz"})
 _VIDEO = ("ffmpeg_image_transport_msgs/msg/FFMPEGPacket", "foxglove_msgs/msg/CompressedVideo")
 
 
@@ -57,6 +59,9 @@ def choose_topics(streams: Mapping[str, Stream], settings: SourceSettings, frame
             depth = None
         elif depth:
             why.append(f"depth: {depth}" + (", registered to the image by its frame" if depth.frame else ""))
+        else:
+            named = [s for s in streams.values() if s.msgtype == IMAGE and "depth" in s.topic.lower() and s != image]
+            why += [f"depth: {stream} is not used: depth is 16UC1, 32FC1 or mono16" for stream in named]
     if settings.odom_topic != NONE:
         odom = _asked(streams, settings.odom_topic, (ODOMETRY,)) or _find_odom(streams, image, frames)
         if odom:
@@ -111,8 +116,13 @@ def _find_image(streams: Mapping[str, Stream]) -> tuple[Stream, str]:
     most = max(stream.count for stream in camera)
     # The raw transport is lossless, unless the recorder could not keep up with it.
     complete = [stream for stream in camera if stream.count >= 0.95 * most]
-    chosen = min(complete, key=lambda s: (not s.readable, not s.colour, s.msgtype != IMAGE, s.topic))
+    chosen = min(complete, key=lambda s: (not s.readable, not s.colour, _drawn(s), s.msgtype != IMAGE, s.topic))
     return chosen, reason
+
+
+def _drawn(stream: Stream) -> bool:
+    """Whether a camera's topic is called like pictures that somebody drew or made of others."""
+    return not _DRAWN.isdisjoint(re.findall("[a-z]+", stream.base.rsplit("/", 1)[-1].lower()))
 
 
 def _tell_apart(cameras: Mapping[tuple[str, str], list[Stream]]) -> dict[tuple[str, str], list[Stream]]:

@@ -21,7 +21,12 @@ _MASK = frozenset(
     {"mask", "masks", "seg", "segmentation", "semantic", "semantics", "label", "labels", "instance", "instances"}
     | {"annotation", "annotations", "gt"}
 )
-_OTHER = frozenset({"normal", "normals", "flow", "confidence", "conf", "overlay", "vis", "thumb", "thumbnail"})
+_OTHER = frozenset(
+    {"normal", "normals", "flow", "confidence", "conf", "overlay", "vis", "thumb", "thumbnail"}
+    | {"disp", "disparity", "disparities", "ir", "infrared", "infra"}
+)
+# cam0_0001.png: the number of a camera beside that of the picture.
+_CAMERA = re.compile(r"(?<![a-z])(cam|camera|view|sensor)[_-]?[0-9]+(?=.*[0-9].*\.)", re.IGNORECASE)
 _HEADER = 1 << 16  # bytes in which a header lies
 
 
@@ -71,11 +76,12 @@ class Roles:
 
 
 def pictures_in(folder: Path) -> list[Path]:
-    """Return the picture files of a folder in natural order (``img2`` before ``img10``).
+    """Return the picture files of a folder that are not hidden, in natural order (``img2`` before ``img10``).
 
     :raises OSError: it cannot be listed.
     """
-    return sorted((file for file in folder.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES), key=natural)
+    named = (file for file in folder.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES and file.name[0] != ".")
+    return sorted((file for file in named if file.is_file() or not file.exists()), key=natural)
 
 
 def natural(file: Path) -> list[tuple[bool, int, str]]:
@@ -86,7 +92,14 @@ def natural(file: Path) -> list[tuple[bool, int, str]]:
 
 def key_of(file: Path) -> Key:
     """Return the numbers in a file's name."""
-    return tuple(int(number) for number in re.findall(r"[0-9]+", file.stem))
+    return tuple(int(number) for number in re.findall(r"[0-9]+", Path(_CAMERA.sub(r"\1", file.name)).stem))
+
+
+def pattern_of(file: Path) -> str:
+    """Return a file's name with ``#`` for each number but that of a camera."""
+    camera = _CAMERA.search(file.name)
+    begin = camera.end() if camera else 0
+    return file.name[:begin] + re.sub(r"[0-9]+", "#", file.name[begin:])
 
 
 def sort_out(files: Sequence[Path]) -> Roles:
@@ -121,7 +134,7 @@ def sort_out(files: Sequence[Path]) -> Roles:
 def _grouped(files: Sequence[Path]) -> list[Group]:
     groups: dict[str, Group] = {}
     for file in files:
-        pattern = re.sub(r"[0-9]+", "#", file.name)
+        pattern = pattern_of(file)
         groups.setdefault(pattern, Group(pattern, [])).files.append(file)
     words = {group.pattern: frozenset(re.findall(r"[a-z]+", group.files[0].stem.lower())) for group in groups.values()}
     common = frozenset.intersection(*words.values()) if len(groups) > 1 else frozenset()
@@ -162,6 +175,6 @@ def _preference(group: Group) -> tuple[object, ...]:
 
 def describe(files: Sequence[Path], limit: int = 3) -> str:
     """Return the patterns of files for people, with their counts."""
-    counts = Counter(re.sub(r"[0-9]+", "#", file.name) for file in files)
+    counts = Counter(map(pattern_of, files))
     told = [f"{count} {pattern}" for pattern, count in counts.most_common(limit)]
     return ", ".join(told) + (f" and {len(counts) - limit} other kinds" if len(counts) > limit else "")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import cv2
@@ -14,13 +15,14 @@ from cc_ros.encodings import decode_compressed
 from cc_ros.errors import ImageError, SourceError
 from cc_ros.frame import Frame
 from cc_ros.sources.base import DEFAULT_FPS, NONE, Source, SourceSettings
-from cc_ros.sources.folder.groups import IMAGE_SUFFIXES, describe, key_of, pictures_in, sort_out
+from cc_ros.sources.folder.groups import IMAGE_SUFFIXES, Key, describe, key_of, pictures_in, sort_out
 from cc_ros.sources.folder.poses import find_intrinsics, find_poses
 from cc_ros.sources.registered import NotRegisteredError, fit_depth
 
 _COLOUR_FOLDERS = ("color", "colour", "rgb", "image", "images", "frames", "left", "data")
 _DEPTH_FOLDERS = ("depth", "depths")
 _UNREADABLE = (".heic", ".heif", ".jxl", ".dng", ".cr2", ".nef", ".arw", ".gif", ".ppm", ".pgm", ".exr")
+_RECORDINGS = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".bag", ".mcap", ".db3", ".svo", ".sens")
 _UNKNOWN = 65535  # what 7-Scenes has for no measurement
 
 # Digits of a Unix time in seconds, milli-, micro- and nanoseconds (years 2001 to 2286) -> units in a second.
@@ -106,7 +108,10 @@ class FolderSource(Source):
         """Pair the frames with depth pictures, by time where names are times, else by their numbers."""
         folder = _folder_of(root, _DEPTH_FOLDERS)
         files = beside or (pictures_in(folder) if folder else [])
-        self._depth_scale = settings.depth_scale or (5000.0 if _is_tum(root) else 1000.0)
+        if not files:
+            self._tell_unread_depth(root)
+        tum = any((root / name).is_file() for name in ("groundtruth.txt", "depth.txt", "associations.txt"))
+        self._depth_scale = settings.depth_scale or (5000.0 if tum else 1000.0)
         if not files:
             return
         if settings.depth_topic == NONE:
@@ -120,9 +125,18 @@ class FolderSource(Source):
                 if abs(times[nearest] - stamp) <= settings.depth_tolerance:
                     self._depths[file] = files[nearest]
         else:
-            by_number = {key_of(file): file for file in files}
-            self._depths = {file: by_number[key_of(file)] for file in self._files if key_of(file) in by_number}
+            self._depths = _paired(self._files, files, key_of)
+            if 2 * len(self._depths) < len(self._files):  # SUN3D: a number and a time, and the times differ
+                self._depths = _paired(self._files, files, lambda file: key_of(file)[:1]) or self._depths
         self._all_depths = files
+
+    def _tell_unread_depth(self, root: Path) -> None:
+        """Say so where depth lies in files that are not read, and not in pictures."""
+        for child in sorted(root.iterdir()):
+            if child.name.lower() in _DEPTH_FOLDERS and child.is_dir():
+                kinds = sorted({file.suffix for file in child.iterdir() if file.suffix})
+                if kinds:
+                    self.note(f"depth: {', '.join(kinds)} in {child.name}/ are not read: 16-bit PNG in millimetres is")
 
     def _tell(self, folder: Path, settings: SourceSettings) -> None:
         where = "" if folder == self._path else f" in {folder.name}/"
@@ -241,20 +255,38 @@ def _folder_of(root: Path, names: Sequence[str]) -> Path | None:
     return next((found[name] for name in names if name in found and pictures_in(found[name])), None)
 
 
-def _is_tum(root: Path) -> bool:
-    return any((root / name).is_file() for name in ("groundtruth.txt", "depth.txt", "associations.txt"))
-
-
 def _no_images(path: Path) -> str:
     text = f"{path} has no images ({', '.join(IMAGE_SUFFIXES)})"
     children = sorted(path.iterdir())
-    full = [child.name for child in children if child.is_dir() and pictures_in(child)]
+    full = _with_pictures(path)
     if full:
         text += f"; its folders {', '.join(full[:5])} have: name one"
+    recordings = [child.name for child in children if child.suffix.lower() in _RECORDINGS]
+    if recordings:
+        text += f"; to read {', '.join(recordings[:3])}, name the file itself"
     other = sorted({child.suffix.lower() for child in children} & set(_UNREADABLE))
     if other:
         text += f"; {', '.join(other)} are not read: convert them to JPEG or PNG"
     return text
+
+
+def _with_pictures(path: Path, depth: int = 3) -> list[str]:
+    """Return the folders within that hold pictures, the outermost of each branch."""
+    found = []
+    for child in sorted(path.iterdir()):
+        with suppress(OSError):
+            if not child.is_dir() or child.is_symlink():
+                continue
+            if pictures_in(child):
+                found.append(child.name)
+            elif depth > 1:
+                found += [f"{child.name}/{name}" for name in _with_pictures(child, depth - 1)]
+    return found
+
+
+def _paired(files: Sequence[Path], others: Sequence[Path], key: Callable[[Path], Key]) -> dict[Path, Path]:
+    by_key = {key(file): file for file in others}
+    return {file: by_key[key(file)] for file in files if key(file) in by_key} if len(by_key) == len(others) else {}
 
 
 def _read(file: Path) -> np.ndarray:

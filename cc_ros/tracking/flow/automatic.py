@@ -53,17 +53,13 @@ class AutomaticTracking:
             None = the image alone.
         """
         grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
-        if self._due(stamp):
+        if not 0 <= stamp - self._detected + 1e-3 < self._settings.propose_every:  # time may have run backwards
             keys = self._detect(image, grey, stamp, frame)
             self._detected = stamp
         else:
             keys = self._carried(grey, outside=True)
         self._keys, self._grey = keys, grey
         return self._table.ids(keys)
-
-    def _due(self, stamp: float) -> bool:
-        """Whether a detection pass is due; time that ran backwards makes it so."""
-        return not 0 <= stamp - self._detected + 1e-3 < self._settings.propose_every
 
     def _carried(self, grey: np.ndarray, outside: bool) -> np.ndarray:
         """Return the keys that the last map gives this image; ``outside``: extend it over the border."""

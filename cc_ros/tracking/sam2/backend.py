@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 from dataclasses import replace
 from importlib.util import find_spec
+from pathlib import Path
 from typing import cast
 
 from cc_ros.errors import BackendError
@@ -21,6 +23,7 @@ def make(settings: Sam2Settings) -> Tracker:
 
     :raises BackendError: package, device or weights cannot be used; the text says what to do.
     """
+    _need_packages()
     _has_gpu(settings)
     from cc_ros.tracking.sam2.loading import load_predictor
     from cc_ros.tracking.sam2.tracker import Sam2Tracker
@@ -34,6 +37,9 @@ def in_background(settings: BackendSettings) -> SlowBackend:
     :raises BackendError: it cannot run here, or its weights are missing and may not be fetched.
     """
     settings = cast(Sam2Settings, settings)
+    _need_packages()
+    if not _may_have_gpu(settings.device) and (reason := why_missing(settings, fetch=False)):
+        raise BackendError(reason)  # before torch is loaded, which takes seconds
     gpu = _has_gpu(settings)
     if reason := why_missing(settings, fetch=gpu):
         raise BackendError(reason)
@@ -52,10 +58,24 @@ def in_background(settings: BackendSettings) -> SlowBackend:
     return SlowBackend("sam2", settings.title, lambda: make(settings), keeps_up=gpu)
 
 
-def _has_gpu(settings: Sam2Settings) -> bool:
+def _need_packages() -> None:
     missing = [name for name in ("torch", "sam2") if find_spec(name) is None]
     if missing:
         raise BackendError(f"SAM 2 needs the package {missing[0]!r}: {INSTALL}")
+
+
+def _may_have_gpu(device: str) -> bool:
+    """Return False where torch would surely choose no GPU: there is no driver of one, NVIDIA's or AMD's."""
+    if device != "auto":
+        return device != "cpu"
+    try:
+        ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return Path("/dev/kfd").exists()
+    return True
+
+
+def _has_gpu(settings: Sam2Settings) -> bool:
     try:
         from cc_ros.tracking.sam2.loading import choose_device
     except (ImportError, OSError, RuntimeError) as error:  # a CUDA library is missing, say, or a folder is named sam2

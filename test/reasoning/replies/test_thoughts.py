@@ -56,6 +56,12 @@ SPELLINGS = [
     ("<think><think>", "</think></think>"),
     ("<think>a</think><think>", "</think>"),
     ("<think></think>", "</think>"),
+    ("<思考>", "</思考>"),
+    ("【思考】", "【/思考】"),
+    ("<réflexion>", "</réflexion>"),
+    ("<think>a<reflection>b</reflection>", "</think>"),
+    ("<seed:think>a<seed:cot_budget_reflect>10 tokens</seed:cot_budget_reflect>", "</seed:think>"),
+    ("Here are my reasoning steps:\n", "[BEGIN FINAL RESPONSE]"),
 ]
 CLOSINGS = sorted({close for _, close in SPELLINGS if "`" not in close})
 WRAPS = [
@@ -66,6 +72,7 @@ WRAPS = [
     ("<|begin_of_box|>", "<|end_of_box|>"),
     ("<answer><|begin_of_box|>", "<|end_of_box|></answer>"),
     ("```json\n", "\n```"),
+    ("~~~jsonc\n", "\n~~~"),
     ("<response>", "</response>"),
     ("[BEGIN FINAL RESPONSE]", "[END FINAL RESPONSE]"),
     ("<|START_RESPONSE|>", "<|END_RESPONSE|>"),
@@ -166,6 +173,15 @@ def test_thoughts_without_an_end_leave_no_answer(tags: tuple[str, str], draft: s
         f"[{GO}, {STOP}]",
         "<think>FORWARD(4)</think>",
         "<think></think>",
+        *(
+            f"{words}{said}"
+            for words in (
+                *("Do the opposite of this: ", "Wrong: ", "An unsafe reply is ", "The sign says: ", "Let me think. "),
+                *("Nicht: ", "Vielleicht so: ", "No hagas esto: ", "不要："),
+            )
+            for said in ("FORWARD(4)", GO)
+        ),
+        '{"action": "FORWARD", "value": true}',
     ],
 )
 def test_a_move_that_leaves_a_doubt_is_none(text: str) -> None:

@@ -46,6 +46,19 @@ def test_a_camera_may_be_called_depth(tmp_path: Path) -> None:
     assert frames[0].depth[0, 0] == pytest.approx(2)
 
 
+def test_pictures_made_of_others_are_no_camera(tmp_path: Path) -> None:
+    for name in ("depth_vis", "debug_image", "a_mask"):
+        rows = [("/cam/image_raw", 0, image(0, 7)), (f"/cam/{name}", 0, image(0, 200))]
+        assert read(write(tmp_path / name, rows))[0][0].image[0, 0, 0] == 7
+
+
+def test_depth_that_no_depth_has_is_told(tmp_path: Path) -> None:
+    rows = [("/cam/image_raw", 0, image(0)), ("/cam/depth", 0, grey(0, 9))]
+    assert "/cam/depth (mono8, 32x24, frame camera_optical, 1 messages) is not used" in said(
+        read(write(tmp_path / "b", rows))[1]
+    )
+
+
 def test_depth_is_known_by_its_encoding(tmp_path: Path) -> None:
     png = cv2.imencode(".png", np.full((bags.HEIGHT, bags.WIDTH), 1500, np.uint16))[1].ravel()
     for name, data in (("16UC1; compressedDepth png", np.append(np.zeros(12, np.uint8), png)), ("16UC1; png", png)):

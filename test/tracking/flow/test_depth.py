@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -68,11 +69,17 @@ USELESS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 }
 
 
+@cache
+def without_depth() -> tuple[list[Frame], list[np.ndarray]]:
+    frames, _ = walk([FRONT, TOP, LEG], [looking((-2.5, 0.02 * i, 1.4), 0.1) for i in range(4)])
+    return frames, run(frames, depth=False)
+
+
 @pytest.mark.parametrize("spoil", USELESS.values(), ids=USELESS.keys())
 def test_useless_depth_is_as_good_as_none(spoil: Callable[[np.ndarray], np.ndarray]) -> None:
-    frames, _ = walk([FRONT, TOP, LEG], [looking((-2.5, 0.02 * i, 1.4), 0.1) for i in range(4)])
+    frames, alone = without_depth()
     spoilt = [replace(frame, depth=spoil(np.asarray(frame.depth))) for frame in frames]
-    for labels, expected in zip(run(spoilt), run(frames, depth=False), strict=True):
+    for labels, expected in zip(run(spoilt), alone, strict=True):
         assert np.array_equal(labels, expected)
 
 
@@ -108,9 +115,14 @@ WRONG: dict[str, Callable[[int, np.ndarray], np.ndarray | None]] = {
 }
 
 
+@cache
+def approach() -> tuple[list[Frame], list[np.ndarray]]:
+    return walk([FRONT, BACK], [looking((-2.5 + 0.02 * i, 0.03 * i, 1.4), 0.1) for i in range(12)])
+
+
 @pytest.mark.parametrize("spoil", WRONG.values(), ids=WRONG.keys())
 def test_a_wrong_pose_splits_and_swaps_nothing(spoil: Callable[[int, np.ndarray], np.ndarray | None]) -> None:
-    frames, truth = walk([FRONT, BACK], [looking((-2.5 + 0.02 * i, 0.03 * i, 1.4), 0.1) for i in range(12)])
+    frames, truth = approach()
     labels = run([replace(frame, pose=spoil(i, np.asarray(frame.pose))) for i, frame in enumerate(frames)])
     for box in (1, 2):
         assert len({main(found, true == box)[0] for found, true in zip(labels[1:], truth[1:], strict=True)}) == 1
