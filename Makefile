@@ -117,11 +117,11 @@ $(VENV)/.testable: $(VENV)/.pytest
 	@SAM2_BUILD_CUDA=0 $(PIP) install --no-build-isolation sam2==1.1.0 $(TORCH)
 	@touch $@
 
-# A torchvision made for CUDA cannot be imported beside a torch made without; lmms-eval does without either kind.
+# lmms-eval does without torchvision, whose import takes a quarter of its start, and fails beside another kind of torch.
 $(VENV)/.evaluating: $(VENV)/.pytest
 	@echo "== installing lmms-eval (once, some minutes)"
 	@$(EXTRA) '"eval"' > $(VENV)/eval.txt && $(PIP) install -r $(VENV)/eval.txt
-	@$(BIN)/python -c 'import torchvision' 2>/dev/null || $(PIP) uninstall -y torchvision
+	@$(PIP) uninstall -y torchvision
 	@touch $@
 
 $(VENV)/.lintable: $(VENV)/.installed

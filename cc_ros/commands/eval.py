@@ -7,6 +7,7 @@ an answer is not asked again. The exit status is 0 when every question has an an
   cc-ros eval sot --model oracle --styles raw,marks --out runs/sot
   cc-ros eval sot --data my_scenes --model gpt-4o --styles raw,marks --trials 20 --out runs/sot_gpt
   cc-ros eval sot --data my_scenes --model gpt-4o --grid grid.yaml --dry-run --out runs/grid
+  cc-ros eval nav --model oracle --limit 10 --out runs/nav
   cc-ros eval sot make --video a.mp4 --video b.mp4 --sheet questions.csv --out my_scenes/kitchen
 
 `oracle` is a scripted model that needs no key: it knows only which object lies under each mark.
@@ -32,15 +33,16 @@ if TYPE_CHECKING:
     from cc_ros.evaluation.runner import Outcome, Pool
     from cc_ros.evaluation.types import Answer, Benchmark, Question
 
-RUN_FILE = "run.json"
 MAKE = "make"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of this command."""
     from cc_ros.evaluation.benchmarks import BENCHMARKS, benchmark
+    from cc_ros.evaluation.benchmarks.episodes import EPISODES
 
-    parser.add_argument("benchmark", choices=tuple(BENCHMARKS), metavar="BENCHMARK", help=", ".join(BENCHMARKS))
+    names = (*BENCHMARKS, *EPISODES)
+    parser.add_argument("benchmark", choices=names, metavar="BENCHMARK", help=", ".join(names))
     parser.add_argument("action", nargs="?", choices=(MAKE,), help="sot make: make a scene of your own")
     parser.add_argument(
         "--data", metavar="DIR", help="the benchmark's data, laid out as said below; sot: default bundled"
@@ -64,9 +66,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     asking.add_argument("--prices", metavar="PROMPT,ANSWER", help="of a million tokens, to count money")
     asking.add_argument("--budget", type=float, default=math.inf, metavar="MONEY", help="ask no more once it is spent")
     asking.add_argument("--dry-run", action="store_true", help="count requests, tokens and money, and ask nothing")
-    asking.add_argument(
-        "--ray", metavar="ADDRESS", help="spread over a Ray cluster (pip install 'cc_ros[ray]'); local too"
-    )
+    asking.add_argument("--ray", metavar="ADDRESS", help="spread over a Ray cluster: host:port, auto or local")
     compared = parser.add_argument_group("conditions")
     compared.add_argument("--styles", default="raw,marks", metavar="A,B", help="raw, marks, set_of_mark, marks_cot, "
                           "measured, birds_eye; default raw,marks")  # fmt: skip
@@ -84,13 +84,17 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     making = parser.add_argument_group("sot make")
     making.add_argument("--video", type=Path, action="append", default=[], metavar="FILE", help="viewpoint A, then B")
     making.add_argument("--sheet", type=Path, metavar="CSV", help="columns kind, video, question, answer")
-    needs = "\n\n".join(f"{name}: {benchmark(name).needs}" for name in BENCHMARKS)
+    needs = "\n\n".join(
+        [f"{name}: {benchmark(name).needs}" for name in BENCHMARKS]
+        + [f"{name}: {episodes.needs}" for name, episodes in EPISODES.items()]
+    )
     parser.epilog = f"benchmarks and where their data come from:\n\n{needs}".replace("%", "%%")
 
 
 def main(options: argparse.Namespace) -> int:
     """Evaluate; return the exit status."""
     from cc_ros.evaluation.benchmarks import benchmark
+    from cc_ros.evaluation.benchmarks.episodes import EPISODES
 
     if options.out is None:
         if not options.export_llava:
@@ -98,6 +102,12 @@ def main(options: argparse.Namespace) -> int:
         options.out = options.export_llava.with_suffix("")
     if options.action == MAKE:
         return _make(options)
+    if options.benchmark in EPISODES:
+        from cc_ros.commands.eval_episodes import drive
+
+        parser = argparse.ArgumentParser()
+        add_options(parser)
+        return drive(options, EPISODES[options.benchmark], vars(parser.parse_args([options.benchmark])))
     if options.export_llava and not options.model:
         options.model = "none"  # nobody is asked
     chosen = benchmark(options.benchmark)
@@ -185,6 +195,7 @@ def _run(
     from cc_ros.evaluation.answer_file import AnswerFile, read_answers
     from cc_ros.evaluation.report import write_reports
     from cc_ros.evaluation.results import results, write_whole
+    from cc_ros.evaluation.run_file import NAME, same_run
     from cc_ros.evaluation.wording import wording
 
     about = {
@@ -193,9 +204,9 @@ def _run(
         **{"settings": dict(setup.settings), "wording": wording(conditions, setup)},
     }
     with AnswerFile(options.out) as answers:
-        earlier = _same_run(options.out / RUN_FILE, about, bool(answers.done))
+        earlier = same_run(options.out / NAME, about, bool(answers.done))
         known = {**about, "wording": earlier | about["wording"]}
-        write_whole(options.out / RUN_FILE, json.dumps(known, indent=1, ensure_ascii=False).encode())
+        write_whole(options.out / NAME, json.dumps(known, indent=1, ensure_ascii=False).encode())
         outcome = _ask(options, questions, conditions, setup, answers)
         table = results(chosen, questions, conditions, read_answers(answers.path), about, options.seed)
         table.write(options.out)
@@ -247,33 +258,6 @@ def _pool(options: argparse.Namespace, setup: Setup) -> Pool:
     from cc_ros.evaluation.runner import LocalPool
 
     return LocalPool(setup)
-
-
-_FIXED = ("data", "split", "limit", "seed", "settings")
-
-
-def _same_run(path: Path, about: dict[str, Any], begun: bool) -> dict[str, Any]:
-    """Refuse to mix answers that were given under other settings; more conditions and trials may be added.
-
-    :return: the wording of the conditions that were asked before.
-    :raises SettingsError: they differ.
-    """
-    if not begun or not path.exists():
-        return {}
-    try:
-        before = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise SourceError(f"{path} cannot be read: {error}") from error
-    for name in _FIXED:
-        if before.get(name) != json.loads(json.dumps(about[name])):
-            raise SettingsError(
-                f"{path.parent} holds answers with {name} {before.get(name)!r}, now it is {about[name]!r}: "
-                "take another --out"
-            )
-    for name, digest in about["wording"].items():
-        if before["wording"].get(name, digest) != digest:
-            raise SettingsError(f"{path.parent} holds answers to other prompts ({name}): take another --out")
-    return dict(before["wording"])
 
 
 def _show(

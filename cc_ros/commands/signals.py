@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+INTERRUPTED = 130  # exit status
+
 
 @contextmanager
 def stop_on_signals() -> Iterator[threading.Event]:

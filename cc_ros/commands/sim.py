@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,8 @@ from cc_ros.errors import SettingsError
 from cc_ros.sim.settings import SimSettings
 
 if TYPE_CHECKING:
+    from cc_ros.sim.episodes import Episode
+    from cc_ros.sim.trial import Trial
     from cc_ros.sim.world import World
 
 REPORT_PERIOD = 10.0  # seconds between two lines that say how fast it goes
@@ -62,6 +65,21 @@ def main(options: argparse.Namespace) -> int:
         return _simulate(options, settings)
     if options.episodes is not None and options.episodes < 1:
         raise SettingsError(f"--episodes wants at least 1, not {options.episodes}")
+    return follow(options, settings)
+
+
+def follow(
+    options: argparse.Namespace,
+    settings: SimSettings,
+    episodes: Sequence[Episode] = (),
+    on_trial: Callable[[Trial], object] = lambda trial: None,
+) -> int:
+    """Run episodes; return 0 where all of them were reached, 130 interrupted.
+
+    :param options: of this command.
+    :param episodes: instead of those that the options ask for.
+    :param on_trial: told each one that has ended.
+    """
     # Apart from other robots on this network and machine.
     os.environ.setdefault("ROS_DOMAIN_ID", str(1 + os.getpid() % 100))
     os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
@@ -69,7 +87,7 @@ def main(options: argparse.Namespace) -> int:
     from cc_ros.commands.sim_episodes import run_episodes
 
     with stop_on_signals() as stop:
-        return run_episodes(options, settings, stop)
+        return run_episodes(options, settings, stop, episodes, on_trial)
 
 
 def _simulate(options: argparse.Namespace, settings: SimSettings) -> int:

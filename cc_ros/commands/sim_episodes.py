@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Any
@@ -20,6 +20,7 @@ from tqdm import tqdm
 
 from cc_ros.client import SpatialMemory
 from cc_ros.commands.beside import nodes_beside
+from cc_ros.commands.signals import INTERRUPTED
 from cc_ros.errors import CCError, NodeError, SettingsError
 from cc_ros.sim.building import Building, build
 from cc_ros.sim.driver import STALE, Driver
@@ -39,21 +40,31 @@ PARAMETERS = ("cc_keyframes:frames:=12", "cc_keyframes:marks:=30", "cc_keyframes
 READABLE = (f"cc_keyframes:mark.fill:={FILL}", "cc_keyframes:mark.outline:=false")  # by the scripted model
 
 
-def run_episodes(options: argparse.Namespace, settings: SimSettings, stop: threading.Event) -> int:
-    """Run the episodes that the options of ``cc-ros sim`` ask for; return 0 where all were reached, 130 interrupted.
+def run_episodes(
+    options: argparse.Namespace,
+    settings: SimSettings,
+    stop: threading.Event,
+    episodes: Sequence[Episode],
+    on_trial: Callable[[Trial], object],
+) -> int:
+    """Run episodes; return 0 where all were reached, 130 interrupted.
 
+    :param options: of ``cc-ros sim``.
+    :param episodes: none = those that the options ask for.
+    :param on_trial: told each one that has ended.
     :raises CCError: something that is needed is missing, or the nodes do not run.
     """
-    episodes = _episodes(options)
+    episodes = episodes or asked_for(options)
     options.out.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         run = _Run(options, settings, stop, stack, episodes[0])
         for episode in tqdm(episodes, desc="episodes", unit="episode"):
-            run.follow(episode)
-            if stop.is_set():
+            trial = run.follow(episode)
+            if trial is None:
                 break
+            on_trial(trial)
         run.finish()
-    return 130 if stop.is_set() else int(not run.all_reached())
+    return INTERRUPTED if stop.is_set() else int(not run.all_reached())
 
 
 def world_maker(episode: Episode, scenes: Any) -> Callable[[], World]:
@@ -69,7 +80,11 @@ def world_maker(episode: Episode, scenes: Any) -> Callable[[], World]:
     return lambda: HabitatWorld(episode.scene, scenes, episode.height)
 
 
-def _episodes(options: argparse.Namespace) -> list[Episode]:
+def asked_for(options: argparse.Namespace) -> list[Episode]:
+    """Return the episodes that the options of ``cc-ros sim`` ask for; ours are written into their folder.
+
+    :raises CCError: the file of episodes cannot be read or holds none.
+    """
     if options.episodes_file is not None:
         given = read_episodes(options.episodes_file)[: options.episodes]
         if not given:
@@ -124,8 +139,8 @@ class _Run:
         self._trials = Trials(self._sim, self._memory, driver, self._jpeg, stop)
         self._sim.measure_pace()
 
-    def follow(self, episode: Episode) -> None:
-        """Run one episode and write the results so far."""
+    def follow(self, episode: Episode) -> Trial | None:
+        """Run one episode and write the results so far; return None where it was interrupted, which is no episode."""
         if episode.scene != self._scene:
             make = world_maker(episode, self._options.scenes)
             self._sim.call(lambda simulation: simulation.change(make))
@@ -140,7 +155,7 @@ class _Run:
             raise CCError(self._failed(str(error))) from error
         self._need_nodes()  # without them it was no episode
         if self._stop.is_set():
-            return  # an episode that was interrupted is none
+            return None
         self._done.append(trial)
         building = building_of(episode.scene)
         if building is not None:
@@ -150,6 +165,7 @@ class _Run:
         if outcome is not None:
             reached = "reached" if outcome.success else "NOT reached"
             tqdm.write(f"{episode.id}. {episode.instruction} {reached}, {outcome.left:.2f} m left; {trial.said[-1]}")
+        return trial
 
     def finish(self) -> None:
         """Say how it went."""

@@ -123,7 +123,7 @@ class Asker(AbstractContextManager["Asker"]):
         )
         stage, why = stages.of_reply(question, replied.status.name, replied.text, replied.message)
         if not stage and condition.marks:
-            stage, why = stages.of_pictures(question, seen.keyframes, labels)
+            stage, why = stages.of_pictures(question, seen.keyframes, labels, shown is Shown.SET_OF_MARK)
         return Answer(
             *(question.id, condition.name, task.direction, task.trial),
             **_fields(replied),

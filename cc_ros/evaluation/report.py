@@ -162,7 +162,8 @@ def _plots(table: Results) -> list[tuple[str, list[Bar]]]:
 
 def main_metric(table: Results) -> str:
     """Return the metric that stands for the benchmark: the harmonic mean, CIDEr, else its first."""
-    names = list(table.rows[0].figures)
+    figures = table.rows[0].figures
+    names = [name for name, figure in figures.items() if not math.isnan(figure.value)] or list(figures)
     return next((name for name in ("harmonic", "CIDEr", "accuracy") if name in names), names[0])
 
 

@@ -17,7 +17,7 @@ from cc_ros.errors import SourceError
 from cc_ros.evaluation.conditions import Condition
 from cc_ros.evaluation.metrics.intervals import Interval, bootstrap, paired
 from cc_ros.evaluation.stages import Stage
-from cc_ros.evaluation.types import Answer, Benchmark, Pair, Question, Score
+from cc_ros.evaluation.types import Answer, Pair, Question, Score, Scored
 
 NAME = "results.json"
 SHARES = ("forward", "reverse", "harmonic")  # metrics from 0 to 1; all others are in percent or in units of their own
@@ -104,7 +104,7 @@ class Results:
 
 
 def results(
-    benchmark: Benchmark,
+    benchmark: Scored,
     questions: Sequence[Question],
     conditions: Sequence[Condition],
     answers: Iterable[Answer],

@@ -45,12 +45,16 @@ def of_reply(question: Question, status: str, text: str, message: str) -> tuple[
 
 
 def of_pictures(
-    question: Question, pictures: Sequence[MarkedKeyframe], labels: Mapping[int, np.ndarray]
+    question: Question,
+    pictures: Sequence[MarkedKeyframe],
+    labels: Mapping[int, np.ndarray],
+    own_numbers: bool = False,
 ) -> tuple[str, str]:
     """Return what keeps the pictures from telling the answer, and a sentence; two empty texts where nothing does.
 
     :param pictures: as the model gets them.
     :param labels: frame index -> what was tracked there, HxW uint16.
+    :param own_numbers: whether every picture has numbers of its own (set-of-mark), which mean nothing in another.
     """
     truth, asked = question.media.truth, question.extra.get("objects") or []
     if truth is None or not asked:
@@ -60,20 +64,21 @@ def of_pictures(
         for picture in pictures
         if picture.index in labels
     ]
-    found = [problem for wanted in asked if (problem := _problem(wanted, frames))]
+    found = [problem for wanted in asked if (problem := _problem(wanted, frames, own_numbers))]
     order = [stage.value for stage in Stage]
-    return min(found, key=lambda one: order.index(one[0])) if found else ("", "")
+    return min(found, key=lambda one: order.index(one[0])) if found else _untied(asked, frames, own_numbers)
 
 
 _Frame = tuple[MarkedKeyframe, np.ndarray, np.ndarray]
 
 
-def _problem(wanted: int, frames: Sequence[_Frame]) -> tuple[str, str] | None:
+def _problem(wanted: int, frames: Sequence[_Frame], own_numbers: bool) -> tuple[str, str] | None:
     """Return what is wrong with one object."""
     tracks = {frame.index: track for frame, truth, labels in frames if (track := _track_on(truth == wanted, labels))}
     if not tracks:
         return Stage.NOT_TRACKED.value, f"no track holds object {wanted} in any picture"
-    marked = {mark.id for frame, _, _ in frames for mark in frame.marks if tracks.get(frame.index) == mark.id}
+    numbers = {} if own_numbers else tracks
+    marked = {mark.id for frame, _, _ in frames for mark in frame.marks if numbers.get(frame.index) == mark.id}
     on_it: set[int] = set()
     elsewhere: dict[int, int] = {}
     for frame, truth, _ in frames:
@@ -85,12 +90,31 @@ def _problem(wanted: int, frames: Sequence[_Frame]) -> tuple[str, str] | None:
                 elsewhere[mark.id] = below
     if not marked and not on_it:
         return Stage.NOT_MARKED.value, f"object {wanted} is tracked but has no mark in any picture"
+    if own_numbers:
+        return None
     astray = sorted((marked | on_it) & elsewhere.keys())
     if astray:
         return Stage.WRONG_THING.value, f"mark {astray[0]} lies on objects {wanted} and {elsewhere[astray[0]]}"
     if len(on_it) > 1:
         return Stage.WRONG_THING.value, f"object {wanted} has several marks: {', '.join(map(str, sorted(on_it)))}"
     return None
+
+
+def _untied(asked: Sequence[int], frames: Sequence[_Frame], own_numbers: bool) -> tuple[str, str]:
+    """Return that no chain of equal numbers leads from the pictures of one object to those of another, if so."""
+    groups: list[tuple[set[int], set[int]]] = []  # of pictures that are tied: their numbers, and the objects under them
+    for frame, truth, _ in frames:
+        ids = {mark.id for mark in frame.marks}
+        objects = {under(truth, mark.x, mark.y) for mark in frame.marks}
+        tied = [] if own_numbers else [group for group in groups if group[0] & ids]
+        groups = [group for group in groups if group not in tied]
+        groups.append((ids.union(*(group[0] for group in tied)), objects.union(*(group[1] for group in tied))))
+    first, *others = asked
+    for other in others:
+        if not any({first, other} <= objects for _, objects in groups):
+            why = f"no numbers tie the pictures of object {first} to those of object {other}"
+            return Stage.NOT_MARKED.value, why
+    return "", ""
 
 
 def _track_on(mask: np.ndarray, labels: np.ndarray) -> int:

@@ -21,7 +21,7 @@ def true_ids(path: Path) -> np.ndarray:
     """
     try:
         with np.load(path, allow_pickle=False) as file:
-            ids: np.ndarray = file["ids"].astype(np.uint16)
+            ids: np.ndarray = file["ids"].astype(np.uint16, copy=False)
     except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise SourceError(f"{path} must be an .npz whose array 'ids' is N x H x W: {error}") from error
     if ids.ndim != 3 or not ids.size:

@@ -82,6 +82,7 @@ class Answer:
     :param why: that stage in a sentence.
     :param usage: ``requests``, ``prompt_tokens``, ``answer_tokens``, ``cost`` (absent without prices), ``seconds``,
         ``model`` as the server names it.
+    :param figures: of a navigation episode, metric -> value.
     """
 
     question: str
@@ -99,6 +100,7 @@ class Answer:
     stage: str = ""
     why: str = ""
     usage: Mapping[str, Any] = field(default_factory=dict)
+    figures: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:
@@ -158,12 +160,22 @@ class Score:
 Pair = tuple[Question, Answer]
 
 
-class Benchmark(Protocol):
-    """A benchmark: where its data come from, how it is read, and how answers are scored."""
+class Scored(Protocol):
+    """A benchmark as results need it."""
 
     @property
     def name(self) -> str:
         """As it is called on the command line."""
+
+    def score(self, pairs: Sequence[Pair]) -> Sequence[Score]:
+        """Return every figure of one condition.
+
+        :param pairs: questions with their answers, failed ones included; a question comes once a trial and direction.
+        """
+
+
+class Benchmark(Scored, Protocol):
+    """A benchmark: where its data come from, how it is read, and how answers are scored."""
 
     @property
     def needs(self) -> str:
@@ -185,10 +197,4 @@ class Benchmark(Protocol):
         :param limit: at most so many, drawn with ``seed`` over the whole split; 0 = all.
         :param seed: of that draw.
         :raises cc_ros.errors.SourceError: files that are missing or damaged; the text says which and where to get them.
-        """
-
-    def score(self, pairs: Sequence[Pair]) -> Sequence[Score]:
-        """Return every figure of one condition.
-
-        :param pairs: questions with their answers, failed ones included; a question comes once a trial and direction.
         """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -86,6 +87,9 @@ def test_kinds_and_directions_are_scored_apart() -> None:
     assert found["harmonic"] == pytest.approx(2 * (4 / 6) * (3 / 6) / (7 / 6))
     assert (found["forward_observer"], found["reverse_observer"]) == (0.75, 0.25)
     assert found["harmonic_perspective"] == pytest.approx(2 * 0.5 * 1.0 / 1.5)
+    alone = [pair for pair in pairs if pair[1].direction == FORWARD]
+    found = {score.name: score.over(range(len(alone))) for score in Sot().score(alone)}
+    assert math.isnan(found["harmonic"]) and found["forward"] == pytest.approx(4 / 6)
 
 
 def _pair(number: int, kind: str, direction: str, right: bool) -> Pair:

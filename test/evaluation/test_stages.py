@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import random
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from cc_ros.evaluation.asking import Asker, Setup, Task
 from cc_ros.evaluation.benchmarks.sot import Sot, scene_questions
 from cc_ros.evaluation.conditions import Condition
 from cc_ros.evaluation.results import results
-from cc_ros.evaluation.stages import Stage
+from cc_ros.evaluation.stages import Stage, of_pictures
 from cc_ros.evaluation.types import FORWARD, Question
 from cc_ros.keyframes import KeyframeSet, MarkedKeyframe
 
@@ -109,3 +110,29 @@ def test_without_true_masks_nobody_claims_to_know(questions: list[Question], tmp
         server.always(reply("left"))
         answer = asker.answer(Task(question, condition, FORWARD, 0))
     assert answer.stage == Stage.UNKNOWN.value
+
+
+@pytest.fixture(scope="module")
+def asker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asker]:
+    with Asker(Setup(tmp_path_factory.mktemp("tracked"))) as asker:
+        yield asker
+
+
+def stage_of(asker: Asker, question: Question, style: str, frames: int) -> tuple[str, str]:
+    condition = Condition("scripted", style, frames=frames, marks=6, tracker="truth").normal()
+    seen, labels = asker.pictures(Task(question, condition, FORWARD, 0))
+    return of_pictures(question, seen.keyframes, labels, style == "set_of_mark")
+
+
+def test_pictures_of_both_objects_that_share_no_number_tell_nothing(questions: list[Question], asker: Asker) -> None:
+    assert stage_of(asker, questions[0], "marks", 5) == ("", "")
+    assert stage_of(asker, questions[0], "marks", 2) == (
+        Stage.NOT_MARKED.value,
+        "no numbers tie the pictures of object 11 to those of object 15",
+    )
+
+
+def test_numbers_of_each_pictures_own_tie_nothing_and_are_not_on_the_wrong_thing(
+    questions: list[Question], asker: Asker
+) -> None:
+    assert stage_of(asker, questions[0], "set_of_mark", 5)[0] == Stage.NOT_MARKED.value

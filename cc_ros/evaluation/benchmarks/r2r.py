@@ -14,10 +14,13 @@ from cc_ros.evaluation.benchmarks.sample import drawn
 
 SPLITS = ("val_unseen", "val_seen", "train")
 FOLDERS = ("R2R_VLNCE_v1-3_preprocessed", "R2R_VLNCE_v1-3")
-NEEDS = """episodes of instruction following in Matterport3D
-Episodes: R2R_VLNCE_v1-3[_preprocessed].zip of https://github.com/jacobkrantz/VLN-CE (MIT), unpacked:
+NEEDS = """instructions in Matterport3D, driven by `cc-ros sim`, scored by SR, oracle SR, SPL, TL and NE
+Episodes: R2R_VLNCE_v1-3[_preprocessed].zip of https://github.com/jacobkrantz/VLN-CE (terms of Matterport3D and
+CC BY-NC-SA 3.0 US; only the code is MIT), unpacked:
   DIR/R2R_VLNCE_v1-3[_preprocessed]/{split}/{split}.json.gz, with {split}_gt.json.gz beside it (preprocessed).
-Scenes: Matterport3D under its terms, https://niessner.github.io/Matterport; reading the episodes does not need them."""
+Scenes: Matterport3D under its terms, https://niessner.github.io/Matterport:
+  DIR/scene_datasets/mp3d/{scene}/{scene}.glb, rendered by Habitat: conda install habitat-sim headless -c conda-forge -c
+  aihabitat"""
 
 Point = tuple[float, float, float]
 
@@ -78,6 +81,18 @@ class Episode:
         return math.atan2(2 * (w * y + x * z), 1 - 2 * (x * x + y * y))
 
 
+def episodes_file(data: Path, split: str = "") -> Path:
+    """Return the file of a split.
+
+    :param split: one of :data:`SPLITS`; "" = the first.
+    :raises SourceError: it is missing.
+    """
+    split = split or SPLITS[0]
+    if split not in SPLITS:
+        raise SourceError(f"R2R-CE has the splits {', '.join(SPLITS)}, not {split!r}")
+    return find_file(data, [f"{folder}{split}/{split}.json.gz" for folder in (*(f"{f}/" for f in FOLDERS), "")], NEEDS)
+
+
 def load_episodes(data: Path, split: str = "", limit: int = 0, seed: int = 0) -> Iterable[Episode]:
     """Return the episodes of a split.
 
@@ -85,11 +100,8 @@ def load_episodes(data: Path, split: str = "", limit: int = 0, seed: int = 0) ->
     :param limit: at most so many, drawn with ``seed``; 0 = all.
     :raises SourceError: files are missing or damaged.
     """
-    split = split or SPLITS[0]
-    if split not in SPLITS:
-        raise SourceError(f"R2R-CE has the splits {', '.join(SPLITS)}, not {split!r}")
-    path = find_file(data, [f"{folder}{split}/{split}.json.gz" for folder in (*(f"{f}/" for f in FOLDERS), "")], NEEDS)
-    truth_path = path.with_name(f"{split}_gt.json.gz")
+    path = episodes_file(data, split)
+    truth_path = path.with_name(path.name.replace(".json", "_gt.json"))
     truth = read_json(truth_path) if truth_path.exists() else {}
     if not isinstance(truth, dict):
         raise SourceError(f"{truth_path} holds no paths by episode: it is another file, or damaged")

@@ -41,7 +41,7 @@ class Sot:
     directions = (FORWARD, REVERSE)
     needs = f"""left or right, asked about short pans, forward and backwards
 The paper's ten scenes were never published. --data DIR is one of
-  - left out, or `bundled`: four rendered rooms that come with the package (Apache-2.0)
+  - left out, or `bundled`: three rendered rooms that come with the package (Apache-2.0)
   - a folder of scenes, each a folder with {SCENE_FILE} and its videos; `cc-ros eval sot make` makes one from two phone
     videos (pan from left to right, 3 to 5 seconds) and a sheet of questions
   - a folder of rendered rooms (rgb.mp4, ids.npz, frames.json, scene.json each; `python -m benchmarks.rooms` of the

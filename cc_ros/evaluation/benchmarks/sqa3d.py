@@ -10,7 +10,8 @@ from cc_ros.evaluation.benchmarks.sample import drawn
 from cc_ros.evaluation.benchmarks.short_answers import by_kind, em_scores
 from cc_ros.evaluation.types import FORWARD, Pair, Question, Score
 
-KINDS = ("what", "is", "how", "can", "which")  # first words, by which the paper splits its table; all others: "other"
+# How questions begin ("What's ..." is what), by which the paper splits its table; all others: "other".
+KINDS = ("what", "is", "how", "can", "which")
 
 
 class Sqa3d:
@@ -39,14 +40,14 @@ Questions: sqa_task.zip of https://zenodo.org/record/7792397 (CC BY 4.0), unpack
             if row["question_id"] not in answers:
                 raise ValueError(f"{answered} has no answer to {row['question_id']}")
             text = str(row["question"])
-            first = text.lower().split()[0]
+            begins = text.lower().lstrip().startswith
             return Question(
                 id=str(row["question_id"]),
                 benchmark=self.name,
                 text=f"{row['situation']} {text}",
                 media=files.scene_media(data, row["scene_id"]),
                 answers=tuple(str(one["answer"]) for one in answers[row["question_id"]]["answers"]),
-                kind=first if first in KINDS else "other",
+                kind=next(filter(begins, KINDS), "other"),
                 ask_as="viewpoint",
                 scene=row["scene_id"],
                 extra={"situation": row["situation"]},

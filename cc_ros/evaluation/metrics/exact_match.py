@@ -1,4 +1,7 @@
-"""Exact match of short answers, as ScanQA and SQA3D are scored since LEO (Huang et al., ICML 2024)."""
+"""Exact match of short answers, as ScanQA and SQA3D are scored since LEO (Huang et al., ICML 2024).
+
+LEO itself stops at the first reference that matches in either way; here, as in later work, all of them are looked at.
+"""
 
 from __future__ import annotations
 

@@ -21,12 +21,12 @@ CHOICE_TYPES = (
 NUMBER_TYPES = ("object_abs_distance", "object_counting", "object_size_estimation", "room_size_estimation")
 DIRECTION = "object_rel_direction"  # its three degrees of difficulty count as one type
 THRESHOLDS = np.linspace(0.5, 0.95, 10)
-# Written numbers below one hundred are read as well: models say "three" as often as 3.
-_UNITS = NUMBERS[:20]
+# Written numbers are read as well: models say "three" as often as 3.
 _TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
-_VALUES = {word: n for n, word in enumerate(_UNITS)} | {word: 10 * n for n, word in enumerate(_TENS, 2)}
-_WORD = f"(?:{'|'.join((*_TENS, *reversed(_UNITS)))})"
-_NUMBER = re.compile(rf"-?\d[\d,]*(?:\.\d+)?|\b{_WORD}(?:-(?:{'|'.join(_UNITS[1:10])}))?\b")
+_VALUES = {word: n for n, word in enumerate(NUMBERS[:20])} | {word: 10 * n for n, word in enumerate(_TENS, 2)}
+_VALUES |= {"hundred": 100, "thousand": 1000}
+_WORD = rf"\b(?:{'|'.join(_VALUES)})\b"
+_NUMBER = re.compile(rf"-?\d[\d,]*(?:\.\d+)?|{_WORD}(?:(?:-|\s+(?:and\s+)?){_WORD})*")
 
 
 def mean_relative_accuracy(said: float, true: float) -> float:
@@ -51,7 +51,14 @@ def first_number(text: str) -> float | None:
         return None
     if found[0].lstrip("-")[0].isdigit():
         return float(found[0].replace(",", ""))
-    return float(sum(_VALUES[word] for word in found[0].split("-")))
+    whole = part = 0
+    for word in re.findall(_WORD, found[0]):
+        value = _VALUES[word]
+        if value == 1000:
+            whole, part = whole + 1000 * max(part, 1), 0
+        else:
+            part = 100 * max(part, 1) if value == 100 else part + value
+    return float(whole + part)
 
 
 def chosen_letter(text: str) -> str:

@@ -102,7 +102,7 @@ def test_sqa3d_joins_questions_and_answers_and_tells_the_situation(tmp_path: Pat
             "question": f"{word} is behind me?",
             "question_id": 220602000000 + n,
         }
-        for n, word in enumerate(("What", "Is it true that a desk"))
+        for n, word in enumerate(("What's it that", "Is it true that a desk"))
     ]
     answered = [
         {
@@ -121,7 +121,7 @@ def test_sqa3d_joins_questions_and_answers_and_tells_the_situation(tmp_path: Pat
     path = write(folder / "v1_balanced_sqa_annotations_test_scannetv2.json", {"info": {}, "annotations": answered})
     write(tmp_path / "videos" / f"{SCENE}.mp4", "a video")
     questions = list(Sqa3d().load(tmp_path))
-    assert questions[0].text == "I am facing a bed. What is behind me?"
+    assert questions[0].text == "I am facing a bed. What's it that is behind me?"
     assert [(one.answers, one.kind) for one in questions] == [(("desk",), "what"), (("yes",), "is")]
     scores = Sqa3d().score(replies(questions, "the desk", ""))
     assert figures(scores, 2) == {"EM": 50, "EM_is": 0, "EM_what": 100, "EM-refined": 50}

@@ -12,7 +12,14 @@ from cc_ros.errors import ModelError, SettingsError, SourceError
 from cc_ros.evaluation.metrics.exact_match import clean_answer, exact_match
 from cc_ros.evaluation.metrics.harmonic import harmonic_mean
 from cc_ros.evaluation.metrics.llm_match import JudgePrompts, judged, llm_match, read_mark
-from cc_ros.evaluation.metrics.vsi import first_number, mean_relative_accuracy, vsi_score, vsi_table
+from cc_ros.evaluation.metrics.vsi import (
+    CHOICE_TYPES,
+    NUMBER_TYPES,
+    first_number,
+    mean_relative_accuracy,
+    vsi_score,
+    vsi_table,
+)
 
 
 @pytest.mark.parametrize(
@@ -56,10 +63,30 @@ def test_mra_is_that_of_the_published_code(said: float, true: float) -> None:
 
 @pytest.mark.parametrize(
     ("text", "number"),
-    [("There are three.", 3), ("12.5 m", 12.5), ("twenty-one chairs", 21), ("1,250 cm", 1250), ("none seen", None)],
+    [
+        *(("There are three.", 3), ("12.5 m", 12.5), ("twenty-one chairs", 21), ("1,250 cm", 1250), ("none", None)),
+        *(("Three hundred and twenty one cm.", 321), ("two thousand", 2000), ("one apple, room 2", 1)),
+    ],
 )
 def test_numbers_are_read_from_replies(text: str, number: float | None) -> None:
     assert first_number(text) == number
+
+
+def test_vsi_is_scored_as_lmms_eval_scores_it() -> None:
+    theirs = pytest.importorskip("lmms_eval.tasks.vsibench.utils")
+    rng = np.random.default_rng(5)
+    numbers = ("3", "2.5 m", "-4", "about 7.", "There are three boxes", "twenty-one", "one hundred and five", "")
+    letters = ("A", "b.", "C. left", "D ", "the A", "")
+    kinds = [*CHOICE_TYPES, *NUMBER_TYPES] * 20
+    rows = []
+    for kind in kinds:
+        truth, replies = (str(round(rng.uniform(0.5, 120), 1)), numbers) if kind in NUMBER_TYPES else ("A", letters)
+        rows.append({"question_type": kind, "ground_truth": truth, "reply": str(rng.choice(replies))})
+    expected = [theirs.vsibench_process_results(dict(row), [row["reply"]])["vsibench_overall"] for row in rows]
+    ours = [vsi_score(row["question_type"], row["reply"], row["ground_truth"]) for row in rows]
+    wanted = [one["accuracy" if one["question_type"] in CHOICE_TYPES else "MRA:.5:.95:.05"] for one in expected]
+    assert ours == pytest.approx(wanted, abs=1e-6)
+    assert vsi_table(kinds, ours)["overall"] == pytest.approx(theirs.vsibench_aggregate_overall(expected), abs=1e-6)
 
 
 def test_vsi_scores_by_the_type_of_question() -> None:
