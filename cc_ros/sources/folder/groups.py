@@ -81,7 +81,8 @@ def pictures_in(folder: Path) -> list[Path]:
     :raises OSError: it cannot be listed.
     """
     named = (file for file in folder.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES and file.name[0] != ".")
-    return sorted((file for file in named if file.is_file() or not file.exists()), key=natural)
+    # What cannot be read keeps its place in time; what would be waited for, such as a pipe, is no picture.
+    return sorted((file for file in named if file.is_file() or file.is_dir() or not file.exists()), key=natural)
 
 
 def natural(file: Path) -> list[tuple[bool, int, str]]:
