@@ -84,6 +84,7 @@ def server() -> Iterator[Server]:
 @pytest.fixture
 def sent(server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Any]]:
     monkeypatch.setattr(pending_goal, "AGAIN", AGAIN)
+    monkeypatch.setattr(pending_goal, "CANCEL_TIME", 1.5)
     server.spans.clear()
     connection = Connection("", None, "client", wait=5.0)
     action = ActionClient(connection.node, SpatialQuery, "cc/ask_with_feedback")
@@ -91,8 +92,9 @@ def sent(server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[.
     connection.start()
     until(action.server_is_ready, 20)
 
-    def send(lost: int = 0, cancelled: Callable[[], bool] = lambda: False) -> Any:
+    def send(lost: int = 0, cancelled: Callable[[], bool] = lambda: False, wait: float = 5.0) -> Any:
         """Send a goal, and lose the responses to the first tries."""
+        connection.wait = wait
         send_goal = action.send_goal_async
         left = [lost]
 
@@ -153,6 +155,6 @@ def test_a_server_that_is_never_heard_is_an_error_and_works_on_nothing(
     server: Server, sent: Callable[..., Any]
 ) -> None:
     with pytest.raises(NotRunningError, match="did not respond"):
-        sent(lost=1000)
+        sent(lost=1000, wait=5 * AGAIN)
     until(lambda: server.spans and time.monotonic() - max(end for _, end, _ in server.spans) > 2 * WORK, 10)
     assert set(apart(server)) == {"cancelled"}

@@ -91,6 +91,10 @@ class Driver:
         with self._news:
             self._poses.clear()
             self._depth = None
+        self.forget_floor()
+
+    def forget_floor(self) -> None:
+        """Begin with the floor anew: what drift has smeared over a door is in the way no more."""
         self.map = FloorMap(self._camera, self._radius)
 
     def look_around(self) -> None:

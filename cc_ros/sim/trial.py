@@ -91,6 +91,7 @@ class Trials:
 
     def _search(self, trial: Trial) -> bool:
         """Look around and ask from place to place until the goal is reached; return whether it was."""
+        anew = False
         for _ in range(LOOKS):
             self._driver.look_around()
             self._pause(SETTLE)
@@ -102,9 +103,14 @@ class Trials:
                 self._driver.turn_to(math.atan2(target[1] - here.y, target[0] - here.x))
                 return True
             place = self._driver.frontier()
-            if place is None:
+            if place is None and anew:
                 trial.why = "all of the floor was seen, and no mark was the one"
                 return False
+            if place is None:
+                anew = True
+                self._driver.forget_floor()
+                trial.said.append("all of the floor was seen: looks at it anew")
+                continue
             trial.said.append(f"went on to ({place[0]:.1f}, {place[1]:.1f}), where floor is still unknown")
             try:
                 self._driver.go_to(place)

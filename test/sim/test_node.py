@@ -283,7 +283,8 @@ def test_where_there_turns_out_to_be_no_way_to_it_looks_elsewhere(rig: Rig, monk
     trials = Trials(rig.sim, cast(SpatialMemory, Blank()), rig.driver, bytes, rig.stop)
     episode = Episode("1", "nowhere", Pose(0.0, 0.0, 0.0), ((3.0, 0.0),), 0.5, "Go to the red sofa.", ())
     trial = trials.run(episode)
-    assert len(looks) == 2 and trial.why.startswith("all of the floor was seen"), trial.said
+    assert len(looks) == 3 and trial.why.startswith("all of the floor was seen"), trial.said
+    assert "all of the floor was seen: looks at it anew" in trial.said and not rig.driver.map._seen.any()
 
 
 def test_a_driver_that_dies_or_is_stopped_leaves_it_standing(rig: Rig) -> None:
