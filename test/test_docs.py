@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import ast
 import importlib
 import importlib.util
@@ -16,6 +17,7 @@ import pytest
 import yaml
 
 from cc_ros import cli
+from cc_ros.commands import ask
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
@@ -132,6 +134,11 @@ def test_every_kind_and_style_of_question_is_explained() -> None:
     page = (DOCS / "guide" / "questions.md").read_text()
     assert all(f"| `{kind.value}` |" in page for kind in Kind)
     assert all(f"`{style.value}`" in page for style in Style)
+    parser = argparse.ArgumentParser()
+    ask.add_options(parser)
+    told = {action.dest: re.findall(r"\w+", action.help or "") for action in parser._actions}
+    assert {kind.value for kind in Kind} <= set(told["kind"]), "the help of `cc-ros ask --kind`"
+    assert {style.value for style in Style} <= set(told["style"]), "the help of `cc-ros ask --style`"
 
 
 def test_every_question_about_marks_that_is_shown_is_understood_and_every_query_is_shown() -> None:
