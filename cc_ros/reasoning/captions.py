@@ -74,9 +74,11 @@ class Captioner:
         self._model = _server(asked, environ, "caption_model")
         self._embedder: Server | None = None
         if settings.embedding_model:
-            url = settings.embedding_base_url or settings.base_url
+            other = dataclasses.replace(asked, model=settings.embedding_model)
+            if settings.embedding_base_url:  # a key is for one server
+                url, key_env = settings.embedding_base_url, settings.embedding_key_env
+                other = dataclasses.replace(other, base_url=url, key_env=key_env, preset="", key_file="")
             try:
-                other = dataclasses.replace(asked, base_url=url, model=settings.embedding_model)
                 self._embedder = _server(other, environ, "embedding_model")
             except CCError:
                 self._model.close()

@@ -47,7 +47,12 @@ class CaptionSettings:
     caption_model: str = knob("", "model that says in words what keyframes show; empty = none is asked")
     embedding_model: str = knob("", "model that turns captions into vectors; empty = they are searched by words alone")
     base_url: str = knob("", "endpoint of the caption model; empty = OPENAI_BASE_URL, else the preset's")
-    embedding_base_url: str = knob("", "endpoint of the embedding model; empty = that of the caption model")
+    embedding_base_url: str = knob(
+        "", "endpoint of the embedding model; empty = that of the caption model, with its preset and key"
+    )
+    embedding_key_env: str = knob(
+        "", "name of the environment variable with the key of embedding_base_url; empty = that of its host's preset"
+    )
     preset: str = knob("", "kind of server; empty = told from base_url, else openai", choices=("", *PRESETS))
     key_env: str = knob("", "name of the environment variable that holds the key; empty = the preset's")
     key_file: str = knob("", "file with the key, mode 0600, instead of an environment variable", valid=a_file)

@@ -103,10 +103,10 @@ class Trials:
                 self._driver.turn_to(math.atan2(target[1] - here.y, target[0] - here.x))
                 return True
             place = self._driver.frontier()
-            if place is None and anew:
-                trial.why = "all of the floor was seen, and no mark was the one"
-                return False
             if place is None:
+                if anew:
+                    trial.why = "all of the floor was seen, and no mark was the one"
+                    return False
                 anew = True
                 self._driver.forget_floor()
                 trial.said.append("all of the floor was seen: looks at it anew")

@@ -122,6 +122,29 @@ def test_a_model_whose_key_is_missing_is_told_at_once(tmp_path: Path) -> None:
         Memory(MemorySettings(memory_dir=str(tmp_path)), make)
 
 
+@pytest.mark.parametrize(("own", "sent"), [({}, {""}), ({"embedding_key_env": "OTHER"}, {"key-of-the-other"})])
+def test_the_key_of_the_caption_model_is_not_sent_to_another_server(
+    server: ModelServer, tmp_path: Path, own: dict[str, str], sent: set[str]
+) -> None:
+    environ = {"EYES": "key-of-the-eyes", "OTHER": "key-of-the-other"}
+    with ModelServer() as other:
+        other.embeds(meaning)
+        settings = CaptionSettings(
+            caption_model="eyes",
+            embedding_model="vectors",
+            base_url=server.base_url,
+            embedding_base_url=other.base_url,
+            key_env="EYES",
+            **own,
+        )
+        memory = Memory(MemorySettings(memory_dir=str(tmp_path)), captioning(settings, environ))
+        server.script(SEEN[0])
+        remember(memory, 1)
+        memory.close()
+        assert server.received[-1].headers["authorization"] == "Bearer key-of-the-eyes"
+        assert other.embedding_keys == sent
+
+
 def test_a_slow_model_gets_the_newest_keyframes_in_their_order(server: ModelServer, tmp_path: Path) -> None:
     server.script(Say("the first", before=1.5))
     server.always(lambda body: "another")

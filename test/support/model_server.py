@@ -240,6 +240,7 @@ class _Server(ThreadingHTTPServer):
         self.models: list[str] | None = ["scripted"]
         self.vector: Callable[[str], list[float]] | HttpStatus = HttpStatus(404, "no such model")
         self.embedded: list[str] = []
+        self.embedding_keys: set[str] = set()
         self.received: list[Received] = []
         self.closed_early = 0
         self.open = 0
@@ -292,6 +293,7 @@ class Handler(BaseHTTPRequestHandler):
         made = self.server.vector
         with self.server.lock:
             self.server.embedded.append(body["input"])
+            self.server.embedding_keys.add(self.headers.get("Authorization", "").removeprefix("Bearer "))
         if isinstance(made, HttpStatus):
             made.run(self, body)
             return
@@ -381,6 +383,12 @@ class ModelServer:
         """Every text that a vector was asked for so far."""
         with self._server.lock:
             return list(self._server.embedded)
+
+    @property
+    def embedding_keys(self) -> set[str]:
+        """The keys that came with what was to be embedded."""
+        with self._server.lock:
+            return set(self._server.embedding_keys)
 
     def was_asked(self, question: str) -> bool:
         """Whether a request with these words has come: requests of others may come late."""
