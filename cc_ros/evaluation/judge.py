@@ -11,8 +11,10 @@ from pathlib import Path
 
 from cc_ros.errors import ModelError, SourceError
 from cc_ros.evaluation.metrics.llm_match import judged
+from cc_ros.reasoning.llm.endpoint import how_to_configure, resolve_endpoint
+from cc_ros.reasoning.settings import ReasonerSettings
 
-NAME, URL, KEY = "CC_ROS_JUDGE", "CC_ROS_JUDGE_URL", "OPENAI_API_KEY"
+NAME, URL = "CC_ROS_JUDGE", "CC_ROS_JUDGE_URL"
 FOLDER = Path("~/.cache/cc_ros/eval/judge")
 # As in the official evaluation of OpenEQA.
 SEED, MAX_TOKENS, TEMPERATURE = 1234, 32, 0.2
@@ -25,15 +27,20 @@ class ModelJudge:
     :param name: of the model; it is part of every figure.
     :param base_url: OpenAI-compatible endpoint; "" = OpenAI's.
     :param folder: of the marks that were given.
+    :raises ModelError: it needs a key that is not there.
     """
 
     def __init__(self, name: str, base_url: str = "", folder: Path = FOLDER) -> None:
         import openai
 
         self.name = name
-        self._client = openai.OpenAI(
-            base_url=base_url or None, api_key=os.environ.get(KEY) or "none", timeout=TIMEOUT, max_retries=RETRIES
-        )
+        settings = ReasonerSettings(base_url=base_url, model=name)
+        endpoint = resolve_endpoint(settings, os.environ)  # which says, too, where a key may be sent
+        if endpoint is None:
+            raise ModelError(f"the judge {name} cannot be asked without a key: {how_to_configure(settings)}")
+        self._redact = endpoint.redact
+        key = endpoint.key.reveal() if endpoint.key else "none"
+        self._client = openai.OpenAI(base_url=endpoint.base_url, api_key=key, timeout=TIMEOUT, max_retries=RETRIES)
         digest = hashlib.blake2b(f"{base_url} {name}".encode(), digest_size=8).hexdigest()
         self._path = folder.expanduser() / f"{digest}.jsonl"
         self._lock = threading.Lock()
@@ -67,7 +74,7 @@ class ModelJudge:
                 temperature=TEMPERATURE,
             )
         except openai.OpenAIError as error:
-            said = str(error).replace(self._client.api_key, "***")  # servers have been seen to quote it
+            said = self._redact(str(error))  # servers have been seen to quote the key
             raise ModelError(f"the judge {self.name} cannot be asked: {type(error).__name__}: {said}") from None
         return (completion.choices[0].message.content if completion.choices else None) or ""
 

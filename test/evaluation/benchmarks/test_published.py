@@ -228,6 +228,12 @@ def test_no_error_of_a_judge_holds_the_key(tmp_path: Path, monkeypatch: pytest.M
     assert "sk-secret" not in "".join(traceback.format_exception(error.value))
 
 
+def test_a_judge_over_a_network_is_sent_no_key_in_the_clear(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-secret-1234")
+    assert ModelJudge("judge-7", "http://192.0.2.1/v1", tmp_path)._client.api_key == "none"
+    assert ModelJudge("judge-7", "https://192.0.2.1/v1", tmp_path)._client.api_key == "sk-secret-1234"
+
+
 def test_r2r_ce_reads_episodes_and_their_true_paths(tmp_path: Path) -> None:
     quarter = math.sqrt(0.5)
     row = {
