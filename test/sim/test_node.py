@@ -31,11 +31,12 @@ from cc_ros.errors import NodeError
 from cc_ros.nodes.convert.images import to_bgr, to_depth
 from cc_ros.nodes.convert.stamps import nanoseconds
 from cc_ros.reasoning.types import Status
-from cc_ros.sim.driver import DriveError, Driver
+from cc_ros.sim.driver import Driver
 from cc_ros.sim.episodes import Episode
 from cc_ros.sim.node import SimNode
 from cc_ros.sim.settings import SimSettings
 from cc_ros.sim.simulation import Simulation
+from cc_ros.sim.steering import DriveError
 from cc_ros.sim.trial import Trials
 from cc_ros.sim.world import Pose
 
