@@ -115,12 +115,13 @@ class Driver:
         """
         way: np.ndarray = np.zeros((0, 2))
         planned = -math.inf
+        along = self._steering.along()
 
         def steer(pose: Pose) -> Any:
             nonlocal way, planned
             if self._now() - planned > REPLAN:
                 way, planned = self._plan(pose, goal), self._now()
-            return self._steering.along(pose, way)
+            return along(pose, way)
 
         self._drive(steer)
 

@@ -41,8 +41,8 @@ class Steering(Protocol):
     def to_heading(self, pose: Pose, yaw: float) -> Any:
         """Return what turns in place to a heading."""
 
-    def along(self, pose: Pose, way: np.ndarray) -> Any:
-        """Return what leads along a way, Nx2 metres."""
+    def along(self) -> Callable[[Pose, np.ndarray], Any]:
+        """Return what leads along a way, Nx2 metres, called with pose after pose."""
 
 
 class Speeds:
@@ -65,14 +65,18 @@ class Speeds:
         error = math.remainder(yaw - pose.yaw, math.tau)
         return None if abs(error) < FACING else (0.0, math.copysign(min(TURN, 0.15 + 1.2 * abs(error)), error))
 
-    def along(self, pose: Pose, way: np.ndarray) -> tuple[float, float] | None:
+    def along(self) -> Callable[[Pose, np.ndarray], tuple[float, float] | None]:
         """Return what leads along a way."""
-        left, error = _aim(pose, way)
-        if left < CLOSE:
-            return None
-        if abs(error) > 0.5:
-            return 0.0, math.copysign(min(TURN, 0.2 + abs(error)), error)
-        return min(SPEED, 0.08 + 0.7 * left) * math.cos(error), max(-TURN, min(TURN, 1.8 * error))
+
+        def steer(pose: Pose, way: np.ndarray) -> tuple[float, float] | None:
+            left, error = _aim(pose, way)
+            if left < CLOSE:
+                return None
+            if abs(error) > 0.5:
+                return 0.0, math.copysign(min(TURN, 0.2 + abs(error)), error)
+            return min(SPEED, 0.08 + 0.7 * left) * math.cos(error), max(-TURN, min(TURN, 1.8 * error))
+
+        return steer
 
 
 class Action(Enum):
@@ -105,8 +109,6 @@ class Steps:
         """Begin a new episode."""
         self.taken = 0
         """Actions of this episode."""
-        self._before: Pose | None = None  # where the newest step ahead began
-        self._blocked: list[float] = []  # headings that something is in the way of, from here
 
     def take(self, action: Action) -> float:
         """Begin an action; return the second of ROS time when it is done.
@@ -128,16 +130,29 @@ class Steps:
         error = math.remainder(yaw - pose.yaw, math.tau)
         return None if abs(error) < STRAIGHT * self.rules.turn else _towards(error)
 
-    def along(self, pose: Pose, way: np.ndarray) -> Action | None:
+    def along(self) -> Callable[[Pose, np.ndarray], Action | None]:
         """Return what leads along a way, until no step ahead would lead nearer to its end.
 
-        :raises NoWayError: something is in the way, whatever the heading.
+        It raises a :class:`NoWayError` where something is in the way, whatever the heading.
         """
-        if self._before is not None:
-            self._find_blocked(self._before, pose)
-            self._before = None
+        return _Along(self.rules)
+
+
+class _Along:
+    """Leads along a way by actions, and around what turns out to be in it, always by the same side."""
+
+    def __init__(self, rules: Rules) -> None:
+        self._rules = rules
+        self._before: Pose | None = None  # where the newest step ahead began
+        self._blocked: list[float] = []  # headings in which no step ahead is possible from here
+        self._side = 0  # 1 = around by the left, -1 = by the right, 0 = nothing was in the way so far
+
+    def __call__(self, pose: Pose, way: np.ndarray) -> Action | None:
         left, error = _aim(pose, way)
-        if left < NEAR * self.rules.forward:
+        if self._before is not None:
+            self._learn(self._before, pose, error)
+            self._before = None
+        if left < NEAR * self._rules.forward:
             return None
         turns = self._turns(pose, error)
         if turns:
@@ -145,27 +160,27 @@ class Steps:
         self._before = pose
         return Action.MOVE_FORWARD
 
-    def _find_blocked(self, before: Pose, pose: Pose) -> None:
-        """Take in how far the newest step ahead led: where it led nowhere, other headings have to be tried."""
+    def _learn(self, before: Pose, pose: Pose, error: float) -> None:
+        """Take in how far the newest step ahead led."""
         ahead = math.cos(pose.yaw) * (pose.x - before.x) + math.sin(pose.yaw) * (pose.y - before.y)
-        if ahead > self.rules.forward / 2:
+        if ahead > self._rules.forward / 2:
             self._blocked.clear()
         else:
             self._blocked.append(pose.yaw)
+            self._side = self._side or (1 if error > 0 else -1)
 
     def _turns(self, pose: Pose, error: float) -> int:
-        """Return the turns, positive to the left, to the heading that is nearest to the one wanted and not blocked."""
-        turn = self.rules.turn
-        half = round(math.pi / turn)
-        free = [
-            turns
-            for turns in range(-half, half + 1)
-            if all(abs(math.remainder(pose.yaw + turns * turn - yaw, math.tau)) > turn / 2 for yaw in self._blocked)
-        ]
-        if not free:
-            raise NoWayError("something is in the way all around")
-        # A turn costs more than it gains in between two headings, so that it is not taken back by the next action.
-        return min(free, key=lambda turns: abs(error - turns * turn) + (2 * STRAIGHT - 1) * turn * abs(turns))
+        """Return the turns, positive to the left, to the heading wanted, or the next to it that is not blocked."""
+        turn = self._rules.turn
+        circle = round(math.tau / turn)
+        straight = abs(error) < STRAIGHT * turn and not self._blocked
+        wanted = 0 if straight else round(error / turn)
+        for aside in range(circle):
+            turns = wanted + self._side * aside
+            yaw = pose.yaw + turns * turn
+            if all(abs(math.remainder(yaw - blocked, math.tau)) > turn / 2 for blocked in self._blocked):
+                return int(math.remainder(turns, circle))
+        raise NoWayError("something is in the way all around")
 
 
 def _towards(error: float) -> Action:

@@ -130,7 +130,7 @@ class MujocoWorld:
         before = self.pose()
         yaw = before.yaw + turn
         self.place(Pose(before.x + ahead * math.cos(yaw), before.y + ahead * math.sin(yaw), yaw))
-        touched = self._touches()
+        touched = ahead != 0 and self._touches()  # it is round: turning, it touches nothing new
         if touched:
             self.place(before)
         if self._window is not None:
