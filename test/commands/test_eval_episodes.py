@@ -82,6 +82,9 @@ def test_driven_episodes_are_rows_and_the_rest_is_driven_by_the_next_run(
     lines = [json.loads(line) for line in (out / "answers.jsonl").read_text().splitlines()]
     assert [line["text"] for line in lines][:2] == ["stopped 0.50 m from the goal", "gave up: not found"]
     assert [line["figures"]["actions"] for line in lines] == [90, 500, 70]
+    about = json.loads((out / "run.json").read_text())
+    (out / "run.json").write_text(json.dumps(about | {"rules": {"actions": "continuous"}}))
+    assert main(command) == 1 and "holds answers with rules" in capsys.readouterr().err
 
 
 def test_options_that_mean_nothing_here_and_what_is_missing_are_told(

@@ -232,7 +232,7 @@ def test_by_actions_as_well_it_stands_within_half_a_second(rig: Rig) -> None:
     thread.start()
     until(lambda: rig.speed() > 0.2, 20, "it does not go")
     rig.tracker.alive = False
-    taken, since = 0, rig.now()
+    since = rig.now()
     until(lambda: rig.now() > since + STANDS)
     taken, place = rig.stepping.steps.taken, rig.pose()
     until(lambda: rig.now() > since + 1.5)
