@@ -26,6 +26,7 @@ from cc_ros.errors import SettingsError
 from cc_ros.sim.settings import SimSettings
 
 if TYPE_CHECKING:
+    from cc_ros.evaluation.benchmarks.r2r import Rules
     from cc_ros.sim.episodes import Episode
     from cc_ros.sim.trial import Trial
     from cc_ros.sim.world import World
@@ -73,12 +74,14 @@ def follow(
     settings: SimSettings,
     episodes: Sequence[Episode] = (),
     on_trial: Callable[[Trial], object] = lambda trial: None,
+    rules: Rules | None = None,
 ) -> int:
     """Run episodes; return 0 where all of them were reached, 130 interrupted.
 
     :param options: of this command.
     :param episodes: instead of those that the options ask for.
     :param on_trial: told each one that has ended.
+    :param rules: of discrete actions; None = the robot is driven by speeds.
     """
     # Apart from other robots on this network and machine.
     os.environ.setdefault("ROS_DOMAIN_ID", str(1 + os.getpid() % 100))
@@ -87,7 +90,7 @@ def follow(
     from cc_ros.commands.sim_episodes import run_episodes
 
     with stop_on_signals() as stop:
-        return run_episodes(options, settings, stop, episodes, on_trial)
+        return run_episodes(options, settings, stop, episodes, on_trial, rules)
 
 
 def _simulate(options: argparse.Namespace, settings: SimSettings) -> int:
