@@ -14,7 +14,6 @@ R2R_VLNCE's format. There a scripted model answers from what lies under the mark
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +21,7 @@ from typing import TYPE_CHECKING
 from cc_ros.commands.options import add_settings, settings_of
 from cc_ros.commands.ros import need_ros
 from cc_ros.commands.signals import stop_on_signals
+from cc_ros.dds import apart
 from cc_ros.errors import SettingsError
 from cc_ros.sim.settings import SimSettings
 
@@ -83,9 +83,7 @@ def follow(
     :param on_trial: told each one that has ended.
     :param rules: of discrete actions; None = the robot is driven by speeds.
     """
-    # Apart from other robots on this network and machine.
-    os.environ.setdefault("ROS_DOMAIN_ID", str(1 + os.getpid() % 100))
-    os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    apart()
     need_ros()
     from cc_ros.commands.sim_episodes import run_episodes
 
