@@ -216,7 +216,7 @@ class _Plan:
         steps = np.linspace(0, 1, 2 + int(np.linalg.norm(edge - place) / self.cell))[:, None]
         columns, rows = np.floor((place + steps * (edge - place) - self._low) / self.cell).astype(int).T
         index = rows * self._size[0] + columns
-        between = self._taken[index] & (target.away(self.middles[index]) > 3 * self.cell)
+        between = self._taken[index] & (target.away(self.middles[index]) > self.cell)
         if not between.any():
             return True
         eyes, way = target.seen_from - target.point[:2], place - target.point[:2]
