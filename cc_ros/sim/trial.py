@@ -101,12 +101,12 @@ class Trials:
             self._pause(SETTLE)
             goal = self._ask(trial)
             if goal is not None:
-                self._driver.go_to((goal.x, goal.y))
-                here = self._driver.pose()
-                target = goal.x + 0.8 * math.cos(goal.yaw), goal.y + 0.8 * math.sin(goal.yaw)
-                self._driver.turn_to(math.atan2(target[1] - here.y, target[0] - here.x))
-                if self._driver.steps is not None:
-                    self._driver.steps.take(Action.STOP)
+                try:
+                    self._go_before(goal)
+                except NoWayError as error:  # as where drift has smeared a door shut
+                    trial.said.append(f"{error}: looks at the floor anew")
+                    self._driver.forget_floor()
+                    continue
                 return True
             place = self._driver.frontier()
             if place is None:
@@ -122,8 +122,20 @@ class Trials:
                 self._driver.go_to(place)
             except NoWayError as error:  # seen on the way there; elsewhere there may be more to see
                 trial.said.append(str(error))
-        trial.why = f"not found from {LOOKS} places"
+        trial.why = f"not reached from {LOOKS} places"
         return False
+
+    def _go_before(self, goal: Pose) -> None:
+        """Go to a goal, turn to what it lies before, and stop there.
+
+        :raises NoWayError: there is no way.
+        """
+        self._driver.go_to((goal.x, goal.y))
+        here = self._driver.pose()
+        target = goal.x + 0.8 * math.cos(goal.yaw), goal.y + 0.8 * math.sin(goal.yaw)
+        self._driver.turn_to(math.atan2(target[1] - here.y, target[0] - here.x))
+        if self._driver.steps is not None:
+            self._driver.steps.take(Action.STOP)
 
     def _ask(self, trial: Trial) -> Pose | None:
         """Ask which mark the instruction leads to; return the goal that the answer comes with."""
