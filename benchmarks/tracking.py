@@ -34,6 +34,7 @@ import psutil
 from cc_ros.frame import Frame
 from cc_ros.keyframes import Candidate, Keyframes, KeyframeSettings
 from cc_ros.keyframes.store import ArrayPicture
+from cc_ros.process import prepare_process
 from cc_ros.tracking.base import Tracked, Tracker
 from cc_ros.tracking.factory import make_tracker
 
@@ -271,6 +272,7 @@ def main() -> None:
     parser.add_argument("--pictures", type=Path, metavar="PAGE.html", help="show the marks of the real videos here")
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
     args = parser.parse_args()
+    prepare_process()
     tracker = make_tracker(args.backend)
     if "photos" in args.only:
         photos(args.data, args.tools, tracker)

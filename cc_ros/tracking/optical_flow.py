@@ -32,15 +32,21 @@ class DisFlow:
     def __init__(self, preset: int) -> None:
         self._dis = cv2.DISOpticalFlow.create(preset)
 
+    def flow(self, previous: np.ndarray, current: np.ndarray, guess: np.ndarray | None = None) -> np.ndarray:
+        """Return the flow alone, as :meth:`motion` finds it."""
+        if min(current.shape) < _SMALLEST:
+            return np.zeros((*current.shape, 2), np.float32)
+        begin = None if guess is None else guess.copy()  # written to
+        return self._dis.calc(current, previous, begin)  # type: ignore[arg-type]
+
     def motion(self, previous: np.ndarray, current: np.ndarray, guess: np.ndarray | None = None) -> Motion:
         """Return the motion from ``previous`` to ``current``, both HxW uint8 grey.
 
         :param guess: HxWx2 float32, a flow that is about right already, where the images are far apart.
         """
+        flow = self.flow(previous, current, guess)
         if min(current.shape) < _SMALLEST:
-            return Motion(np.zeros((*current.shape, 2), np.float32), np.ones(current.shape, bool))
-        begin = None if guess is None else guess.copy()  # written to
-        flow = self._dis.calc(current, previous, begin)  # type: ignore[arg-type]
+            return Motion(flow, np.ones(current.shape, bool))
         warped = warp(previous, flow, cv2.INTER_LINEAR)
         error = cv2.blur(cv2.absdiff(warped, current), (5, 5))
         x, y = sources(flow)

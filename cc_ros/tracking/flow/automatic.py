@@ -67,7 +67,7 @@ class AutomaticTracking:
             return np.zeros(grey.shape, np.int32)
         if grey.shape != self._grey.shape:
             return cv2.resize(self._keys, grey.shape[::-1], interpolation=cv2.INTER_NEAREST)
-        flow = self._optical_flow.motion(self._grey, grey).flow
+        flow = self._optical_flow.flow(self._grey, grey)
         self._shift -= np.median(flow[::_SAMPLE, ::_SAMPLE].reshape(-1, 2), axis=0) / grey.shape[::-1]
         return warp(self._keys, flow, replicate=outside)
 
