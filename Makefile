@@ -36,8 +36,9 @@ demo-nav: $(VENV)/.sim
 	  test -z "$$OPENAI_API_KEY" || $(BIN)/cc-ros sim --episodes 1 --real-model --out demo-nav/real-model || true; \
 	  exit $$status
 
+# much of their time is waiting, for programs to start and for time limits: two files at a time
 test: $(VENV)/.testable
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 # the extra mcp asks for a newer pydantic than the rest
 test-lowest: export PIP_CONSTRAINT = $(abspath test/lowest.txt)

@@ -161,6 +161,7 @@ setup(
         "mcp": ["mcp>=2.3"],  # the server of tools for agents
         "test": [
             *("mujoco>=3.3", "onnxruntime>=1.17", "hypothesis>=6.90", "pytest>=8", "pytest-timeout>=2.2"),
+            "pytest-xdist>=3.8",
             *("starlette>=0.40", "uvicorn>=0.31.1", "websockets>=13", "mcp>=2.3", "playwright>=1.45"),
         ],
         "docs": ["mkdocs-material>=9.6", "mkdocstrings[python]>=0.30", "ruff>=0.6"],

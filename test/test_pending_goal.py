@@ -81,16 +81,26 @@ def server() -> Iterator[Server]:
         one.close()
 
 
-@pytest.fixture
-def sent(server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Any]]:
-    monkeypatch.setattr(pending_goal, "AGAIN", AGAIN)
-    monkeypatch.setattr(pending_goal, "CANCEL_TIME", 1.5)
-    server.spans.clear()
+@pytest.fixture(scope="module")
+def client(server: Server) -> Iterator[tuple[Connection, ActionClient, Watch]]:
     connection = Connection("", None, "client", wait=5.0)
     action = ActionClient(connection.node, SpatialQuery, "cc/ask_with_feedback")
     alive = Watch(connection.node, "cc/ask")
     connection.start()
     until(action.server_is_ready, 20)
+    yield connection, action, alive
+    action.destroy()
+    connection.close()
+
+
+@pytest.fixture
+def sent(
+    server: Server, client: tuple[Connection, ActionClient, Watch], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Any]:
+    monkeypatch.setattr(pending_goal, "AGAIN", AGAIN)
+    monkeypatch.setattr(pending_goal, "CANCEL_TIME", 1.5)
+    server.spans.clear()
+    connection, action, alive = client
 
     def send(lost: int = 0, cancelled: Callable[[], bool] = lambda: False, wait: float = 5.0) -> Any:
         """Send a goal, and lose the responses to the first tries."""
@@ -110,9 +120,7 @@ def sent(server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[.
         goal = SpatialQuery.Goal(question="?", timeout=5.0)
         return PendingGoal(connection, "cc_reasoner", action, alive, goal, None, cancelled).result()
 
-    yield send
-    action.destroy()
-    connection.close()
+    return send
 
 
 def apart(server: Server) -> list[str]:

@@ -56,6 +56,7 @@ class Connection:
     def close(self) -> None:
         """Leave the graph; whoever waits is told by an error."""
         self.closed.set()
+        self._executor.create_task(lambda: None)  # wakes it
         self._thread.join(LEAVE_TIME)
         self._executor.shutdown(LEAVE_TIME)
         destroy_actions(self.node)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import queue
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from unique_identifier_msgs.msg import UUID
 
 from cc_ros.client.connection import HOW_TO_START, LOOK_PERIOD, Connection
 from cc_ros.errors import NotRunningError
-from cc_ros.nodes.action_call import cancel_late
+from cc_ros.nodes.action_call import cancel_late, waited
 from cc_ros.nodes.alive import Watch
 
 AGAIN = 3.0  # seconds without a word after which a goal is taken back and sent again
@@ -172,15 +171,13 @@ class PendingGoal:
             self.told(None)
         if not self._sent.done():
             self._take_back()
-        if not _wait(self._sent, deadline) or not self._sent.result().accepted:
+
+        def late() -> bool:
+            return time.monotonic() > deadline
+
+        if not waited(self._sent, late) or not self._sent.result().accepted:
             return
         handle = self._sent.result()
         connection.in_executor(handle.cancel_goal_async)
         self._result = self._result or connection.in_executor(handle.get_result_async)
-        _wait(self._result, deadline)
-
-
-def _wait(future: Any, deadline: float) -> bool:
-    done = threading.Event()
-    future.add_done_callback(lambda _: done.set())
-    return done.wait(max(0.0, deadline - time.monotonic()))
+        waited(self._result, late)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cc_ros.geometry import SceneMap
-from cc_ros.geometry.outcome import Measured
-from cc_ros.geometry.relations import direction, distance_from_robot
 from cc_ros.keyframes.types import MarkedKeyframe
+from cc_ros.reasoning.measured.places import mark_places
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,21 +39,10 @@ def places_in(keyframes: Sequence[MarkedKeyframe]) -> list[Place]:
     :raises GeometryError: a keyframe's intrinsics are unusable.
     """
     scene = SceneMap.from_keyframes(keyframes)
-    frame = next((keyframe.world_frame for keyframe in keyframes if keyframe.pose is not None), "")
-    return [_place(scene, mark, frame) for mark in scene.ids]
-
-
-def _place(scene: SceneMap, mark: int, frame: str) -> Place:
-    point, gap, side = scene.places[mark].point, distance_from_robot(scene, mark), direction(scene, mark)
-    unknown = [found.reason for found in (gap, side) if not isinstance(found, Measured)]
-    if point is None and isinstance(gap, Measured):
-        unknown.append(f"the place of mark {mark} is not known ({scene.no_place(mark).reason})")
-    return Place(
-        mark=mark,
-        point=None if point is None else (float(point.xyz[0]), float(point.xyz[1]), float(point.xyz[2])),
-        frame=frame,
-        distance=gap.value if isinstance(gap, Measured) else None,
-        direction=side.value if isinstance(side, Measured) else None,
-        missing="; ".join(unknown),
-        sigma=None if point is None else point.sigma,
-    )
+    found = []
+    for place in mark_places(scene, scene.ids):
+        distance, direction = (None if math.isnan(one) else one for one in (place.distance, place.bearing))
+        point = scene.places[place.id].point
+        sigma = None if point is None else point.sigma
+        found.append(Place(place.id, place.point, scene.world_frame, distance, direction, place.missing, sigma))
+    return found

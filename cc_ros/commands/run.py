@@ -334,18 +334,14 @@ class _Run:
         if new_episode or index == 0:
             self._begin(frame)
         tracked = self.tracker.step(frame)
-        first_seen = {track.id: track.first_seen for track in tracked.tracks}
-        confidences = {track.id: track.confidence for track in tracked.tracks}
+        confidences, first_seen = tracked.confidences, tracked.first_seen
+        known = frame.depth, frame.intrinsics, frame.pose
         candidate = Candidate(
-            *(index, frame.stamp, ArrayPicture(frame.image), tracked.labels),
-            *(frame.depth, frame.intrinsics, frame.pose),
-            confidences,
-            first_seen,
-            frame.distortion,
+            *(index, frame.stamp, ArrayPicture(frame.image), tracked.labels, *known),
+            *(confidences, first_seen, frame.distortion),
         )
         self.keyframes.store.offer(candidate)
         self._remember(candidate)
-        known = frame.depth, frame.intrinsics, frame.pose
         if frame.depth is not None and frame.intrinsics is not None and frame.pose is not None:
             self.ground.add(frame.stamp, frame.depth, frame.intrinsics, frame.pose, frame.distortion)
         self.places.add(frame.stamp, tracked.labels, *known, first_seen, frame.distortion, confidences)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from cc_ros.geometry.conditions import holds, seen
@@ -33,7 +33,7 @@ from cc_ros.geometry.queries import (
     Which,
     marks_in,
 )
-from cc_ros.geometry.relations import ahead, gap, side
+from cc_ros.geometry.relations import ahead, gap, placeless, side
 from cc_ros.geometry.scene import SceneMap
 
 TELLING = 0.5  # of a distance: what is less certain than this is not told as a number
@@ -72,8 +72,7 @@ def evaluate(query: Query, scene: SceneMap) -> Found | Unknown:  # noqa: PLR0911
     """
     missing = [id for id in marks_in(query) if id not in scene.places]
     if missing:
-        shown = f"they show {listed(scene.ids)}" if scene.ids else "they show no marks at all"
-        return Unknown(f"no keyframe shows mark {listed(missing)}; {shown}", Cause.UNKNOWN_MARK)
+        return Unknown(not_shown(missing, scene.ids), Cause.UNKNOWN_MARK)
     match query:
         case Is(mark, condition, view):
             return _is(query, holds(scene, mark, condition, view))
@@ -117,6 +116,12 @@ def named(ids: Iterable[int]) -> str:
 def listed(ids: Iterable[int]) -> str:
     """Return ids for people: "3, 5"."""
     return ", ".join(map(str, ids))
+
+
+def not_shown(missing: Iterable[int], ids: Sequence[int]) -> str:
+    """Return for people that no keyframe shows some marks, and which they do show."""
+    shown = f"they show {listed(ids)}" if ids else "they show no marks at all"
+    return f"no keyframe shows mark {listed(missing)}; {shown}"
 
 
 def heading(angle: float) -> str:
@@ -348,11 +353,9 @@ def _go(scene: SceneMap, mark: int) -> Found | Unknown:
 def _coordinates(scene: SceneMap, mark: int) -> Found | Unknown:
     place = scene.places[mark]
     if place.point is None:
-        missing = scene.no_place(mark)
-        return Unknown(f"the place of mark {mark} is not known ({missing.reason})", missing.cause)
+        return placeless(scene, [mark])
     x, y, z = map(float, place.point.xyz)
-    frame = next((f.world_frame for f in scene.keyframes if f.pose is not None and f.world_frame), "")
-    text = f"x {x:.2f} m, y {y:.2f} m, z {z:.2f} m" + (f" in {frame}" if frame else "")
+    text = f"x {x:.2f} m, y {y:.2f} m, z {z:.2f} m" + (f" in {scene.world_frame}" if scene.world_frame else "")
     reason = f"± {2 * place.point.sigma:.2f} m, measured from {place.source}"
     return Found((x, y, z), text, (mark,), MEASURED, reason, place.point.sigma)
 

@@ -109,6 +109,11 @@ class SceneMap:
         return self.keyframes[-1].pose if self.keyframes else None
 
     @property
+    def world_frame(self) -> str:
+        """The name of the world of the poses, "" where none is known."""
+        return next((frame.world_frame for frame in self.keyframes if frame.pose is not None and frame.world_frame), "")
+
+    @property
     def stands_still(self) -> bool:
         """Whether every keyframe has a pose and all were taken from one place (a pan)."""
         poses = [frame.pose for frame in self.keyframes if frame.pose is not None]

@@ -9,11 +9,9 @@ import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Protocol
-
-import numpy as np
 
 from cc_ros.encodings import MARKED_QUALITY, encode_jpeg
 from cc_ros.errors import ImageError, SettingsError
@@ -289,9 +287,9 @@ class Keyframes:
         if by_hand is not None:
             marks = tuple(by_hand)
         elif style != RAW:
+            place = partial(mark_place, image) if self.settings.on_object else mask_centre
             marks = tuple(
-                Mark(i, *self._place(image, labels == i), frame.areas[i], frame.depths.get(i, math.nan))
-                for i in sorted(ids)
+                Mark(i, *place(labels == i), frame.areas[i], frame.depths.get(i, math.nan)) for i in sorted(ids)
             )
         if blur:
             blur_objects(image, labels, blur)
@@ -304,6 +302,3 @@ class Keyframes:
         jpeg = encode_jpeg(image, MARKED_QUALITY) if marks or blur else frame.jpeg
         known = {"intrinsics": frame.intrinsics, "pose": frame.pose, "distortion": frame.distortion}
         return MarkedKeyframe(frame.index, frame.stamp, jpeg, width, height, marks, **known)  # type: ignore[arg-type]
-
-    def _place(self, image: np.ndarray, mask: np.ndarray) -> tuple[int, int]:
-        return mark_place(image, mask) if self.settings.on_object else mask_centre(mask)

@@ -41,7 +41,7 @@ def call_action(
         raise NotRunningError(f"nobody answers on {name}")
     sent = client.send_goal_async(goal, None if told is None else lambda message: told(message.feedback))
     deadline = time.monotonic() + TAKE_TIME
-    over = _waited(sent, lambda: given_up() or gone() or time.monotonic() > deadline)
+    over = waited(sent, lambda: given_up() or gone() or time.monotonic() > deadline)
     if not over:
         sent.add_done_callback(cancel_late)
         if given_up():
@@ -51,12 +51,12 @@ def call_action(
     if not handle.accepted:
         raise NodeError(f"{name} refuses the goal: is its node active?")
     result = handle.get_result_async()
-    if not _waited(result, lambda: given_up() or gone() or not client.server_is_ready()):
+    if not waited(result, lambda: given_up() or gone() or not client.server_is_ready()):
         handle.cancel_goal_async()
         if not given_up():
             raise NotRunningError(f"{name} went away")
         until = time.monotonic() + CANCEL_TIME
-        _waited(result, lambda: gone() or time.monotonic() > until)
+        waited(result, lambda: gone() or time.monotonic() > until)
         return None
     answer = result.result()
     if answer.status != GoalStatus.STATUS_SUCCEEDED and not (
@@ -66,7 +66,7 @@ def call_action(
     return answer.result
 
 
-def _waited(future: Any, enough: Callable[[], bool]) -> bool:
+def waited(future: Any, enough: Callable[[], bool]) -> bool:
     """Wait for a future; return whether it is done, False where there is enough of waiting before."""
     done = threading.Event()
     future.add_done_callback(lambda _: done.set())

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from geometry_msgs.msg import Twist, TwistStamped
 
-from cc_ros.motion.control import STAND, Command, MoveControl, Planar, turned
+from cc_ros.motion.control import STAND, Command, MoveControl, turned
 from cc_ros.motion.halt import Cause, Halt
 from cc_ros.motion.settings import MotionSettings
 from cc_ros.nodes.base_node import BaseNode
@@ -142,7 +142,8 @@ class VelocityDriver:
             self._wake.wait(PERIOD)
             pose = self._senses.pose()
             self._send(control.tick(time.monotonic(), pose, 0.0, None))
-            still = still + 1 if _still(before, pose) else 0
+            moved = pose.x - before.x, pose.y - before.y, turned(pose.yaw, before.yaw)
+            still = still + 1 if max(map(abs, moved)) < STILL else 0
             before = pose
 
     def _send(self, command: Command) -> None:
@@ -159,7 +160,3 @@ class VelocityDriver:
             twist = message.twist
         twist.linear.x, twist.angular.z = command.forward, command.turn
         self._publisher.publish(message)
-
-
-def _still(before: Planar, after: Planar) -> bool:
-    return max(abs(after.x - before.x), abs(after.y - before.y), abs(turned(after.yaw, before.yaw))) < STILL

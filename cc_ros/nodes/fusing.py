@@ -73,13 +73,11 @@ class Fusing:
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
-            view, tracks = job.view, job.tracked.tracks
+            view, tracked = job.view, job.tracked
             try:
                 job.places.add(
-                    *(job.stamp, job.tracked.labels, view.depth, view.intrinsics, view.pose),
-                    {track.id: track.first_seen for track in tracks},
-                    view.distortion,
-                    {track.id: track.confidence for track in tracks},
+                    *(job.stamp, tracked.labels, view.depth, view.intrinsics, view.pose),
+                    *(tracked.first_seen, view.distortion, tracked.confidences),
                 )
             except CCError as error:
                 self._node.fault("bad_places", f"the places of a frame were not taken: {error}")

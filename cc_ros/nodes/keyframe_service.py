@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -10,11 +9,10 @@ from typing import Any
 
 from cc_ros.errors import CCError
 from cc_ros.keyframes import KeyframeRequest, KeyframeSet
+from cc_ros.nodes.action_call import waited
 from cc_ros.nodes.alive import Watch, found
 from cc_ros.nodes.convert.grounds import to_ground
 from cc_ros.nodes.convert.keyframes import get_request, to_keyframes
-
-POLL_SECONDS = 0.05  # between two checks whether it was given up
 
 
 @dataclass
@@ -43,20 +41,15 @@ class KeyframeService:
             if self.given_up():
                 return KeyframeSet(())  # the reasoner finds out why
             raise CCError(f"{self.client.srv_name} is not there: is cc_keyframes running?")
-        arrived = threading.Event()
         future = self.client.call_async(get_request(request, blur))
-        future.add_done_callback(lambda _: arrived.set())
         deadline = time.monotonic() + timeout
-        while not arrived.wait(POLL_SECONDS):
+        if not waited(future, lambda: self.given_up() or not self._there() or time.monotonic() > deadline):
+            self.client.remove_pending_request(future)
             if self.given_up():
-                self.client.remove_pending_request(future)
                 return KeyframeSet(())
             if not self._there():
-                self.client.remove_pending_request(future)
                 raise CCError(f"nobody answers on {self.client.srv_name}: cc_keyframes went away; start it again")
-            if time.monotonic() > deadline:
-                self.client.remove_pending_request(future)
-                raise CCError(f"{self.client.srv_name} did not answer within {timeout:.1f} s")
+            raise CCError(f"{self.client.srv_name} did not answer within {timeout:.1f} s")
         response = future.result()
         if not response.success:
             raise CCError(response.message)

@@ -136,7 +136,7 @@ class KeyframesNode(BaseNode):
         self._ground.clear()
         self._places.clear()
         if self._memory is not None:
-            self._memory.new_episode(self._source())
+            self._memory.new_episode(next((name for name, _ in self._input.topics()), ""))
 
     def doing(self) -> str:
         """Return how many frames and marks there will be."""
@@ -200,13 +200,10 @@ class KeyframesNode(BaseNode):
             _check_size(width, height, image)
             view = self._camera.at(stamp, width, height, message.header.frame_id)
             seconds = (stamp - self._begin) * 1e-9
-            first_seen = {track.id: track.first_seen for track in tracked.tracks}
             candidate = Candidate(
                 *(message.index, seconds, MessagePicture(image), tracked.labels),
                 *(view.depth, view.intrinsics, view.pose),
-                {track.id: track.confidence for track in tracked.tracks},
-                first_seen,
-                view.distortion,
+                *(tracked.confidences, tracked.first_seen, view.distortion),
             )
             self._places.add(seconds, tracked, view)
             self._ground.see(seconds, view)
@@ -229,10 +226,6 @@ class KeyframesNode(BaseNode):
         if not response.success:
             response.message = self._keyframes.missing(to_request(request))
         return response
-
-    def _source(self) -> str:
-        """Return the topic that the pictures come from, for people."""
-        return next((name for name, _ in self._input.topics()), "")
 
     def _message(self, request: KeyframeRequest, look: MarkSettings, blur: tuple[int, ...] = ()) -> MarkedKeyframes:
         with self._lock:

@@ -128,8 +128,9 @@ def init(args: Sequence[str] | None) -> None:
 
 def _end(running: Sequence[Running]) -> None:
     # A node drops its subscriptions as it stops: not while its executor may be about to take a message from them.
-    for _, _, thread in running:
+    for _, executor, thread in running:
         if thread.ident is not None:
+            executor.create_task(lambda: None)  # wakes it
             thread.join(timeout=5.0)
     for node, executor, _ in running:
         node.stop_if_active()

@@ -209,7 +209,7 @@ class Captioner:
         async def work(post: Callable[[Any], None]) -> T:
             return await ask(server.client)
 
-        return server.wait(work, deadline, self._stop, lambda _: None)
+        return server.thread.wait(work, deadline, self._stop, lambda _: None)
 
     def _stop(self) -> None:
         if self._closing:

@@ -6,6 +6,7 @@ import dataclasses
 import re
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from typing import Any, Protocol
@@ -30,6 +31,7 @@ class Flag(Protocol):
         """Whether it is set."""
 
 
+@dataclass
 class Context:
     """What answering one question needs to know besides the question.
 
@@ -40,36 +42,28 @@ class Context:
     :param cancelled: set once nobody wants the answer any more.
     :param closed: set once the reasoner shuts down.
     :param now: seconds since 1970, by the clock of the stream.
+    :ivar begun: when it came, on the clock of ``time.monotonic``.
     :ivar question: with the time that its words name, where it gives none by itself.
     :ivar plain: the same without those words.
     :param on_exchange: to be told what is sent and what comes back.
     :param blur: ids of objects to be made unrecognisable.
     """
 
-    def __init__(
-        self,
-        question: Question,
-        settings: ReasonerSettings,
-        keyframes: KeyframeSource | Sequence[MarkedKeyframe],
-        on_progress: Progress | None,
-        cancelled: Flag | None,
-        closed: Flag,
-        now: float,
-        on_exchange: Exchanged | None = None,
-        blur: tuple[int, ...] = (),
-    ) -> None:
-        self._start = time.monotonic()
-        self.now = now
-        self.question, self.plain = _with_window(question, now)
-        self.deadline = self._start + (question.timeout or settings.timeout)
-        self.style_name = question.style or settings.style
-        self._settings = settings
-        self._keyframes = keyframes
-        self._on_progress = on_progress
-        self._cancelled = cancelled
-        self._closed = closed
-        self._on_exchange = on_exchange
-        self._blur = blur
+    question: Question
+    settings: ReasonerSettings
+    keyframes: KeyframeSource | Sequence[MarkedKeyframe]
+    on_progress: Progress | None
+    cancelled: Flag | None
+    closed: Flag
+    now: float
+    on_exchange: Exchanged | None = None
+    blur: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        self.begun = time.monotonic()
+        self.deadline = self.begun + (self.question.timeout or self.settings.timeout)
+        self.style_name = self.question.style or self.settings.style
+        self.question, self.plain = _with_window(self.question, self.now)
         self._seen: dict[str, KeyframeSet] = {}
 
     @property
@@ -116,26 +110,22 @@ class Context:
         now = f"now it is {datetime.fromtimestamp(self.now):%A %Y-%m-%d %H:%M}"
         return f"{self.question.text}\n(The pictures were taken {said}; {now}.)"
 
-    def elapsed(self) -> float:
-        """Return the seconds since the question came."""
-        return time.monotonic() - self._start
-
     def stop(self) -> None:
         """Raise a ModelFault where there is no use in going on: CANCELLED or CLOSED."""
-        if self._closed.is_set():
+        if self.closed.is_set():
             raise ModelFault(Status.CLOSED, "the reasoner is shutting down")
-        if self._cancelled is not None and self._cancelled.is_set():
+        if self.cancelled is not None and self.cancelled.is_set():
             raise ModelFault(Status.CANCELLED, "the question was cancelled")
 
     def progress(self, stage: str, text: str) -> None:
         """Tell how it gets on."""
-        if self._on_progress is not None:
-            self._on_progress(stage, text)
+        if self.on_progress is not None:
+            self.on_progress(stage, text)
 
     def exchanged(self, messages: Sequence[Mapping[str, Any]], reply: str) -> None:
         """Tell what was sent to the model, and what it replied."""
-        if self._on_exchange is not None:
-            self._on_exchange(messages, reply)
+        if self.on_exchange is not None:
+            self.on_exchange(messages, reply)
 
     def seen(self, style: Style) -> KeyframeSet:
         """Return the keyframes.
@@ -143,12 +133,12 @@ class Context:
         :param style: how they are marked.
         :raises ModelFault: NO_KEYFRAMES with what the source of keyframes raises, or they are not wanted any more.
         """
-        if not callable(self._keyframes):
-            return KeyframeSet(tuple(self._keyframes))
+        if not callable(self.keyframes):
+            return KeyframeSet(tuple(self.keyframes))
         marked_as = style.of_pictures
         if marked_as in self._seen:
             return self._seen[marked_as]
-        question, settings = self.question, self._settings
+        question, settings = self.question, self.settings
         wanted = {field.name: getattr(question, field.name) for field in dataclasses.fields(KeyframeRequest)}
         wanted["frames"] = 1 if self.spec.form is Form.MOVE else question.frames or settings.frames
         wanted["marks"] = question.marks or settings.marks
@@ -164,7 +154,7 @@ class Context:
 
         Nothing where there is no memory, or it knows nothing of it.
         """
-        if not callable(self._keyframes):
+        if not callable(self.keyframes):
             return KeyframeSet(())
         since = self.question.since or (0.0 if mark else EVER)
         window = {"since": since, "until": self.question.until, "episode": self.question.episode, "near": mark}
@@ -184,7 +174,7 @@ class Context:
         :param near: only those that show this mark; 0 = any.
         :raises ModelFault: NO_KEYFRAMES with what the source of keyframes raises, or they are not wanted any more.
         """
-        marks, style = self.question.marks or self._settings.marks, self.style.of_pictures
+        marks, style = self.question.marks or self.settings.marks, self.style.of_pictures
         found = self.fetched(
             KeyframeRequest(frames=frames, marks=marks, style=style, since=since, until=until, near=near)
         )
@@ -196,9 +186,9 @@ class Context:
 
         :raises ModelFault: NO_KEYFRAMES with what the source of keyframes raises.
         """
-        assert callable(self._keyframes)
+        assert callable(self.keyframes)
         try:
-            return self._keyframes(request, self._blur, max(0.0, self.deadline - time.monotonic()))
+            return self.keyframes(request, self.blur, max(0.0, self.deadline - time.monotonic()))
         except ModelFault:
             raise
         except CCError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cc_ros.reasoning.kinds import Form
@@ -29,6 +30,7 @@ _CUT_OFF = "the reply was cut off at max_answer_tokens"
 _ALL_THOUGHT = "the model's thoughts used up max_answer_tokens before it said anything; set it higher"
 
 
+@dataclass(frozen=True)
 class ReaskLoop:
     """Asks a model and checks what it says.
 
@@ -39,14 +41,11 @@ class ReaskLoop:
     :param budget: tells costs.
     """
 
-    def __init__(
-        self, settings: ReasonerSettings, structured: str, writer: Writer, prompts: Prompts, budget: Budget
-    ) -> None:
-        self._settings = settings
-        self._structured = structured
-        self._writer = writer
-        self._prompts = prompts
-        self._budget = budget
+    settings: ReasonerSettings
+    structured: str
+    writer: Writer
+    prompts: Prompts
+    budget: Budget
 
     async def run(
         self,
@@ -66,10 +65,10 @@ class ReaskLoop:
             return replies.fields(own, context.style, sorted(ids))
 
         def shape(ids: Collection[int]) -> dict[str, Any] | None:
-            return replies.response_format(self._structured, parts(ids))
+            return replies.response_format(self.structured, parts(ids))
 
-        messages = self._writer.messages(task.system, self._with_format(task.turns, parts(task.ids)))
-        talk = Talk(client, context, task, count, progress, shape, self._settings.temperature, messages)
+        messages = self.writer.messages(task.system, self._with_format(task.turns, parts(task.ids)))
+        talk = Talk(client, context, task, count, progress, shape, self.settings.temperature, messages)
         for last in (False, True):
             done = await talk.reply()
             try:
@@ -95,15 +94,15 @@ class ReaskLoop:
         reply = replies.read_reply(done.text)
         if spec.form is Form.MOVE and not done.finish and not reply.structured:
             raise Unusable("its end is missing")
-        answer = check(reply, context.kind, context.style, context.question.choices, ids, self._settings.max_forward)
+        answer = check(reply, context.kind, context.style, context.question.choices, ids, self.settings.max_forward)
         return dataclasses.replace(answer, message=_CUT_OFF) if cut_off else answer
 
     def usage(self, task: Task, count: UsageCount) -> Usage:
         """Return what a task took."""
         cost = math.nan
-        if self._budget.priced:
+        if self.budget.priced:
             prompt_tokens = count.prompt_tokens or task.size.estimated_tokens * count.requests
-            cost = self._budget.cost(prompt_tokens, count.answer_tokens)
+            cost = self.budget.cost(prompt_tokens, count.answer_tokens)
         size = task.size
         if task.looks is not None:
             more = task.looks.size
@@ -113,15 +112,15 @@ class ReaskLoop:
 
     def _with_format(self, turns: Sequence[Message], parts: dict[str, dict[str, Any]]) -> list[Message]:
         """Say what the reply must look like, where the API is not told (a JSON mode wants it said as well)."""
-        if self._structured == "json_schema":
+        if self.structured == "json_schema":
             return list(turns)
-        ask = text_part(self._prompts.reply_json(replies.in_words(parts)))
+        ask = text_part(self.prompts.reply_json(replies.in_words(parts)))
         return [*turns[:-1], {**turns[-1], "content": [*turns[-1]["content"], ask]}]
 
     def _again(self, problem: Exception, ids: Collection[int]) -> str:
         if isinstance(problem, Invented):
-            return self._prompts.again_invented(problem.ids, sorted(ids))
-        return self._prompts.again_unusable(str(problem))
+            return self.prompts.again_invented(problem.ids, sorted(ids))
+        return self.prompts.again_unusable(str(problem))
 
     def _hopeless(self, problem: Exception, done: Completion) -> ModelFault:
         if isinstance(problem, Invented):

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 
 from cc_ros.geometry import GeometryError, SceneMap
+from cc_ros.geometry.evaluate import not_shown
 from cc_ros.geometry.outcome import Unknown
 from cc_ros.geometry.queries import GoTo, TurnTo
 from cc_ros.keyframes import KeyframeSet, MarkedKeyframe
@@ -86,7 +87,7 @@ class Reasoner(AbstractContextManager["Reasoner"]):
             answer = dataclasses.replace(answer_to(error), kind=question.kind)
             if self._model is not None:
                 answer = dataclasses.replace(answer, message=self._model.endpoint.redact(answer.message))
-        usage = dataclasses.replace(answer.usage, seconds=context.elapsed())
+        usage = dataclasses.replace(answer.usage, seconds=time.monotonic() - context.begun)
         with self._lock:
             self._ended[answer.source if answer.ok else answer.status.name.lower()] += 1
         return dataclasses.replace(answer, usage=usage)
@@ -157,7 +158,7 @@ class Reasoner(AbstractContextManager["Reasoner"]):
         if seen.remembered_since:  # the model can look at what is not in these pictures
             missing = [id for id in missing if not context.remembered(id, Style.MARKS).objects]
         if missing and context.style is not Style.RAW:
-            return answers.unknown_marks(missing, ids)
+            return Answer(Status.UNKNOWN_MARK, not_shown(missing, ids))
         # In a set of marks, a number names something else in each picture.
         return self._with_goal(
             model.answer(seen, context), context, None if context.style is Style.SET_OF_MARK else seen

@@ -169,7 +169,7 @@ class Model(Server):
             context.progress(event[0], self.endpoint.redact_growing(event[1]))
 
         try:
-            answer = self.wait(work, context.deadline, context.stop, show)
+            answer = self.thread.wait(work, context.deadline, context.stop, show)
         except ModelFault as fault:
             fault.usage = self._loop.usage(task, count)
             raise

@@ -9,11 +9,11 @@ import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from cc_ros.reasoning.measured.reading import UP_TO_TWENTY
+
 _UNITS = {"second": 1, "sec": 1, "minute": 60, "min": 60, "hour": 3600, "day": 86400, "week": 604800, "month": 2592000}
-_WORDS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
-_WORDS += ["thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty"]
 _NUMBERS = {
-    **{word: float(number) for number, word in enumerate(_WORDS)},
+    **{word: float(number) for word, number in UP_TO_TWENTY.items()},
     **{"a": 1.0, "an": 1.0, "the": 1.0, "half an": 0.5, "half a": 0.5, "a couple of": 2.0, "a few": 3.0},
     **{"thirty": 30.0, "forty": 40.0, "forty five": 45.0, "fifty": 50.0, "sixty": 60.0, "ninety": 90.0},
 }

@@ -63,6 +63,16 @@ class Tracked:
     labels: np.ndarray
     tracks: tuple[Track, ...]
 
+    @property
+    def confidences(self) -> dict[int, float]:
+        """The confidence of each track, by id."""
+        return {track.id: track.confidence for track in self.tracks}
+
+    @property
+    def first_seen(self) -> dict[int, float]:
+        """When each track got its id, by id."""
+        return {track.id: track.first_seen for track in self.tracks}
+
 
 @dataclass(frozen=True)
 class BackendSettings(ABC):

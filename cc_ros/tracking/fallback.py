@@ -56,7 +56,7 @@ class Fallback(Tracker):
         if self._primary:
             self._labels = tracked.labels
             self._used = self._used or bool(tracked.tracks)
-            self._first = {track.id: track.first_seen for track in tracked.tracks}
+            self._first = tracked.first_seen
             return tracked
         # The same objects as before: an id with another first_seen would be another one.
         tracks = (replace(t, first_seen=self._first.get(t.id, t.first_seen)) for t in tracked.tracks)

@@ -55,18 +55,24 @@ def look() -> Iterator[Onlooker]:
         rclpy.shutdown(context=context)
 
 
-@pytest.fixture(scope="module")
-def nodes(look: Onlooker, server: ModelServer) -> Iterator[Program]:
-    """Run a process a node in a namespace, as `cc-ros up --processes` starts them."""
+@pytest.fixture(scope="module", autouse=True)
+def starting(look: Onlooker, server: ModelServer) -> Iterator[Program]:
+    """Run a process a node in a namespace, as `cc-ros up --processes` starts them, beside what needs none of them."""
     arguments = ["--processes", "--namespace", "robot1", "--base-url", server.base_url, "--model", "m", "--frames", "3"]
     with cc_ros("up", *arguments, "--backend", "flow", "--remap", "image:=/camera/image_raw") as program:
-        until(lambda: running(look) == set(NAMES), START, program.text)
         yield program
+        until(lambda: running(look) == set(NAMES), START, program.text)
         children = psutil.Process(program.process.pid).children(recursive=True)
         assert len(children) == len(NAMES)
         program.signal(signal.SIGTERM)
         assert program.end(40) == 0, program.text
         assert not [child for child in children if child.is_running()]
+
+
+@pytest.fixture(scope="module")
+def nodes(look: Onlooker, starting: Program) -> Program:
+    until(lambda: running(look) == set(NAMES), START, starting.text)
+    return starting
 
 
 class SlowReasoner:
@@ -130,6 +136,20 @@ def test_ask_before_there_are_nodes_says_how_to_start_them(look: Onlooker) -> No
     assert program.text.startswith("cc-ros ask: no cc_reasoner answers on /cc/ask_with_feedback")
 
 
+def test_doctor_tells_by_its_exit_status(server: ModelServer) -> None:
+    nowhere = ("--base-url", "http://127.0.0.1:9/v1", "--model", "m")
+    with (
+        cc_ros("doctor", "--remap", "image:=/nowhere") as lonely,
+        cc_ros("doctor", "--no-graph", *nowhere) as sick,
+    ):
+        assert lonely.end(60) == 0, lonely.text
+        assert "ok    ROS 2" in lonely.text
+        assert f"not running: {', '.join(NAMES)}" in lonely.text
+        assert "/nowhere" in lonely.text
+        assert sick.end(60) == 1, sick.text
+        assert "FAIL  model" in sick.text
+
+
 def test_the_security_policies_allow_each_node_what_it_uses(look: Onlooker, nodes: Program) -> None:
     """SROS 2 itself cannot be had as a wheel: the policies are held against the graph."""
     policies = ElementTree.parse(BAG.parents[2] / "config" / "sros2" / "policies.xml")
@@ -154,27 +174,28 @@ def test_the_security_policies_allow_each_node_what_it_uses(look: Onlooker, node
 
 
 def test_a_bag_is_played_into_the_nodes_and_asked_about(look: Onlooker, nodes: Program, server: ModelServer) -> None:
-    remap = ["--topics", "/camera/image_raw/compressed", "--rate", "0.7", "--wait", "15"]
+    remap = ["--topics", "/camera/image_raw/compressed", "--wait", "15"]
     with cc_ros("play", str(BAG), *remap) as player:
         assert player.end(60) == 0, player.text
     assert "played 90 messages" in player.text
     until(lambda: look.call(GetKeyframes, "/robot1/cc/get_keyframes", GetKeyframes.Request()).success, 20)
 
     server.always(reply("by the sofa"))
-    with cc_ros("ask", "Where is the lamp?", "--namespace", "robot1") as ask:
-        assert ask.end(40) == 0, ask.text
-    assert "by the sofa" in ask.lines[0]
-    assert "by model" in ask.text
+    asked = partial(cc_ros, "ask", "--namespace", "robot1")
+    with (
+        asked("Where is the lamp?") as plain,
+        asked("Where is the lamp, then?", "--json") as detailed,
+        asked("What?", "--frames", "65") as refused,
+    ):
+        assert plain.end(40) == 0, plain.text
+        assert "by the sofa" in plain.lines[0]
+        assert "by model" in plain.text
+        assert detailed.end(40) == 0, detailed.text
+        answer = json.loads(detailed.text)
+        assert (answer["status"], answer["answer"], answer["source"]) == (0, "by the sofa", "model")
+        assert refused.end(40) == 1
+        assert "64" in refused.text
     assert len(server.received[-1].images) == 3
-
-    with cc_ros("ask", "Where is the lamp, then?", "--namespace", "robot1", "--json") as ask:
-        assert ask.end(40) == 0, ask.text
-    answer = json.loads(ask.text)
-    assert (answer["status"], answer["answer"], answer["source"]) == (0, "by the sofa", "model")
-
-    with cc_ros("ask", "What?", "--namespace", "robot1", "--frames", "65") as ask:
-        assert ask.end(40) == 1
-    assert "64" in ask.text
 
 
 def test_control_c_cancels_the_question(nodes: Program, server: ModelServer) -> None:
@@ -239,17 +260,6 @@ def test_play_says_what_it_cannot_play(tmp_path: Path) -> None:
             assert player.end(40) == 1
             assert len(player.lines) == 1, player.text
             assert told in player.text
-
-
-def test_doctor_tells_by_its_exit_status(server: ModelServer) -> None:
-    with cc_ros("doctor", "--remap", "image:=/nowhere") as lonely:
-        assert lonely.end(60) == 0, lonely.text
-    assert "ok    ROS 2" in lonely.text
-    assert f"not running: {', '.join(NAMES)}" in lonely.text
-    assert "/nowhere" in lonely.text
-    with cc_ros("doctor", "--no-graph", "--base-url", "http://127.0.0.1:9/v1", "--model", "m") as sick:
-        assert sick.end(60) == 1, sick.text
-    assert "FAIL  model" in sick.text
 
 
 def test_up_refuses_what_it_cannot_use() -> None:

@@ -70,10 +70,10 @@ def test_one_that_came_back_is_there_at_once_though_its_forerunner_was_killed(lo
         until(lambda: watch.announced, START)
         killed.process.kill()
         until(watch.gone, 5)
+    watch.announced = False
     with announced("cc/there") as again:
         until(lambda: look.node.count_publishers("cc/there/_alive") > 1, START)
         assert not watch.gone(), "its middleware says that it lives only after some time"
-        watch.announced = False
         until(lambda: watch.announced, START)
         again.process.kill()
         until(watch.gone, 5)

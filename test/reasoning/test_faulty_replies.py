@@ -344,23 +344,18 @@ def test_whatever_a_step_raises_the_question_ends_with_a_status(
     server: ModelServer, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     server.always(reply("left"))
-    for error in (
-        ZeroDivisionError("a defect"),
-        ValueError(KEY),
-        OSError(5, "broken"),
-        RecursionError(),
-        MemoryError(),
-    ):
-        with Reasoner(
-            ReasonerSettings(base_url=server.base_url, retries=0), environ={"OPENAI_API_KEY": KEY}
-        ) as reasoner:
+    errors = ZeroDivisionError("a defect"), ValueError(KEY), OSError(5, "broken"), RecursionError(), MemoryError()
+    settings = ReasonerSettings(base_url=server.base_url, retries=0)
+    with Reasoner(settings, environ={"OPENAI_API_KEY": KEY}) as reasoner:
+        for number, error in enumerate(errors, 1):
+            question = Question("Is it left or right" + number * "?")  # none that was answered before
             with monkeypatch.context() as patch:
                 patch.setattr(step, lambda *_, error=error, **__: _raise(error))
-                answer = reasoner.ask(Question("Is it left or right?"), FRAMES)
+                answer = reasoner.ask(question, FRAMES)
             assert answer.status is not Status.OK, step
             assert answer.message and not answer.text
             assert KEY not in repr(answer)
-            assert reasoner.ask(Question("Is it left or right?"), FRAMES).ok, "the next question is answered again"
+            assert reasoner.ask(question, FRAMES).ok, "the next question is answered again"
 
 
 def test_a_source_of_keyframes_that_fails_in_any_way_is_a_status(

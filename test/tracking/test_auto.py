@@ -328,8 +328,9 @@ def test_without_a_gpu_the_camera_goes_first(make, gpu):
     tracker = make(Scripted(()), slow, wait=gpu)
     tracker.step(frame(0))
     until(lambda: slow.seen and hasattr(slow, "thread"))
-    modest = os.getpriority(os.PRIO_PROCESS, slow.thread) - os.getpriority(os.PRIO_PROCESS, 0)
-    assert modest == (0 if gpu else 10)
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    modest = os.getpriority(os.PRIO_PROCESS, slow.thread) - own
+    assert modest == (0 if gpu else min(10, 19 - own))  # 19 is the lowest priority that there is
 
 
 def test_frames_are_tracked_while_sam2_loads_and_if_it_cannot(make):

@@ -113,8 +113,8 @@ def test_a_browser_sees_asks_cancels_and_survives_a_restart(browser: Browser, se
         assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
 
         running.signal(signal.SIGKILL)
-        expect(page.locator("#nodes .missing")).to_have_count(len(NODES))
         card = ask(page, "Is anybody there?")
+        expect(page.locator("#nodes .missing")).to_have_count(len(NODES))
         expect(card.locator(".error")).to_contain_text("cc_reasoner")
         again = stack.enter_context(nodes(server, "--web", "0"))  # and a second page
         again.wait_for("active after", 2 * START)

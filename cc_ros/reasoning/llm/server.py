@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Coroutine
 from concurrent.futures import Future, wait
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
 from cc_ros.errors import CCError
 from cc_ros.reasoning.llm.budget import Budget
@@ -19,8 +18,6 @@ from cc_ros.reasoning.types import Status
 if TYPE_CHECKING:
     from cc_ros.reasoning.llm.retry import RetryingClient
 
-T = TypeVar("T")
-
 
 class Server:
     """One endpoint, and what guards it. Thread-safe.
@@ -28,6 +25,7 @@ class Server:
     :param settings: retries, breaker and limits.
     :param endpoint: the server.
     :raises SettingsError: limits in money without prices.
+    :ivar thread: runs what is done with the client.
     """
 
     def __init__(self, settings: ReasonerSettings, endpoint: Endpoint) -> None:
@@ -36,8 +34,8 @@ class Server:
         self.breaker = CircuitBreaker(settings.breaker_failures, settings.breaker_seconds)
         self.unusable = ""  # why it cannot be asked at all, for people
         self._settings = settings
-        self._thread = LoopThread()
-        self._client: Future[RetryingClient] = self._thread.start(self._open())
+        self.thread = LoopThread()
+        self._client: Future[RetryingClient] = self.thread.start(self._open())
         wait([self._client])  # importing openai takes seconds on a busy machine: no question's deadline is for that
 
     @property
@@ -48,23 +46,13 @@ class Server:
         """
         return self._client.result()
 
-    def wait(
-        self,
-        make: Callable[[Callable[[Any], None]], Coroutine[Any, Any, T]],
-        deadline: float,
-        stop: Callable[[], None],
-        on_event: Callable[[Any], None],
-    ) -> T:
-        """Run work with the client and return its result; as :meth:`LoopThread.wait`, which says what it raises."""
-        return self._thread.wait(make, deadline, stop, on_event)
-
     def down(self) -> str:
         """Return why the server is left alone for now, "" where it is not."""
         return self.breaker.describe() if self.breaker.open_for() > 0 else ""
 
     def close(self) -> None:
         """Cancel what is being asked and close the connections."""
-        self._thread.close(self._close_client)
+        self.thread.close(self._close_client)
 
     async def _open(self) -> RetryingClient:
         try:

@@ -12,7 +12,7 @@ import re
 from collections.abc import Sequence
 
 from cc_ros.geometry.bodies import bodies
-from cc_ros.geometry.evaluate import evaluate, listed, missing_place
+from cc_ros.geometry.evaluate import evaluate, missing_place
 from cc_ros.geometry.goals import GoalRules, Stand, stand_before, turned_to
 from cc_ros.geometry.outcome import Cause, Unknown
 from cc_ros.geometry.queries import GoTo, Query, TurnTo, Where
@@ -39,12 +39,6 @@ def answer_from_marks(question: Question, kind: Kind, scene: SceneMap) -> Answer
     if KINDS[kind].form is Form.MARK and len(answer.mark_ids) != 1:
         return Answer(Status.CANNOT_TELL, f"no one mark is the answer: {answer.text}", kind=kind.value)
     return answer
-
-
-def unknown_marks(missing: Sequence[int], known: Sequence[int]) -> Answer:
-    """Return the refusal of a question about marks that do not exist."""
-    shown = f"they show {listed(known)}" if known else "they show no marks at all"
-    return Answer(Status.UNKNOWN_MARK, f"no keyframe shows mark {listed(missing)}; {shown}")
 
 
 def _answer(asked: Query, scene: SceneMap) -> Answer:
@@ -82,8 +76,7 @@ def goal_of(
     found = _turn(scene, id) if isinstance(asked, TurnTo) else _stand(scene, id, grounds, rules)
     if isinstance(found, Unknown):
         return found
-    frame = next(frame for frame in reversed(scene.keyframes) if frame.pose is not None)  # else nothing has a place
-    return Goal(found.x, found.y, found.yaw, frame.world_frame)
+    return Goal(found.x, found.y, found.yaw, scene.world_frame)
 
 
 def _stand(scene: SceneMap, id: int, grounds: Sequence[Ground], rules: GoalRules) -> Stand | Unknown:

@@ -9,7 +9,7 @@ import numpy as np
 
 from cc_ros.geometry.evaluate import heading
 from cc_ros.geometry.outcome import Measured
-from cc_ros.geometry.relations import direction, distance_from_robot
+from cc_ros.geometry.relations import direction, distance_from_robot, placeless
 from cc_ros.geometry.scene import SceneMap
 from cc_ros.reasoning.types import MarkPlace
 
@@ -32,14 +32,13 @@ def _place(scene: SceneMap, id: int) -> MarkPlace:
     if place.point is not None:
         fused = place.sightings[-1].mark.place
         spread = np.eye(3) * place.point.sigma**2 if fused is None else fused.covariance
-        frame = next((f.world_frame for f in scene.keyframes if f.pose is not None and f.world_frame), "")
         found |= {
             "point": tuple(map(float, place.point.xyz)),
             "covariance": tuple(map(float, spread.ravel())),
-            "frame": frame,
+            "frame": scene.world_frame,
         }
     elif isinstance(away, Measured):
-        missing.append(f"the place of mark {id} is not known ({scene.no_place(id).reason})")
+        missing.append(placeless(scene, [id]).reason)
     return MarkPlace(id, missing="; ".join(missing), **found)  # type: ignore[arg-type]
 
 

@@ -44,6 +44,7 @@ MAX_WORDS = 40
 _UNITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 _TEENS = ("ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen")
 _TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
+UP_TO_TWENTY = {word: number for number, word in enumerate((*_UNITS, *_TEENS, _TENS[0]))}
 _NUMBERS = {word: str(value) for value, word in enumerate(_UNITS + _TEENS) if word != "one"} | {
     word: str(value) for value, word in zip(range(20, 100, 10), _TENS, strict=True)
 }

@@ -102,11 +102,6 @@ class Reply(BaseModel):
             number /= 100
         return number if 0 <= number <= 1 else 0.0
 
-    @property
-    def says_something(self) -> bool:
-        """Whether it holds an answer of any kind."""
-        return bool(self.answer or self.choice or self.action or self.marks)
-
 
 @dataclass(frozen=True, slots=True)
 class Said:
@@ -185,7 +180,7 @@ def read_reply(text: str) -> Said:
             replies.append(_reply_of(piece))
         except NotAReply as error:
             problem = error
-    replies = [reply for reply in replies if reply.says_something] or replies[-1:]
+    replies = [one for one in replies if one.answer or one.choice or one.action or one.marks] or replies[-1:]
     if not replies:
         raise problem or NotAReply("it holds no answer")
     last = said.pieces[-1]

@@ -10,15 +10,12 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from cc_ros.reasoning.measured.questions import lettered, named_marks
+from cc_ros.reasoning.measured.reading import UP_TO_TWENTY
 from cc_ros.reasoning.replies.moves import read_move
 from cc_ros.reasoning.replies.reply import Invented, Reply, Said, Unusable
 from cc_ros.reasoning.types import Answer, Status
 
-_NUMBER_WORDS = (
-    *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"),
-    *("eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty"),
-)
-_NUMBERS = {word: value for value, word in enumerate(_NUMBER_WORDS)} | {"none": 0}
+_NUMBERS = UP_TO_TWENTY | {"none": 0}
 _UNKNOWN = re.compile(
     r"\b(?:unknown|unclear|cannot (?:tell|determine)|can't (?:tell|determine)|not (?:visible|sure))\b"
 )

@@ -142,7 +142,10 @@ class BagSource(Source):
                 self._add_pose(message)
             else:
                 self._camera_info = message.content
-            while waiting and (self._complete(waiting[0]) or _overdue(waiting, message.arrival)):
+            overdue = message.arrival - LOOK_AHEAD
+            while waiting and (
+                self._complete(waiting[0]) or waiting[0].arrival < overdue or len(waiting) > MAX_WAITING
+            ):
                 yield waiting.popleft()
         yield from waiting
 
@@ -300,10 +303,6 @@ class BagSource(Source):
 
 def _static(connection: Connection) -> bool:
     return connection.msgtype == TF and connection.topic.endswith("/tf_static")
-
-
-def _overdue(waiting: deque[_Message], now: float) -> bool:
-    return now - waiting[0].arrival > LOOK_AHEAD or len(waiting) > MAX_WAITING
 
 
 def _decode(message: _Message, depth: bool = False) -> np.ndarray:

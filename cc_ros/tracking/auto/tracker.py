@@ -174,7 +174,7 @@ class AutoTracker(Tracker):
         self._late += asked.chain.frames > 0
         self._ids.match(slow, asked.labels)
         self._slow, self._chain = slow, asked.chain
-        self._slow_labels = self._ids.slow_table()[slow.labels]
+        self._slow_labels = _table(self._ids.slow)[slow.labels]
 
     def _merge(self, fast: Tracked) -> tuple[np.ndarray, dict[int, float]]:
         """Return the map of this frame and the confidences by id: the slow tracker's objects first.
@@ -246,10 +246,6 @@ class _Ids:
         self.pool.release_all_but(known)
         return known
 
-    def slow_table(self) -> np.ndarray:
-        """Return the uint16 table from the slow tracker's ids to those given out."""
-        return _table(self.slow)
-
     def fast_table(self, shown: Iterable[int]) -> np.ndarray:
         """Return the table for those of the fast tracker's objects that are ``shown``, new ones among them."""
         for own in shown:
@@ -259,6 +255,7 @@ class _Ids:
 
 
 def _table(ids: Mapping[int, int]) -> np.ndarray:
+    """Return the uint16 table from a tracker's own ids to those given out."""
     table = np.zeros(MAX_ID + 1, np.uint16)
     table[list(ids)] = list(ids.values())
     return table

@@ -144,7 +144,10 @@ class Sam2Tracker(Tracker):
         encoding = self._predictor.encode(frame.image, self._index)
         given = self._take_seed(encoding)
         ids, prediction = self._predictor.step(encoding)
-        labels = self._paint(ids, prediction, size) if given is None else _resized(given, size)
+        if given is None:
+            labels = self._paint(ids, prediction, size)
+        else:
+            labels = cv2.resize(given, size[::-1], interpolation=cv2.INTER_NEAREST)
         found = self._search(encoding, frame.image, labels) if self._due() else None
         if found is not None:
             ids = (*ids, *found[0])
@@ -305,10 +308,6 @@ def paint(ids: Sequence[int], prediction: Prediction | None, size: tuple[int, in
     large = torch.bincount(rows.flatten(), minlength=len(ids) + 1) >= const.SPECK * rows.numel()
     table = torch.tensor([0, *ids], device=rows.device) * large
     return table.to(torch.int16)[rows].cpu().numpy().view(np.uint16)  # torch indexes no uint16; the bits are the same
-
-
-def _resized(labels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    return cv2.resize(labels, size[::-1], interpolation=cv2.INTER_NEAREST)
 
 
 def confidence(ids: Sequence[int], prediction: Prediction | None) -> dict[int, float]:
