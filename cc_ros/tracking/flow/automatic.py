@@ -43,7 +43,8 @@ class AutomaticTracking:
         self._grey: np.ndarray | None = None
         self._detected = -math.inf
         self._shift = np.zeros(2)  # of the scene since the first frame, shares of the image (x, y)
-        self._shift_before = np.zeros(2)  # the same at the last detection pass
+        self._path = 0.0  # length of the way that the scene moved, images
+        self._path_before = 0.0  # the same at the last detection pass
         self._beside = ThreadPoolExecutor(max_workers=1)  # the network works while OpenCV finds the flow
 
     def step(self, image: np.ndarray, stamp: float, frame: Frame | None = None) -> np.ndarray:
@@ -68,7 +69,9 @@ class AutomaticTracking:
         if grey.shape != self._grey.shape:
             return cv2.resize(self._keys, grey.shape[::-1], interpolation=cv2.INTER_NEAREST)
         flow = self._optical_flow.motion(self._grey, grey).flow
-        self._shift -= np.median(flow[::_SAMPLE, ::_SAMPLE].reshape(-1, 2), axis=0) / grey.shape[::-1]
+        step = np.median(flow[::_SAMPLE, ::_SAMPLE].reshape(-1, 2), axis=0) / grey.shape[::-1]
+        self._shift -= step
+        self._path += float(np.linalg.norm(step))
         return warp(self._keys, flow, replicate=outside)
 
     def _detect(self, image: np.ndarray, grey: np.ndarray, stamp: float, frame: Frame | None) -> np.ndarray:
@@ -82,9 +85,8 @@ class AutomaticTracking:
             prior = np.where(placed > 0, placed, prior)
         output = pending.result()
         passed = stamp - self._detected
-        moved = float(np.linalg.norm(self._shift - self._shift_before))  # images
+        moved, self._path_before = self._path - self._path_before, self._path
         self._table.proof = const.PROOF_EVIDENCE / (1 + (moved / passed if passed > 0 else 0.0) / const.PROOF_SPEED)
-        self._shift_before = self._shift.copy()
         fade = math.exp(-const.SCORE_FADE * min(max(passed, 0.0), 1.0))
         scores = {key: fade * track.score for key, track in self._table.tracks.items()}
         found = match(output, prior, scores, self._settings.min_area, view)
@@ -130,7 +132,7 @@ class AutomaticTracking:
                 track.detections += 1
                 track.evidence += one.score**2 * one.held
                 track.add_descriptor(descriptor)
-                track.place, track.size = one.centre - self._shift, one.size
+                track.place, track.path, track.size = one.centre - self._shift, self._path, one.size
             if not track.id and (track.evidence >= self._table.proof or track.detections > 1):
                 gone = self._table.known_again(track, absent, self._in_view)
                 if gone is not None:

@@ -28,6 +28,7 @@ class TrackState:
     :param descriptor: c float32, unit vector, running mean of its descriptors; None = not detected yet.
     :param evidence: scores of its detections, each times how well it was held, in all.
     :param place: x, y of its centre at the last detection, as if the scene had not moved since the first frame.
+    :param path: length of the scene's way up to that detection, images.
     :param size: square root of its share of the image at the last detection.
     :param peak: share of the image, its largest so far.
     :param held: 0..1, how well the carried mask agrees with the image, averaged over time.
@@ -45,6 +46,7 @@ class TrackState:
     evidence: float = 0.0
     descriptor: np.ndarray | None = None
     place: np.ndarray | None = None
+    path: float = 0.0
     size: float = 0.0
     peak: float = 0.0
     held: float = 0.0
@@ -145,6 +147,7 @@ class TrackTable:
             return None
         cosine = np.stack([t.descriptor for t in others if t.descriptor is not None]) @ track.descriptor
         apart = np.linalg.norm(np.stack([t.place for t in others if t.place is not None]) - track.place, axis=1)
+        apart /= 1 + track.path - np.array([t.path for t in others])  # the longer the way, the less the place is known
         alike = cosine - np.minimum(const.SAME_DISTANCE * apart, const.SAME_FAR)
         best = int(alike.argmax())
         rest = np.delete(alike, best).max(initial=-1.0)
