@@ -69,9 +69,9 @@ class AutomaticTracking:
         if grey.shape != self._grey.shape:
             return cv2.resize(self._keys, grey.shape[::-1], interpolation=cv2.INTER_NEAREST)
         flow = self._optical_flow.motion(self._grey, grey).flow
-        step = np.median(flow[::_SAMPLE, ::_SAMPLE].reshape(-1, 2), axis=0) / grey.shape[::-1]
-        self._shift -= step
-        self._path += float(np.linalg.norm(step))
+        steps = flow[::_SAMPLE, ::_SAMPLE].reshape(-1, 2) / grey.shape[::-1]
+        self._shift -= np.median(steps, axis=0)
+        self._path += float(np.median(np.linalg.norm(steps, axis=1)))  # walking ahead is a way, and no shift
         return warp(self._keys, flow, replicate=outside)
 
     def _detect(self, image: np.ndarray, grey: np.ndarray, stamp: float, frame: Frame | None) -> np.ndarray:

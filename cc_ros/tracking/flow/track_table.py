@@ -151,7 +151,7 @@ class TrackTable:
         alike = cosine - np.minimum(const.SAME_DISTANCE * apart, const.SAME_FAR)
         best = int(alike.argmax())
         rest = np.delete(alike, best).max(initial=-1.0)
-        clear = alike[best] > const.SAME_COSINE and alike[best] > rest + const.SAME_COSINE_LEAD
+        clear = (cosine if const.PLAIN else alike)[best] > const.SAME_COSINE and alike[best] > rest + const.SAME_COSINE_LEAD
         key = others[best].key
         lost = key in absent and (apart[best] < const.SAME_PLACE or in_view(key))
         return others[best] if clear and lost else None
