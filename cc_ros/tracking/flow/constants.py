@@ -27,7 +27,6 @@ REJOIN_DISTANCE = 0.5  # cosines that a distance of one image costs
 # the scene moves by so many images a second, half of it is enough: things are soon out of view. With 0.3 at any speed 8
 # pans have pair_recall 0.74 and a looped bedroom 38 ids in a minute; so they have 0.80 and 35.
 PROOF_EVIDENCE, PROOF_SPEED = 0.36, 0.35
-PLAIN=0
 SAME_COSINE, SAME_COSINE_LEAD = 0.65, 0.05  # of two descriptors of one object at one place; lead over any other
 # Cosines that a distance of one image costs, and the most that any costs: with 0.5, or with nothing from a distance of
 # 0.1, one child in the bedroom gets the number of another.
