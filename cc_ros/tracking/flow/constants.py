@@ -31,6 +31,7 @@ SAME_COSINE, SAME_COSINE_LEAD = 0.65, 0.05  # of two descriptors of one object a
 # Cosines that a distance of one image costs, and the most that any costs: with 0.5, or with nothing from a distance of
 # 0.1, one child in the bedroom gets the number of another.
 SAME_DISTANCE, SAME_FAR = 1.0, 0.2
+PLACE_DRIFT = 0.25  # share of the way that the scene moved meanwhile, by which a place may be off
 SAME_PLACE = 0.1  # share of the image; nearer to where a lost object should be, a similar one is that one
 DESCRIPTOR_RATE = 0.2  # share of a new descriptor in the running mean
 # Score, averaged over passes -> share of such masks that lie on an object: measured on photographs that the network

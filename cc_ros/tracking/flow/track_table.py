@@ -147,11 +147,12 @@ class TrackTable:
             return None
         cosine = np.stack([t.descriptor for t in others if t.descriptor is not None]) @ track.descriptor
         apart = np.linalg.norm(np.stack([t.place for t in others if t.place is not None]) - track.place, axis=1)
-        apart /= 1 + np.abs(np.array([t.path for t in others]) - track.path)  # the longer the way, the less the place is known
-        alike = cosine - np.minimum(const.SAME_DISTANCE * apart, const.SAME_FAR)
+        way = np.abs(np.array([t.path for t in others]) - track.path)  # the longer, the less the place is known
+        far = np.maximum(apart - const.PLACE_DRIFT * way, 0)
+        alike = cosine - np.minimum(const.SAME_DISTANCE * far, const.SAME_FAR)
         best = int(alike.argmax())
         rest = np.delete(alike, best).max(initial=-1.0)
-        clear = cosine[best] > const.SAME_COSINE and alike[best] > rest + const.SAME_COSINE_LEAD
+        clear = alike[best] > const.SAME_COSINE and alike[best] > rest + const.SAME_COSINE_LEAD
         key = others[best].key
         lost = key in absent and (apart[best] < const.SAME_PLACE or in_view(key))
         return others[best] if clear and lost else None
