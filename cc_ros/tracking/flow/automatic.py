@@ -86,7 +86,8 @@ class AutomaticTracking:
         output = pending.result()
         passed = stamp - self._detected
         moved, self._path_before = self._path - self._path_before, self._path
-        self._table.proof = const.PROOF_EVIDENCE / (1 + (moved / passed if passed > 0 else 0.0) / const.PROOF_SPEED)
+        speed = moved / passed if passed > 0 else 0.0
+        self._table.proof = max(const.PROOF_EVIDENCE / (1 + speed / const.PROOF_SPEED), const.PROOF_LEAST)
         fade = math.exp(-const.SCORE_FADE * min(max(passed, 0.0), 1.0))
         scores = {key: fade * track.score for key, track in self._table.tracks.items()}
         found = match(output, prior, scores, self._settings.min_area, view)
@@ -132,7 +133,7 @@ class AutomaticTracking:
                 track.detections += 1
                 track.evidence += one.score**2 * one.held
                 track.add_descriptor(descriptor)
-                track.place, track.path, track.size = one.centre - self._shift, self._path, one.size
+                track.place, track.path = one.centre - self._shift, self._path
             if not track.id and (track.evidence >= self._table.proof or track.detections > 1):
                 gone = self._table.known_again(track, absent, self._in_view)
                 if gone is not None:
@@ -158,8 +159,7 @@ class AutomaticTracking:
             return
         cosine = described[new] @ np.stack([descriptor for _, descriptor, _ in lost]).T
         place = np.stack([found[n].centre for n in new])[:, None] - np.stack([expected for _, _, expected in lost])
-        size = np.array([found[n].size for n in new])[:, None] / np.array([track.size for track, _, _ in lost])
-        for row, column in rejoined(cosine, np.linalg.norm(place, axis=2), np.abs(np.log(size))):
+        for row, column in rejoined(cosine, np.linalg.norm(place, axis=2)):
             one, key = found[new[row]], lost[column][0].key
             for carried in found:
                 if carried.key == key:  # to where it is not

@@ -29,7 +29,6 @@ class TrackState:
     :param evidence: scores of its detections, each times how well it was held, in all.
     :param place: x, y of its centre at the last detection, as if the scene had not moved since the first frame.
     :param path: length of the scene's way up to that detection, images.
-    :param size: square root of its share of the image at the last detection.
     :param peak: share of the image, its largest so far.
     :param held: 0..1, how well the carried mask agrees with the image, averaged over time.
     """
@@ -47,7 +46,6 @@ class TrackState:
     descriptor: np.ndarray | None = None
     place: np.ndarray | None = None
     path: float = 0.0
-    size: float = 0.0
     peak: float = 0.0
     held: float = 0.0
     judged: float = -math.inf
