@@ -33,7 +33,7 @@ def top_k(frame_areas: Iterable[Mapping[int, int]], k: int) -> list[int]:
 
 
 def filled(frame_areas: Sequence[Mapping[int, int]], k: int, least: int) -> list[int]:
-    """Return the ``k`` most prominent ids, and of each frame that shows fewer than ``least`` of them its own first ones.
+    """Return the ``k`` most prominent ids, and of each frame with fewer than ``least`` of them its own first ones.
 
     The paper's scenes are seen whole in each frame; on a walk through a house no object is in most of them, and the
     frames that show none of the K objects would stay without a mark. What one frame marks for itself the others mark

@@ -25,7 +25,7 @@ class Motion:
 
 
 class DisFlow:
-    """Dense inverse search flow, checked by brightness.
+    """Dense inverse search flow.
 
     It alone loses track of images that moved by a tenth of their width, so that it begins from their common shift.
 
@@ -35,17 +35,20 @@ class DisFlow:
     def __init__(self, preset: int) -> None:
         self._dis = cv2.DISOpticalFlow.create(preset)
 
-    def motion(self, previous: np.ndarray, current: np.ndarray, guess: np.ndarray | None = None) -> Motion:
-        """Return the motion from ``previous`` to ``current``, both HxW uint8 grey.
+    def flow(self, previous: np.ndarray, current: np.ndarray, guess: np.ndarray | None = None) -> np.ndarray:
+        """Return the flow (HxWx2 float32, see ``Motion``) from ``previous`` to ``current``, both HxW uint8 grey.
 
         :param guess: HxWx2 float32, a flow that is about right already, where the images are far apart.
         """
         if min(current.shape) < _SMALLEST:
-            return Motion(np.zeros((*current.shape, 2), np.float32), np.ones(current.shape, bool))
+            return np.zeros((*current.shape, 2), np.float32)
         begin = _common_shift(previous, current) if guess is None else guess.copy()  # written to
-        flow = self._dis.calc(current, previous, begin)  # type: ignore[arg-type]
-        warped = warp(previous, flow, cv2.INTER_LINEAR)
-        error = cv2.blur(cv2.absdiff(warped, current), (5, 5))
+        return self._dis.calc(current, previous, begin)  # type: ignore[arg-type]
+
+    def motion(self, previous: np.ndarray, current: np.ndarray, guess: np.ndarray | None = None) -> Motion:
+        """Return the same with what of it is reliable."""
+        flow = self.flow(previous, current, guess)
+        error = cv2.blur(cv2.absdiff(warp(previous, flow, cv2.INTER_LINEAR), current), (5, 5))
         x, y = sources(flow)
         h, w = current.shape
         inside = (x > -0.5) & (x < w - 0.5) & (y > -0.5) & (y < h - 0.5)
@@ -62,11 +65,17 @@ def _common_shift(previous: np.ndarray, current: np.ndarray) -> np.ndarray | Non
     old, new = (cv2.resize(i, size, interpolation=cv2.INTER_AREA).astype(np.float32) for i in (previous, current))
     window = cv2.createHanningWindow(size, cv2.CV_32F)
     x, y = np.rint(cv2.phaseCorrelate(new * window, old * window)[0])
-    flow = np.full((*new.shape, 2), (x, y), np.float32)
+    flow = _constant(x, y, new.shape)
     inside = warp(np.ones_like(old), flow) > 0
     if not (inside.any() and np.abs(warp(old, flow) - new)[inside].mean() < np.abs(old - new).mean()):
         return None
-    return np.full((height, width, 2), (x * width / size[0], y * height / size[1]), np.float32)
+    return _constant(x * width / size[0], y * height / size[1], current.shape)
+
+
+def _constant(x: float, y: float, shape: tuple[int, ...]) -> np.ndarray:
+    flow = np.empty((*shape, 2), np.float32)
+    flow[..., 0], flow[..., 1] = x, y
+    return flow
 
 
 def sources(flow: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

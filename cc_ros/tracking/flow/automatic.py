@@ -68,7 +68,7 @@ class AutomaticTracking:
             return np.zeros(grey.shape, np.int32)
         if grey.shape != self._grey.shape:
             return cv2.resize(self._keys, grey.shape[::-1], interpolation=cv2.INTER_NEAREST)
-        flow = self._optical_flow.motion(self._grey, grey).flow
+        flow = self._optical_flow.flow(self._grey, grey)
         steps = flow[::_SAMPLE, ::_SAMPLE].reshape(-1, 2) / grey.shape[::-1]
         self._shift -= np.median(steps, axis=0)
         self._path += float(np.median(np.linalg.norm(steps, axis=1)))  # walking ahead is a way, and no shift

@@ -25,7 +25,7 @@ REJOIN_REACH = 0.4  # largest distance from where it should be, shares of the im
 # Sum of its squared scores until an object gets an id: a sure one gets it at once, an unsure one after 4 passes. Where
 # the scene moves by so many images a second, half of it is enough: things are soon out of view. With 0.3 at any speed 8
 # pans have pair_recall 0.74 and a looped bedroom 38 ids in a minute; so they have 0.80 and 35. At any speed a quarter
-# stays: without, 142 instead of 128 ids in a walk, and no pan gains; with a third 120, but pans find less.
+# stays: without, 142 instead of 127 ids in a walk, and no pan gains; with a third 120, but pans find less.
 PROOF_EVIDENCE, PROOF_SPEED, PROOF_LEAST = 0.36, 0.35, 0.09
 SAME_COSINE, SAME_COSINE_LEAD = 0.65, 0.05  # of two descriptors of one object at one place; lead over any other
 # Cosines that a distance of one image costs, and the most that any costs: with 0.5, or with nothing from a distance of

@@ -78,7 +78,7 @@ class PromptedTracking:
 
     def _move(self, grey: np.ndarray) -> np.ndarray:
         """Return the flow from this frame to the one that was drawn last (HxWx2 float32, pixels)."""
-        flow = self._optical_flow.motion(self._grey, grey).flow
+        flow = self._optical_flow.flow(self._grey, grey)
         if self._flow is not None:
             flow = flow + cv2.remap(self._flow, *sources(flow), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         self._flow = flow

@@ -50,7 +50,7 @@ def test_flow_carries_a_map_along() -> None:
 @pytest.mark.parametrize("fast", [3, 45, 80, 130])
 def test_flow_follows_a_camera_that_turns_fast(fast: int) -> None:
     before, after = wall(300), wall(300 + fast)
-    flow = DisFlow(1).motion(before, after).flow
+    flow = DisFlow(1).flow(before, after)
     inside = np.abs(flow[20:-20, 20 : 300 - fast] - (fast, 0)).max(axis=2)
     assert (inside < 2).mean() > 0.9
 
