@@ -133,6 +133,7 @@ setup(
         "pyyaml>=6.0.1",
         "rosbags>=0.11",  # 0.10 reads folders alone, no .mcap or .db3 by itself
         "scipy>=1.11.4",
+        "threadpoolctl>=3.1",
         "tqdm>=4.66",
         "ros-kilted-action-msgs",
         "ros-kilted-ament-index-python",

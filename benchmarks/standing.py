@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "test"))
@@ -26,12 +26,13 @@ from rclpy.context import Context
 from std_msgs.msg import Empty
 from support.base import MOUNTED, WATCHDOG, Base
 from support.model_server import ModelServer, reply
-from support.rig import START, Program, cc_ros, isolated, until
+from support.rig import START, Program, announced, cc_ros, isolated, until
 
 from cc_ros.client import SpatialMemory
 from cc_ros.dds import prepare
 from cc_ros.errors import CCError
 
+NODE = "cc_tracker is killed"
 KILLED = "SIGKILL (the base's watchdog)"
 STILL = 1.0  # seconds without motion that count as standing
 MOUNTING = {f"camera.{name}": getattr(MOUNTED, name) for name in ("camera_x", "camera_z", "camera_pitch")}
@@ -44,13 +45,16 @@ class Round:
         self.nodes, self.base = nodes, base
         self.cancel = threading.Event()
         self._thread = threading.Thread(target=self._follow, args=(memory,))
+        self._stack = ExitStack()
+        self._tracker = self._stack.enter_context(announced("cc/masks"))
         base.place()
         self._thread.start()
         until(lambda: base.speed[0] > 0.25, START, "it does not drive")
 
     def _follow(self, memory: SpatialMemory) -> None:
         try:
-            memory.follow("Go to the door.", cancel=self.cancel)
+            while not self.cancel.is_set() and self.base.x == 0.0:  # the last one may have been killed just now
+                memory.follow("Go to the door.", cancel=self.cancel)
         except CCError as error:
             print(f"  {error}", file=sys.stderr)
 
@@ -59,6 +63,11 @@ class Round:
         until(publisher.get_subscription_count)
         self.strike()
         publisher.publish(Empty())
+
+    def kill(self) -> None:
+        """Kill what says that it is the tracker."""
+        self._tracker.process.kill()
+        self.strike()
 
     def strike(self) -> None:
         """Note when the fault is."""
@@ -75,6 +84,7 @@ class Round:
                 last = time.monotonic()
         self.cancel.set()
         self._thread.join(30)
+        self._stack.close()
         return self.base.seconds(self.tick), last - self.struck
 
 
@@ -84,6 +94,7 @@ FAULTS: dict[str, Callable[[Round], object]] = {
     "depth stops": lambda one: one.base.silent.add("depth"),
     "cancelled": lambda one: one.cancel.set(),
     "cc/stop": Round.press,
+    NODE: Round.kill,
 }
 ENDS: dict[str, Callable[[Round], object]] = {  # of the nodes
     "SIGTERM": lambda one: one.nodes.signal(signal.SIGTERM),

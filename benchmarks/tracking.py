@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Score a tracking backend: photographs, DAVIS 2016, real videos, rooms, speed and growth, in one table.
 
-usage: tracking.py --data DIR --tools DIR [--backend flow] [--only photos discovery videos rooms davis growth] [--every 1]
+usage: tracking.py --data DIR --tools DIR [--backend flow] [--every 1] [--only PART ..]
+PARTs: photos discovery videos rooms davis growth
 
 DIR/photos/                         segments.json, images/, masks/; each photograph is the only frame of an episode.
                                     Every fifth is scored by itself: the network has not learned from it
@@ -35,6 +36,7 @@ import psutil
 from cc_ros.frame import Frame
 from cc_ros.keyframes import Candidate, Keyframes, KeyframeSettings
 from cc_ros.keyframes.store import ArrayPicture
+from cc_ros.process import prepare_process
 from cc_ros.tracking.base import Tracked, Tracker
 from cc_ros.tracking.factory import make_tracker
 
@@ -273,6 +275,7 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=1, metavar="N", help="show rooms by every N-th frame")
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
     args = parser.parse_args()
+    prepare_process()
     tracker = make_tracker(args.backend)
     if "photos" in args.only:
         photos(args.data, args.tools, tracker)

@@ -10,11 +10,13 @@ on UDP with large buffers, which every publisher can send to, and speak TCP with
 from __future__ import annotations
 
 import os
+import socket
 from pathlib import Path
 
 PROFILES = Path(__file__).parent / "data" / "fastdds"
 OLDER_DISTROS = ("humble", "iron", "jazzy")  # with Fast DDS 2, which knows the variable under another name
 BUFFERS = 4_000_000  # bytes of a socket's buffer from which on images up to 1280x720 get through
+DOMAINS = 100  # of ports below those that Linux gives out by itself
 RMEM_MAX = Path("/proc/sys/net/core/rmem_max")
 
 
@@ -39,6 +41,27 @@ def prepare() -> None:
         os.environ.pop("ROS_LOCALHOST_ONLY", None)
     os.environ.pop("FASTDDS_BUILTIN_TRANSPORTS", None)  # it would win over the profile
     os.environ[variable] = str(PROFILES / ("localhost.xml" if local else "network.xml"))
+
+
+def apart() -> None:
+    """Keep this process and its children apart from other robots on this network and machine, unless told otherwise.
+
+    They get a ROS domain that nobody on this machine uses.
+    """
+    if "ROS_DOMAIN_ID" not in os.environ:
+        domains = [1 + (os.getpid() + number) % DOMAINS for number in range(DOMAINS)]  # two at once begin elsewhere
+        os.environ["ROS_DOMAIN_ID"] = str(next(filter(_is_free, domains), domains[0]))
+    os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+
+
+def _is_free(domain: int) -> bool:
+    """Whether the first participant's port of a domain is free (RTPS 2.3, section 9.6.1.1)."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind(("", 7400 + 250 * domain + 10))
+        except OSError:
+            return False
+    return True
 
 
 def small_buffers() -> int:

@@ -19,7 +19,7 @@ RUN apt-get update \
  && rm -rf /var/lib/apt/lists/*
 # Debian's own packages cannot be uninstalled by pip, only passed over: Ubuntu 24.04 has older ones of the first two.
 RUN pip install --ignore-installed "typing_extensions>=4.14" "pydantic>=2.10" \
- && pip install "openai>=3" "rosbags>=0.11"
+ && pip install "openai>=3" "rosbags>=0.11" "threadpoolctl>=3.1"
 
 COPY . src/cc_ros
 RUN source /opt/ros/$ROS_DISTRO/setup.bash \

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import socket
 from pathlib import Path
 
 import pytest
 
 pytest.importorskip("rclpy")
 
-from support.rig import Program, environment, isolated
+from support.rig import Program, domain, environment, isolated
 
 from cc_ros import dds
 
@@ -35,6 +36,21 @@ def test_the_profile_is_set_unless_something_was_chosen(given: dict[str, str], f
         if file in ("localhost.xml", "network.xml"):
             assert "FASTDDS_BUILTIN_TRANSPORTS" not in os.environ
             assert Path(os.environ[FAST]).is_file()
+
+
+def test_a_demo_takes_a_domain_that_nobody_uses_unless_one_was_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "getpid", lambda: 240)
+    with isolated():
+        dds.apart()
+        assert os.environ["ROS_DOMAIN_ID"] == str(domain())
+    for name in ("ROS_DOMAIN_ID", "ROS_AUTOMATIC_DISCOVERY_RANGE"):
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as robot:
+        robot.bind(("127.0.0.1", 7400 + 250 * 41 + 10))
+        dds.apart()
+    assert 41 < int(os.environ["ROS_DOMAIN_ID"]) < 45  # others that run tests may have the next ones
+    assert os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] == "LOCALHOST"
 
 
 def test_small_socket_buffers_are_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

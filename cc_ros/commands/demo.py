@@ -30,6 +30,7 @@ from cc_ros.commands.options import amount
 from cc_ros.commands.ros import need_ros
 from cc_ros.commands.signals import stop_on_signals
 from cc_ros.commands.web import PORT
+from cc_ros.dds import apart
 from cc_ros.errors import CCError, NodeError
 from cc_ros.nodes.pacing import AHEAD, Pace
 from cc_ros.nodes.registry import NODES
@@ -66,9 +67,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def main(options: argparse.Namespace) -> int:
     """Run the demo; return 0 when every question got an answer."""
     need_ros()
-    # Apart from other robots and other people's demos on this network and machine.
-    os.environ.setdefault("ROS_DOMAIN_ID", str(1 + os.getpid() % 100))
-    os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    apart()
     from cc_ros.client import SpatialMemory
     from cc_ros.runs.writer import RunWriter
 

@@ -95,7 +95,9 @@ def main(options: argparse.Namespace) -> int:
     """Evaluate; return the exit status."""
     from cc_ros.evaluation.benchmarks import benchmark
     from cc_ros.evaluation.benchmarks.episodes import EPISODES
+    from cc_ros.process import prepare_process
 
+    prepare_process()
     if options.out is None:
         if not options.export_llava:
             raise SettingsError("say where to write: --out DIR")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,8 @@ from cc_ros.commands import sim
 from cc_ros.commands.signals import INTERRUPTED
 from cc_ros.errors import SettingsError
 from cc_ros.evaluation.answer_file import AnswerFile, read_answers
-from cc_ros.evaluation.benchmarks.episodes import FIGURES, Episodes
-from cc_ros.evaluation.benchmarks.r2r import episodes_file, load_episodes
+from cc_ros.evaluation.benchmarks.episodes import Episodes
+from cc_ros.evaluation.benchmarks.r2r import Rules, episodes_file, load_episodes
 from cc_ros.evaluation.conditions import Condition
 from cc_ros.evaluation.oracle import MODEL as ORACLE
 from cc_ros.evaluation.report import markdown, page
@@ -21,13 +22,16 @@ from cc_ros.evaluation.results import results, write_whole
 from cc_ros.evaluation.run_file import NAME, same_run
 from cc_ros.evaluation.stages import Stage
 from cc_ros.evaluation.types import FORWARD, Answer, Media, Question
-from cc_ros.sim.episodes import Episode, read_episodes
+from cc_ros.sim.episodes import Episode, building_of, read_episodes
+from cc_ros.sim.habitat import HabitatWorld
 from cc_ros.sim.settings import SimSettings
 from cc_ros.sim.trial import Trial
+from cc_ros.sim.world import MujocoWorld
 
 USUAL = 10  # episodes
 FRAMES, MARKS = 12, 30  # of the nodes, as `cc-ros sim` starts them
 SAID = {"benchmark", "data", "out", "split", "limit", "seed", "model", "base_url", "tracker"}  # options that count here
+CONTINUOUS = {"actions": "continuous", "success": "STOP within the goal's radius", "allow_sliding": True}  # of nav
 SIM = "sim"  # folder of its files: report.html with the ways that were driven, nodes.log
 
 
@@ -41,14 +45,11 @@ def drive(options: argparse.Namespace, benchmark: Episodes, usual: Mapping[str, 
     condition = Condition(options.model or "", "marks", FRAMES, MARKS, tracker=options.tracker).normal()
     simulate = _simulator(options)
     episodes = _episodes(options, benchmark, simulate)
+    rules = None if benchmark.name == "nav" else Rules(allow_sliding=_slides(episodes))
     about = {
         **{"data": str(options.data or ""), "split": options.split or benchmark.splits[0], "limit": options.limit},
         **{"seed": options.seed, "trials": 1, "settings": {}, "wording": {}},
-        "rules": {
-            "success": "STOP within the goal's radius",
-            "actions": "continuous",
-            "allow_sliding": benchmark.name == "r2r",
-        },
+        "rules": rules.stated() if rules else CONTINUOUS,
     }
     questions = [Question(one.id, benchmark.name, one.instruction, Media(), scene=one.scene) for one in episodes]
     with AnswerFile(options.out) as answers:
@@ -61,7 +62,9 @@ def drive(options: argparse.Namespace, benchmark: Episodes, usual: Mapping[str, 
         status = 0
         if left():
             status = sim.follow(
-                simulate, SimSettings(), left(), lambda trial: answers.append(_answer(trial, condition))
+                *(simulate, SimSettings(), left()),
+                on_trial=lambda trial: answers.append(_answer(trial, benchmark, condition)),
+                rules=rules,
             )
         table = results(benchmark, questions, [condition], read_answers(answers.path), about, options.seed)
         table.write(options.out)
@@ -106,10 +109,17 @@ def _episodes(options: argparse.Namespace, benchmark: Episodes, simulate: argpar
         raise SettingsError(f"say where the data are: --data DIR. {benchmark.name}: {benchmark.needs}")
     data = Path(options.data)
     wanted = {one.id for one in load_episodes(data, options.split, options.limit, options.seed)}
-    return [one for one in read_episodes(episodes_file(data, options.split)) if one.id in wanted]
+    read = read_episodes(episodes_file(data, options.split))
+    return [replace(one, radius=Rules().success) for one in read if one.id in wanted]
 
 
-def _answer(trial: Trial, condition: Condition) -> Answer:
+def _slides(episodes: Sequence[Episode]) -> bool:
+    """Return whether the robot slides along what it touches where the episodes take place."""
+    ours = all(building_of(scene) is not None for scene in {one.scene for one in episodes})
+    return MujocoWorld.slides if ours else HabitatWorld.slides
+
+
+def _answer(trial: Trial, benchmark: Episodes, condition: Condition) -> Answer:
     outcome = trial.outcome
     assert outcome is not None  # it has ended
     said = f"stopped {outcome.left:.2f} m from the goal" if outcome.stopped else f"gave up: {trial.why}"
@@ -120,5 +130,5 @@ def _answer(trial: Trial, condition: Condition) -> Answer:
         stage="" if outcome.success else Stage.UNKNOWN.value,
         why="" if outcome.success else said,
         usage={"seconds": round(trial.seconds, 1), "model": condition.model},
-        figures={name: of(outcome) for name, of in FIGURES.items()},
+        figures={name: of(outcome) for name, of in benchmark.figures.items()},
     )

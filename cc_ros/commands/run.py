@@ -128,12 +128,14 @@ def run_one(options: argparse.Namespace) -> int:
     """Run the first source; return the exit status."""
     from cc_ros.geometry.places import PlaceMap
     from cc_ros.keyframes import Keyframes
+    from cc_ros.process import prepare_process
     from cc_ros.runs.track_history import TrackHistory
     from cc_ros.runs.writer import RunWriter
     from cc_ros.sources.base import SourceSettings
     from cc_ros.sources.open import open_source, source_name
     from cc_ros.tracking.factory import SETTINGS, make_tracker
 
+    prepare_process()
     settings = _settings(options)
     reading = settings_of(SourceSettings, options)
     memory = _memory(options, settings["memory"])

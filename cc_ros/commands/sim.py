@@ -14,7 +14,6 @@ R2R_VLNCE's format. There a scripted model answers from what lies under the mark
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,10 +21,12 @@ from typing import TYPE_CHECKING
 from cc_ros.commands.options import add_settings, settings_of
 from cc_ros.commands.ros import need_ros
 from cc_ros.commands.signals import stop_on_signals
+from cc_ros.dds import apart
 from cc_ros.errors import SettingsError
 from cc_ros.sim.settings import SimSettings
 
 if TYPE_CHECKING:
+    from cc_ros.evaluation.benchmarks.r2r import Rules
     from cc_ros.sim.episodes import Episode
     from cc_ros.sim.trial import Trial
     from cc_ros.sim.world import World
@@ -73,21 +74,21 @@ def follow(
     settings: SimSettings,
     episodes: Sequence[Episode] = (),
     on_trial: Callable[[Trial], object] = lambda trial: None,
+    rules: Rules | None = None,
 ) -> int:
     """Run episodes; return 0 where all of them were reached, 130 interrupted.
 
     :param options: of this command.
     :param episodes: instead of those that the options ask for.
     :param on_trial: told each one that has ended.
+    :param rules: of discrete actions; None = the robot is driven by speeds.
     """
-    # Apart from other robots on this network and machine.
-    os.environ.setdefault("ROS_DOMAIN_ID", str(1 + os.getpid() % 100))
-    os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    apart()
     need_ros()
     from cc_ros.commands.sim_episodes import run_episodes
 
     with stop_on_signals() as stop:
-        return run_episodes(options, settings, stop, episodes, on_trial)
+        return run_episodes(options, settings, stop, episodes, on_trial, rules)
 
 
 def _simulate(options: argparse.Namespace, settings: SimSettings) -> int:

@@ -22,6 +22,7 @@ from cc_ros.client import SpatialMemory
 from cc_ros.commands.beside import nodes_beside
 from cc_ros.commands.signals import INTERRUPTED
 from cc_ros.errors import CCError, NodeError, SettingsError
+from cc_ros.evaluation.benchmarks.r2r import Rules
 from cc_ros.sim.building import Building, build
 from cc_ros.sim.driver import STALE, Driver
 from cc_ros.sim.episodes import Episode, building_of, make_episodes, read_episodes, write_episodes
@@ -30,6 +31,7 @@ from cc_ros.sim.report import write_results
 from cc_ros.sim.running import mounting, simulated
 from cc_ros.sim.scripted_model import ScriptedModel, Shown
 from cc_ros.sim.settings import SimSettings
+from cc_ros.sim.steering import Steps
 from cc_ros.sim.trial import Trial, Trials
 from cc_ros.sim.world import MujocoWorld, Pose, World
 
@@ -46,18 +48,20 @@ def run_episodes(
     stop: threading.Event,
     episodes: Sequence[Episode],
     on_trial: Callable[[Trial], object],
+    rules: Rules | None = None,
 ) -> int:
     """Run episodes; return 0 where all were reached, 130 interrupted.
 
     :param options: of ``cc-ros sim``.
     :param episodes: none = those that the options ask for.
     :param on_trial: told each one that has ended.
+    :param rules: of discrete actions; None = the robot is driven by speeds.
     :raises CCError: something that is needed is missing, or the nodes do not run.
     """
     episodes = episodes or asked_for(options)
     options.out.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
-        run = _Run(options, settings, stop, stack, episodes[0])
+        run = _Run(options, settings, stop, stack, episodes[0], rules)
         for episode in tqdm(episodes, desc="episodes", unit="episode"):
             trial = run.follow(episode)
             if trial is None:
@@ -115,8 +119,10 @@ class _Run:
         stop: threading.Event,
         stack: ExitStack,
         first: Episode,
+        rules: Rules | None,
     ) -> None:
         self._options, self._settings, self._stop = options, settings, stop
+        self._rules = rules
         scripted = not (options.real_model or options.base_url or options.model)
         if scripted and building_of(first.scene) is None:
             raise SettingsError("the scripted model knows our own rooms alone; give --real-model or --base-url")
@@ -135,7 +141,12 @@ class _Run:
         self._memory = stack.enter_context(SpatialMemory(name="cc_sim_client", wait=START))
         self._wait_for_keyframes()
         spun = stack.enter_context(_spun("cc_sim_driver"))
-        driver = Driver(spun, world.camera, world.radius, stop, max(STALE, 2.5 / settings.hz), tracks=True)
+        sim = self._sim
+        steps = None
+        if rules is not None:
+            steps = Steps(rules, lambda ahead, turn: sim.call(lambda simulation: simulation.act(ahead, turn)))
+        stale = max(STALE, 2.5 / settings.hz)
+        driver = Driver(spun, world.camera, world.radius, stop, stale, tracks=True, steps=steps)
         self._trials = Trials(self._sim, self._memory, driver, self._jpeg, stop)
         self._sim.measure_pace()
 
@@ -185,6 +196,8 @@ class _Run:
         moved = max(trial.moved_after_stop for trial in self._done)
         facts = {"model": model, "odometry's drift": f"{100 * self._settings.drift:g} %", "pace": self._sim.pace(),
                  "largest movement after a stop": f"{100 * moved:.1f} cm"}  # fmt: skip
+        if self._rules is not None:
+            facts["rules"] = str(self._rules)
         return write_results(self._options.out, self._done, self._buildings, facts)
 
     def _arguments(self, world: World) -> list[str]:

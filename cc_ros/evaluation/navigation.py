@@ -26,6 +26,7 @@ class Outcome:
     :param radius: within which the goal counts as reached.
     :param collisions: times that the robot touched something.
     :param stopped: it said itself that it was there; one that gave up or timed out has not succeeded.
+    :param actions: that it took, STOP included; 0 where it was driven by speeds.
     """
 
     shortest: float
@@ -35,6 +36,7 @@ class Outcome:
     radius: float
     collisions: int = 0
     stopped: bool = True
+    actions: int = 0
 
     @property
     def success(self) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 from cc_ros.errors import SettingsError, SourceError
 
 NAME = "run.json"
-_FIXED = ("data", "split", "limit", "seed", "settings")
+_FIXED = ("data", "split", "limit", "seed", "settings", "rules")
 
 
 def same_run(path: Path, about: dict[str, Any], begun: bool) -> dict[str, Any]:
@@ -25,9 +25,9 @@ def same_run(path: Path, about: dict[str, Any], begun: bool) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise SourceError(f"{path} cannot be read: {error}") from error
     for name in _FIXED:
-        if before.get(name) != json.loads(json.dumps(about[name])):
+        if before.get(name) != json.loads(json.dumps(about.get(name))):
             raise SettingsError(
-                f"{path.parent} holds answers with {name} {before.get(name)!r}, now it is {about[name]!r}: "
+                f"{path.parent} holds answers with {name} {before.get(name)!r}, now it is {about.get(name)!r}: "
                 "take another --out"
             )
     for name, digest in about["wording"].items():

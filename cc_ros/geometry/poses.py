@@ -54,8 +54,8 @@ def camera_pose(
 def interpolate_pose(before: np.ndarray, after: np.ndarray, fraction: float) -> np.ndarray:
     """Return the 4x4 pose at ``fraction`` (0..1) of the way: straight line, and turning at an even rate."""
     turn = before[:3, :3].T @ after[:3, :3]
-    cosine = float(np.clip((np.trace(turn) - 1) / 2, -1, 1))
-    angle = float(np.arccos(cosine))
+    sine = np.linalg.norm(turn - turn.T) / np.sqrt(8)  # exactly 0 without a turn, whose cosine is rounded
+    angle = float(np.arctan2(sine, (np.trace(turn) - 1) / 2))
     pose = np.eye(4)
     pose[:3, 3] = (1 - fraction) * before[:3, 3] + fraction * after[:3, 3]
     pose[:3, :3] = before[:3, :3] @ _rotation(_axis(turn, angle), angle * fraction)

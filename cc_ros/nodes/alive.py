@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -17,7 +18,8 @@ from rclpy.qos import LivelinessPolicy, QoSProfile
 from std_msgs.msg import Empty
 
 # The middleware's own threads say that a node lives, however busy it is; it is missed this long after it was killed.
-LEASE = QoSProfile(depth=1, liveliness=LivelinessPolicy.AUTOMATIC, liveliness_lease_duration=Duration(seconds=1.0))
+LEASE = QoSProfile(depth=1, liveliness=LivelinessPolicy.AUTOMATIC, liveliness_lease_duration=Duration(seconds=0.25))
+GONE_TIME = 1.0  # seconds that it is missed until it counts as killed: a machine may be too busy to let it say so
 POLL_SECONDS = 0.5  # seconds between two checks of the graph
 FIND_TIME = 1.5  # seconds that a server has to be found; after two somebody must know that there is none
 FIND_PERIOD = 0.05  # seconds between two looks for it
@@ -50,30 +52,45 @@ def destroy_actions(node: Node) -> None:
 
 
 class Watch:
-    """Notices within two seconds that the node which offers a service was killed. Thread-safe.
+    """Notices that the node which offers a service was killed. Thread-safe.
 
     :param service: as given to :func:`announce`.
     """
 
     def __init__(self, node: Node, service: str, group: CallbackGroup | None = None) -> None:
         self._node = node
-        self._killed = 0  # how many were killed and are still in the graph, where none lives
+        self._dead: set[bytes] | None = None  # who was in the graph when the last one was missed; None = one is heard
+        self._since = math.inf  # when that began
         self.announced = False
-        """Whether its middleware has said that it lives, as it does about a second after its start."""
+        """Whether its middleware has said that it lives."""
         events = SubscriptionEventCallbacks(liveliness=self._on_change, use_default_callbacks=False)
         self._subscription = node.create_subscription(
             Empty, _topic(service), lambda _: None, LEASE, callback_group=group, event_callbacks=events
         )
 
-    def gone(self) -> bool:
-        """Whether it was there and is no more; False also for one that never announced itself."""
+    def missed(self) -> bool:
+        """Whether it was there and has not been heard for 0.25 s; False for one that never announced itself.
+
+        Who must not go on without it pauses; only when it is gone has it failed.
+        """
         # One that came back in the place of a killed one is in the graph before its middleware says that it lives.
-        return bool(self._killed) and self._node.count_publishers(self._subscription.topic_name) <= self._killed
+        return self._dead is not None and self._publishers() <= self._dead
+
+    def gone(self) -> bool:
+        """Whether it has been missed for so long that it was killed."""
+        return time.monotonic() > self._since + GONE_TIME and self.missed()
 
     def _on_change(self, info: QoSLivelinessChangedInfo) -> None:
-        # Once the dead one has left the graph as well, the graph tells whether there is another.
         self.announced |= info.alive_count > 0
-        self._killed = 0 if info.alive_count else info.not_alive_count
+        silent = not info.alive_count and info.not_alive_count > 0
+        if silent and self._dead is None:
+            self._dead, self._since = self._publishers(), time.monotonic()
+        elif not silent:  # or the dead one has left the graph as well, which then tells whether there is another
+            self._dead, self._since = None, math.inf
+
+    def _publishers(self) -> set[bytes]:
+        infos = self._node.get_publishers_info_by_topic(self._subscription.topic_name)
+        return {bytes(info.endpoint_gid) for info in infos}
 
 
 class Caller:

@@ -66,6 +66,7 @@ class Ended(Exception):
 class Parts:
     """What an episode works with.
 
+    :param missed: tells which node is not heard: the robot stands meanwhile.
     :param keyframes: returns keyframes: the request, no ids, seconds.
     :param ask: returns the answer to a question, or None where it was given up; the goal, whether it is still wanted,
         and who is told the text as it comes.
@@ -74,6 +75,7 @@ class Parts:
     node: BaseNode
     senses: Senses
     driver: Driver
+    missed: Halted
     keyframes: Callable[[KeyframeRequest, tuple[int, ...], float], Any]
     ask: Callable[[SpatialQuery.Goal, Callable[[], bool], Callable[[str], None]], Any]
 
@@ -184,7 +186,7 @@ class Episode:
         wish = KeyframeRequest(frames=1, marks=self._goal.marks, style=style)
         while True:
             self._go_on()
-            halt, missing = parts.senses.silent(), parts.driver.missing()
+            halt, missing = parts.missed() or parts.senses.silent(), parts.driver.missing()
             if halt is not None or missing:
                 trouble = missing or (halt.text if halt else "")
                 after = max(after, parts.senses.images.stamp * 1e-9)
@@ -256,7 +258,7 @@ class Episode:
         if not step.turning:
             self._wait_for_depth()
         try:
-            driven = self._parts.driver.drive(step, self._halted, told)
+            driven = self._parts.driver.drive(step, lambda: self._halted() or self._parts.missed(), told)
         finally:
             self._moving = 0.0
         self._way += driven.travelled

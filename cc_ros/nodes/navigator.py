@@ -72,8 +72,8 @@ class NavigatorNode(BaseNode):
         group = ReentrantCallbackGroup()
         self._keyframes: Any = self.create_client(GetKeyframes, "cc/get_keyframes", callback_group=group)
         self._reasoner: Any = ActionClient(self, SpatialQuery, "cc/ask_with_feedback", callback_group=group)
-        self._reasoner_alive = Watch(self, "cc/ask", group)
         self._watched = {
+            "cc_reasoner": Watch(self, "cc/ask", group),
             "cc_tracker": Watch(self, "cc/masks", group),
             "cc_keyframes": Watch(self, "cc/get_keyframes", group),
         }
@@ -171,7 +171,7 @@ class NavigatorNode(BaseNode):
         halted = self._halted(handle, caller)
         alive = self._watched["cc_keyframes"]
         keyframes = KeyframeService(self._keyframes, alive, lambda: halted() is not None)
-        parts = Parts(self, senses, driver, keyframes, self._ask)
+        parts = Parts(self, senses, driver, self._missed, keyframes, self._ask)
         self._stop.clear()
         senses.watch(True)
         driver.ready()
@@ -192,14 +192,16 @@ class NavigatorNode(BaseNode):
                 return Halt(Cause.STOPPED, pressed)
             if handle.is_cancel_requested or caller.left():
                 return Halt(Cause.CANCELLED, "cancelled, or whoever wanted it left")
-            if self._reasoner_alive.gone():
-                return Halt(Cause.NO_ANSWER, "cc_reasoner went away")
-            for name, watch in self._watched.items():
-                if watch.gone():
-                    return Halt(Cause.STALE, f"{name} went away")
-            return None
+            gone = next((name for name, watch in self._watched.items() if watch.gone()), "")
+            cause = Cause.NO_ANSWER if gone == "cc_reasoner" else Cause.STALE
+            return Halt(cause, f"{gone} went away") if gone else None
 
         return halted
+
+    def _missed(self) -> Halt | None:
+        """Return which node is not heard: without it nobody knows what the robot drives for."""
+        missed = next((name for name, watch in self._watched.items() if watch.missed()), "")
+        return Halt(Cause.STALE, f"{missed} is not heard") if missed else None
 
     def _ask(self, question: SpatialQuery.Goal, given_up: Callable[[], bool], told: Callable[[str], None]) -> Any:
         """Return what cc_reasoner answers, None where that was given up."""
@@ -208,7 +210,7 @@ class NavigatorNode(BaseNode):
             if feedback.text:
                 told(feedback.text)
 
-        gone = self._reasoner_alive.gone
+        gone = self._watched["cc_reasoner"].gone
         return call_action(self._reasoner, question, "cc/ask_with_feedback", given_up, heard, gone)
 
 

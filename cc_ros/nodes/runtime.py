@@ -31,6 +31,7 @@ from rclpy.subscription import Subscription
 from cc_ros.dds import prepare
 from cc_ros.errors import CCError, SettingsError
 from cc_ros.nodes.base_node import BaseNode
+from cc_ros.process import prepare_process
 
 Running = tuple[BaseNode, Executor, threading.Thread]
 PATIENCE = 5.0  # seconds that a node which loads or compiles is given to break off
@@ -113,10 +114,11 @@ class _Starting:
 
 
 def init(args: Sequence[str] | None) -> None:
-    """Initialise rclpy without its signal handlers.
+    """Initialise rclpy without its signal handlers, in a process that is ours alone.
 
     :raises SettingsError: the ROS arguments cannot be used.
     """
+    prepare_process()
     try:
         rclpy.init(args=None if args is None else list(args), signal_handler_options=SignalHandlerOptions.NO)
     except RuntimeError as error:  # rclpy's own class for it is private

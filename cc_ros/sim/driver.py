@@ -1,4 +1,4 @@
-"""Drives a robot by ``cmd_vel`` to goals, around what depth has shown: what Nav2 does on a robot that has it."""
+"""Drives a robot to goals, around what depth has shown: what Nav2 does on a robot that has it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import Image
 
-from cc_ros.errors import CCError
 from cc_ros.msg import Tracks
 from cc_ros.nodes.camera import SENSOR_QOS
 from cc_ros.nodes.convert.images import to_depth
@@ -25,26 +24,14 @@ from cc_ros.nodes.convert.stamps import nanoseconds
 from cc_ros.sim.camera import Camera
 from cc_ros.sim.floor_map import FloorMap
 from cc_ros.sim.grid import Point
+from cc_ros.sim.steering import DriveError, NoWayError, Speeds, Steering, Steps
 from cc_ros.sim.world import Pose
 
-SPEED = 0.4  # m/s
-TURN = 0.7  # rad/s
 STALE = 0.2  # seconds of ROS time without odometry, depth or tracks after which the robot stands
 PATIENCE = 10.0  # seconds of ROS time that it stands there before it gives up
 SILENCE = 60.0  # seconds of the wall clock without odometry after which it gives up, whatever the ROS time
 REPLAN = 1.0  # seconds of ROS time between two plans
-AHEAD = 0.45  # metres along the way that it steers for
 NEAR = 1.0  # metres from a goal that nobody can stand on to where it may stop instead
-CLOSE = 0.1  # metres at which a place is reached
-FACING = 0.05  # radians
-
-
-class DriveError(CCError):
-    """The robot stands, since it cannot or must not drive on."""
-
-
-class NoWayError(DriveError):
-    """The robot stands, since it knows of no way to where it was to go."""
 
 
 class Driver:
@@ -54,6 +41,7 @@ class Driver:
     :param stop: set to end driving.
     :param stale: seconds of ROS time without odometry or depth after which the robot stands.
     :param tracks: stand without ``cc/tracks`` as well: where the nodes are gone, nobody knows what it drives for.
+    :param steps: steers and moves the robot by discrete actions; None = by speeds on ``cmd_vel``.
     """
 
     def __init__(
@@ -64,7 +52,11 @@ class Driver:
         stop: threading.Event,
         stale: float = STALE,
         tracks: bool = False,
+        steps: Steps | None = None,
     ) -> None:
+        self.steps = steps
+        self._steering: Steering = steps or Speeds()
+        self._busy_until = 0  # nanoseconds of ROS time: an action is under way
         self._stale = stale
         self._camera, self._radius, self._stop = camera, radius, stop
         self._news = threading.Condition()
@@ -91,6 +83,9 @@ class Driver:
         with self._news:
             self._poses.clear()
             self._depth = None
+            self._busy_until = 0
+        if self.steps is not None:
+            self.steps.begin()
         self.forget_floor()
 
     def forget_floor(self) -> None:
@@ -102,15 +97,7 @@ class Driver:
 
         :raises DriveError: the robot had to stand.
         """
-        turned, last = 0.0, None
-
-        def steer(pose: Pose) -> tuple[float, float] | None:
-            nonlocal turned, last
-            turned += 0.0 if last is None else math.remainder(pose.yaw - last, math.tau)
-            last = pose.yaw
-            return None if turned >= math.tau else (0.0, min(TURN, 0.2 + 1.5 * (math.tau - turned)))
-
-        self._drive(steer)
+        self._drive(self._steering.around())
         self.map.looked_around(self.pose())
 
     def turn_to(self, yaw: float) -> None:
@@ -118,12 +105,7 @@ class Driver:
 
         :raises DriveError: the robot had to stand.
         """
-
-        def steer(pose: Pose) -> tuple[float, float] | None:
-            error = math.remainder(yaw - pose.yaw, math.tau)
-            return None if abs(error) < FACING else (0.0, math.copysign(min(TURN, 0.15 + 1.2 * abs(error)), error))
-
-        self._drive(steer)
+        self._drive(lambda pose: self._steering.to_heading(pose, yaw))
 
     def go_to(self, goal: Point) -> None:
         """Drive to a place, or to the nearest place where the robot fits.
@@ -133,12 +115,13 @@ class Driver:
         """
         way: np.ndarray = np.zeros((0, 2))
         planned = -math.inf
+        along = self._steering.along()
 
-        def steer(pose: Pose) -> tuple[float, float] | None:
+        def steer(pose: Pose) -> Any:
             nonlocal way, planned
             if self._now() - planned > REPLAN:
                 way, planned = self._plan(pose, goal), self._now()
-            return _follow(pose, way)
+            return along(pose, way)
 
         self._drive(steer)
 
@@ -163,8 +146,8 @@ class Driver:
             raise NoWayError(f"there is no way to within {NEAR:g} m of ({goal[0]:.2f}, {goal[1]:.2f})")
         return ways.path(place)[::-1]
 
-    def _drive(self, steer: Callable[[Pose], tuple[float, float] | None]) -> None:
-        """Send what ``steer`` makes of each new pose until it returns None; stand where what it needs stops."""
+    def _drive(self, steer: Callable[[Pose], Any]) -> None:
+        """Carry out what ``steer`` makes of each new pose until it returns None; stand where what it needs stops."""
         standing_since = None
         try:
             while True:
@@ -181,15 +164,21 @@ class Driver:
                 if pose is None:  # nothing new: the base stops by itself where nothing new comes
                     continue
                 standing_since = None
-                speeds = steer(pose)
-                if speeds is None:
+                command = steer(pose)
+                if command is None:
                     return
-                self._send(*speeds)
+                if self.steps is None:
+                    self._send(*command)
+                else:
+                    self._busy_until = round(1e9 * self.steps.take(command))
         finally:
             self._send(0.0, 0.0)
 
     def _next_pose(self) -> Pose | None:
-        """Return the next pose, None where none has come for a while; take in the depth that has come meanwhile."""
+        """Return the next pose; None where none has come for a while, or an action is under way.
+
+        Takes in the depth that has come meanwhile.
+        """
         with self._news:
             before = self._alive
             self._news.wait_for(lambda: self._alive > before or self._stop.is_set(), self._stale / 2)
@@ -200,7 +189,7 @@ class Driver:
                 depth = None
         if depth is not None:
             self._learn(depth, poses)
-        return poses[-1][1] if self._alive > before else None
+        return poses[-1][1] if self._alive > before and poses[-1][0] >= self._busy_until else None
 
     def _missing(self) -> str:
         now = self._now()
@@ -233,19 +222,3 @@ class Driver:
     def _on_tracks(self, _: Tracks) -> None:
         with self._news:
             self._heard["tracks"] = self._now()
-
-
-def _follow(pose: Pose, way: np.ndarray) -> tuple[float, float] | None:
-    """Return the speeds that lead along a way (Nx2), or None at its end."""
-    here = np.array(pose[:2])
-    left = float(np.hypot(*(way[-1] - here))) if len(way) else 0.0
-    if left < CLOSE:
-        return None
-    gaps = np.hypot(*(way - here).T)
-    at = int(gaps.argmin())
-    further = at + int(np.argmax(gaps[at:] > AHEAD)) if (gaps[at:] > AHEAD).any() else len(way) - 1
-    dx, dy = way[further] - here
-    error = math.remainder(math.atan2(dy, dx) - pose.yaw, math.tau)
-    if abs(error) > 0.5:
-        return 0.0, math.copysign(min(TURN, 0.2 + abs(error)), error)
-    return min(SPEED, 0.08 + 0.7 * left) * math.cos(error), max(-TURN, min(TURN, 1.8 * error))

@@ -32,6 +32,7 @@ class HabitatWorld:
     """
 
     radius = ROBOT_RADIUS
+    slides = True
 
     def __init__(self, scene: str, scenes: Path | None, height: float, camera: Camera = Camera()) -> None:
         try:
@@ -76,9 +77,12 @@ class HabitatWorld:
 
     def step(self, linear: float, angular: float, seconds: float) -> bool:
         """Drive for a while; return whether it slid along something."""
-        self._yaw += angular * seconds
-        ahead = np.array([-math.sin(self._yaw), 0.0, -math.cos(self._yaw)])
-        wanted = self._position + ahead * linear * seconds
+        return self.move(linear * seconds, angular * seconds)
+
+    def move(self, ahead: float, turn: float) -> bool:
+        """Move exactly, or slide along what is in the way; return whether it did."""
+        self._yaw += turn
+        wanted = self._position + ahead * np.array([-math.sin(self._yaw), 0.0, -math.cos(self._yaw)])
         self._position = np.asarray(self._simulator.pathfinder.try_step(self._position, wanted), float)
         return bool(np.hypot(*(self._position - wanted)[[0, 2]]) > _SLID)
 

@@ -15,10 +15,11 @@ from cc_ros.client import SpatialMemory
 from cc_ros.errors import NodeError
 from cc_ros.evaluation.navigation import Outcome
 from cc_ros.reasoning.types import Status
-from cc_ros.sim.driver import DriveError, Driver, NoWayError
+from cc_ros.sim.driver import Driver
 from cc_ros.sim.episodes import Episode
 from cc_ros.sim.node import SimNode
 from cc_ros.sim.simulation import Simulation
+from cc_ros.sim.steering import Action, DriveError, NoWayError
 from cc_ros.sim.world import Pose
 
 LOOKS = 8  # places from which it looks around before it gives up
@@ -80,12 +81,15 @@ class Trials:
         self._pause(SETTLE)
         start = self._sim.call(lambda simulation: (simulation.world.pose(), simulation.now))
         trial = Trial(episode, pictures={"at the start": self._picture()})
-        stopped = False
+        steps, stopped = self._driver.steps, False
+        if steps is not None:
+            trial.said.append(f"rules: {steps.rules}")
         try:
             stopped = self._search(trial)
         except (DriveError, NodeError) as error:
             trial.why = str(error)
-        trial.said.append("stopped: it is there" if stopped else f"gave up: {trial.why}")
+        end = "stopped: it is there" if stopped else f"gave up: {trial.why}"
+        trial.said.append(end if steps is None else f"{end}; {steps.taken} actions")
         self._end(trial, start[0], start[1], stopped)
         return trial
 
@@ -101,6 +105,8 @@ class Trials:
                 here = self._driver.pose()
                 target = goal.x + 0.8 * math.cos(goal.yaw), goal.y + 0.8 * math.sin(goal.yaw)
                 self._driver.turn_to(math.atan2(target[1] - here.y, target[0] - here.x))
+                if self._driver.steps is not None:
+                    self._driver.steps.take(Action.STOP)
                 return True
             place = self._driver.frontier()
             if place is None:
@@ -172,6 +178,7 @@ class Trials:
                 radius=trial.episode.radius,
                 collisions=simulation.collisions,
                 stopped=stopped,
+                actions=self._driver.steps.taken if self._driver.steps else 0,
             )
 
         self._sim.call(measure)

@@ -41,6 +41,8 @@ class World(Protocol):
     camera: Camera
     radius: float
     """Of the robot, metres."""
+    slides: bool
+    """Whether ``move`` slides along what is in the way, instead of being blocked by it."""
 
     def place(self, pose: Pose) -> None:
         """Put the robot there, at rest."""
@@ -50,6 +52,12 @@ class World(Protocol):
 
     def step(self, linear: float, angular: float, seconds: float) -> bool:
         """Drive for a while at speeds (m/s ahead, rad/s to the left); return whether the robot touched anything."""
+
+    def move(self, ahead: float, turn: float) -> bool:
+        """Move by exactly so many metres ahead and radians to the left, unless something is in the way.
+
+        Return whether the robot touched anything.
+        """
 
     def view(self) -> View:
         """Return what the camera sees now."""
@@ -73,6 +81,7 @@ class MujocoWorld:
     """
 
     radius = ROBOT_RADIUS
+    slides = False
 
     def __init__(
         self, building: Building, camera: Camera = Camera(), render: bool = True, window: bool = False
@@ -112,6 +121,18 @@ class MujocoWorld:
             self._data.ctrl[:] = linear * math.cos(yaw), linear * math.sin(yaw), angular
             self._mujoco.mj_step(self._model, self._data)
             touched |= self._touches()
+        if self._window is not None:
+            self._window.sync()
+        return touched
+
+    def move(self, ahead: float, turn: float) -> bool:
+        """Move exactly, without physics, unless something is in the way; see :class:`World`."""
+        before = self.pose()
+        yaw = before.yaw + turn
+        self.place(Pose(before.x + ahead * math.cos(yaw), before.y + ahead * math.sin(yaw), yaw))
+        touched = ahead != 0 and self._touches()  # it is round: turning, it touches nothing new
+        if touched:
+            self.place(before)
         if self._window is not None:
             self._window.sync()
         return touched

@@ -25,7 +25,7 @@ class Motion:
 
 
 class DisFlow:
-    """Dense inverse search flow.
+    """Dense inverse search flow, checked by brightness.
 
     It alone loses track of images that moved by a tenth of their width, so that it begins from their common shift.
 
@@ -36,19 +36,22 @@ class DisFlow:
         self._dis = cv2.DISOpticalFlow.create(preset)
 
     def flow(self, previous: np.ndarray, current: np.ndarray, guess: np.ndarray | None = None) -> np.ndarray:
-        """Return the flow (HxWx2 float32, see ``Motion``) from ``previous`` to ``current``, both HxW uint8 grey.
-
-        :param guess: HxWx2 float32, a flow that is about right already, where the images are far apart.
-        """
+        """Return the flow alone, as :meth:`motion` finds it."""
         if min(current.shape) < _SMALLEST:
             return np.zeros((*current.shape, 2), np.float32)
         begin = _common_shift(previous, current) if guess is None else guess.copy()  # written to
         return self._dis.calc(current, previous, begin)  # type: ignore[arg-type]
 
     def motion(self, previous: np.ndarray, current: np.ndarray, guess: np.ndarray | None = None) -> Motion:
-        """Return the same with what of it is reliable."""
+        """Return the motion from ``previous`` to ``current``, both HxW uint8 grey.
+
+        :param guess: HxWx2 float32, a flow that is about right already, where the images are far apart.
+        """
         flow = self.flow(previous, current, guess)
-        error = cv2.blur(cv2.absdiff(warp(previous, flow, cv2.INTER_LINEAR), current), (5, 5))
+        if min(current.shape) < _SMALLEST:
+            return Motion(flow, np.ones(current.shape, bool))
+        warped = warp(previous, flow, cv2.INTER_LINEAR)
+        error = cv2.blur(cv2.absdiff(warped, current), (5, 5))
         x, y = sources(flow)
         h, w = current.shape
         inside = (x > -0.5) & (x < w - 0.5) & (y > -0.5) & (y < h - 0.5)
@@ -61,7 +64,7 @@ def _common_shift(previous: np.ndarray, current: np.ndarray) -> np.ndarray | Non
     By phase correlation (Kuglin and Hines 1975) of small images.
     """
     height, width = current.shape
-    size = (max(width // _COARSE, 2), max(height // _COARSE, 2))
+    size = (width // _COARSE, height // _COARSE)
     old, new = (cv2.resize(i, size, interpolation=cv2.INTER_AREA).astype(np.float32) for i in (previous, current))
     window = cv2.createHanningWindow(size, cv2.CV_32F)
     x, y = np.rint(cv2.phaseCorrelate(new * window, old * window)[0])

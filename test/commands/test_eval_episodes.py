@@ -13,14 +13,15 @@ import pytest
 
 from cc_ros.cli import main
 from cc_ros.commands import sim
+from cc_ros.evaluation.benchmarks.r2r import Rules
 from cc_ros.evaluation.navigation import Outcome
 from cc_ros.sim.episodes import Episode
 from cc_ros.sim.trial import Trial
 
 OUTCOMES = {
-    "1": Outcome(shortest=4.0, travelled=5.0, left=0.5, nearest=0.5, radius=3.0),
-    "2": Outcome(shortest=4.0, travelled=9.0, left=6.0, nearest=2.0, radius=3.0, stopped=False),
-    "3": Outcome(shortest=6.0, travelled=6.0, left=1.0, nearest=1.0, radius=3.0),
+    "1": Outcome(shortest=4.0, travelled=5.0, left=0.5, nearest=0.5, radius=3.0, actions=90),
+    "2": Outcome(shortest=4.0, travelled=9.0, left=6.0, nearest=2.0, radius=3.0, stopped=False, actions=500),
+    "3": Outcome(shortest=6.0, travelled=6.0, left=1.0, nearest=1.0, radius=3.0, actions=70),
 }
 
 
@@ -51,8 +52,11 @@ def test_driven_episodes_are_rows_and_the_rest_is_driven_by_the_next_run(
 ) -> None:
     driven: list[str] = []
 
-    def follow(options: Any, settings: Any, episodes: Sequence[Episode], on_trial: Callable[[Trial], object]) -> int:
+    def follow(
+        options: Any, settings: Any, episodes: Sequence[Episode], on_trial: Callable[[Trial], object], rules: Rules
+    ) -> int:
         assert (options.model, options.scenes) == ("gpt", data / "scene_datasets")
+        assert rules == Rules() and {one.radius for one in episodes} == {rules.success}
         for episode in episodes[:2]:  # then it is interrupted
             driven.append(episode.id)
             on_trial(Trial(episode, said=["went on"], why="not found", outcome=OUTCOMES[episode.id]))
@@ -66,14 +70,21 @@ def test_driven_episodes_are_rows_and_the_rest_is_driven_by_the_next_run(
     assert "3 of 3 episodes" in capsys.readouterr().out
     found = json.loads((out / "results.json").read_text())
     [row] = found["rows"]
-    assert {name: row[name] for name in ("SR", "oracle SR", "SPL", "TL", "NE")} == pytest.approx(
-        {"SR": 200 / 3, "oracle SR": 100, "SPL": 60, "TL": 20 / 3, "NE": 2.5}
+    assert {name: row[name] for name in ("SR", "oracle SR", "SPL", "TL", "NE", "actions")} == pytest.approx(
+        {"SR": 200 / 3, "oracle SR": 100, "SPL": 60, "TL": 20 / 3, "NE": 2.5, "actions": 220}
     )
-    assert row["intervals"]["SR"] == [0, 100] and found["rules"]["allow_sliding"] is True
+    assert row["intervals"]["SR"] == [0, 100] and found["rules"] == {
+        **{"actions": "discrete", "forward": 0.25, "turn": 15.0, "max_steps": 500, "success": 3.0},
+        "allow_sliding": True,  # in Habitat's scenes, where these are
+    }
     report = (out / "report.md").read_text()
     assert "| paper | GPT-4o | marks | 1 |" in report and "21.0" in report
     lines = [json.loads(line) for line in (out / "answers.jsonl").read_text().splitlines()]
     assert [line["text"] for line in lines][:2] == ["stopped 0.50 m from the goal", "gave up: not found"]
+    assert [line["figures"]["actions"] for line in lines] == [90, 500, 70]
+    about = json.loads((out / "run.json").read_text())
+    (out / "run.json").write_text(json.dumps(about | {"rules": {"actions": "continuous"}}))
+    assert main(command) == 1 and "holds answers with rules" in capsys.readouterr().err
 
 
 def test_options_that_mean_nothing_here_and_what_is_missing_are_told(

@@ -64,6 +64,12 @@ def test_a_turn_is_made_at_an_even_rate(axis: tuple[float, ...], angle: float, p
     np.testing.assert_allclose(between[:3, :3] @ between[:3, :3].T, np.eye(3), atol=1e-6)
 
 
+def test_where_nothing_turned_the_pose_stays_whatever_the_heading() -> None:
+    for heading in np.linspace(0, 2 * math.pi, 500):
+        pose = camera_pose((1, 2, 0), (0, 0, math.sin(heading / 2), math.cos(heading / 2)))
+        np.testing.assert_allclose(interpolate_pose(pose, pose, 0.5), pose, atol=1e-12)
+
+
 def test_half_a_turn_ends_where_it_should() -> None:
     for axis in np.eye(3):
         end = turned(axis, math.pi)

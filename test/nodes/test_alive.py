@@ -16,7 +16,7 @@ import rclpy
 from cc_ros.action import SpatialQuery
 from rclpy.action import ActionClient, ActionServer
 from rclpy.callback_groups import ReentrantCallbackGroup
-from support.rig import START, Onlooker, Program, environment, isolated, until
+from support.rig import START, Onlooker, announced, isolated, until
 
 from cc_ros.client import SpatialMemory
 from cc_ros.dds import prepare
@@ -25,19 +25,6 @@ from cc_ros.nodes.action_call import call_action
 from cc_ros.nodes.alive import Watch
 from cc_ros.nodes.navigator import NavigatorNode
 from cc_ros.nodes.reasoner import ReasonerNode
-
-ANNOUNCED = """
-import signal
-import rclpy
-from cc_ros.dds import prepare
-from cc_ros.nodes.alive import announce
-prepare()
-rclpy.init(args=[])
-node = rclpy.create_node("announced")
-kept = announce(node, "cc/there")
-print("ready", flush=True)
-signal.pause()
-"""
 
 
 @pytest.fixture(scope="module")
@@ -79,13 +66,11 @@ def test_what_was_closed_has_left_the_graph_before_python_collects_it(look: Onlo
 
 def test_one_that_came_back_is_there_at_once_though_its_forerunner_was_killed(look: Onlooker) -> None:
     watch = Watch(look.node, "cc/there")
-    with Program(["-c", ANNOUNCED], environment()) as killed:
-        killed.wait_for("ready")
+    with announced("cc/there") as killed:
         until(lambda: watch.announced, START)
         killed.process.kill()
         until(watch.gone, 5)
-    with Program(["-c", ANNOUNCED], environment()) as again:
-        again.wait_for("ready")
+    with announced("cc/there") as again:
         until(lambda: look.node.count_publishers("cc/there/_alive") > 1, START)
         assert not watch.gone(), "its middleware says that it lives only after some time"
         watch.announced = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -28,14 +29,16 @@ from support.rig import Onlooker, isolated, until
 from cc_ros.client import SpatialMemory
 from cc_ros.dds import prepare
 from cc_ros.errors import NodeError
+from cc_ros.evaluation.benchmarks.r2r import Rules
 from cc_ros.nodes.convert.images import to_bgr, to_depth
 from cc_ros.nodes.convert.stamps import nanoseconds
 from cc_ros.reasoning.types import Status
-from cc_ros.sim.driver import DriveError, Driver
+from cc_ros.sim.driver import Driver
 from cc_ros.sim.episodes import Episode
 from cc_ros.sim.node import SimNode
 from cc_ros.sim.settings import SimSettings
 from cc_ros.sim.simulation import Simulation
+from cc_ros.sim.steering import DriveError, Steps
 from cc_ros.sim.trial import Trials
 from cc_ros.sim.world import Pose
 
@@ -49,6 +52,7 @@ class Rig:
     sim: SimNode
     look: Onlooker
     driver: Driver
+    stepping: Driver
     stop: threading.Event
     tracker: Tracker
 
@@ -90,6 +94,8 @@ def started() -> Iterator[Rig]:
         over, stop = threading.Event(), threading.Event()
         world = KinematicWorld()
         driver = Driver(spare, world.camera, world.radius, stop, tracks=True)
+        steps = Steps(Rules(), lambda ahead, turn: sim.call(lambda simulation: simulation.act(ahead, turn)))
+        stepping = Driver(spare, world.camera, world.radius, stop, tracks=True, steps=steps)
         threads = [threading.Thread(target=sim.run, args=(over,), daemon=True)]
         for node in (sim, spare):
             executor = SingleThreadedExecutor(context=context)
@@ -108,8 +114,8 @@ def started() -> Iterator[Rig]:
 
         stack.callback(end)
         assert sim.ready.wait(20)
-        until(lambda: driver.ready, 20)
-        yield Rig(sim, look, driver, stop, tracker)
+        until(lambda: driver.ready and stepping.ready, 20)
+        yield Rig(sim, look, driver, stepping, stop, tracker)
 
 
 @pytest.fixture
@@ -118,7 +124,8 @@ def rig(started: Rig) -> Iterator[Rig]:
     started.stop.clear()
     started.sim.odometry_on = started.sim.images_on = started.tracker.alive = True
     started.sim.call(lambda simulation: simulation.restart(Pose(0.0, 0.0, 0.0)))
-    started.driver.begin()
+    for driver in (started.driver, started.stepping):
+        driver.begin()
     until(lambda: started.driver.ready, 20)
     yield started
     started.stop.set()
@@ -201,6 +208,39 @@ def test_it_drives_to_a_goal_and_stands_there(rig: Rig) -> None:
     rig.driver.turn_to(1.0)
     until(lambda: rig.speed() == 0.0)
     assert rig.sim.call(lambda simulation: simulation.world.pose()).yaw == pytest.approx(1.0, abs=0.15)
+
+
+def test_by_actions_it_drives_in_whole_steps_and_turns_and_says_the_rules(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rig.stepping, "look_around", lambda: rig.stepping.go_to((0.5, 0.5)))
+    monkeypatch.setattr(rig.stepping, "frontier", lambda: None)
+    monkeypatch.setattr("cc_ros.sim.trial.SETTLE", 0.2)
+    trials = Trials(rig.sim, cast(SpatialMemory, Blank()), rig.stepping, bytes, rig.stop)
+    trial = trials.run(Episode("1", "nowhere", Pose(0.0, 0.0, 0.0), ((0.5, 0.5),), 3.0, "Go to the red sofa.", ()))
+    pose = rig.pose()
+    assert np.hypot(pose.x - 0.5, pose.y - 0.5) < 0.2  # half a step, and half a cell of the map
+    assert math.remainder(pose.yaw, math.radians(15)) == pytest.approx(0, abs=1e-9) and abs(pose.yaw) > 0.5
+    assert trial.outcome is not None and trial.outcome.travelled == pytest.approx(0.75)
+    assert trial.outcome.actions == 3 + round(abs(pose.yaw) / math.radians(15)) and not trial.outcome.success
+    assert "at most 500 discrete actions, 0.25 m forward or 15 degrees" in trial.said[0]
+    assert trial.said[-1].endswith(f"{trial.outcome.actions} actions")
+
+
+def test_by_actions_as_well_it_stands_within_half_a_second(rig: Rig) -> None:
+    thread = Going(rig.stepping)
+    thread.start()
+    until(lambda: rig.speed() > 0.2, 20, "it does not go")
+    rig.tracker.alive = False
+    since = rig.now()
+    until(lambda: rig.now() > since + STANDS)
+    taken, place = rig.stepping.steps.taken, rig.pose()
+    until(lambda: rig.now() > since + 1.5)
+    assert (rig.stepping.steps.taken, rig.pose()) == (taken, place)
+    rig.stepping.steps.taken = Rules().max_steps
+    rig.tracker.alive = True
+    thread.join(10)
+    assert str(thread.error) == "all 500 actions were taken"
 
 
 def odometry(rig: Rig, on: bool) -> None:

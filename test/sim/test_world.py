@@ -11,6 +11,7 @@ import pytest
 
 from cc_ros.errors import CCError
 from cc_ros.sim.building import build
+from cc_ros.sim.simulation import Simulation
 from cc_ros.sim.world import MujocoWorld, Pose
 
 pytestmark = pytest.mark.skipif(find_spec("mujoco") is None, reason="MuJoCo is not installed")
@@ -48,6 +49,32 @@ def test_the_robot_drives_where_it_is_told_and_is_stopped_by_a_wall(world: Mujoc
     world.step(0.0, 0.5, 2.0)
     assert world.pose().yaw - start.yaw == pytest.approx(1.0, abs=0.02)
     assert math.dist(world.pose()[:2], start[:2]) < 0.01
+
+
+def test_an_action_is_carried_out_exactly_and_a_wall_blocks_it(world: MujocoWorld) -> None:
+    simulation = Simulation(lambda: world)
+
+    def act(ahead: float, turn: float) -> Pose:
+        done = simulation.act(ahead, turn)
+        while simulation.now < done + 0.1:  # it stands until the next one
+            simulation.advance(1 / 30)
+        return world.pose()
+
+    x, y, yaw = start = free_wall(world)
+    simulation.restart(start)
+    for turn in (math.radians(15), math.radians(-15)):
+        yaw += turn
+        assert act(0.0, turn) == pytest.approx((x, y, yaw), abs=1e-9)
+    x, y = x + 0.25 * math.cos(yaw), y + 0.25 * math.sin(yaw)
+    assert act(0.25, 0.0) == pytest.approx((x, y, yaw), abs=1e-9)
+    assert simulation.odometry.pose[:2] == pytest.approx((0.25, 0.0)) and not simulation.collisions
+    for _ in range(30):
+        act(0.25, 0.0)
+    before, collisions = world.pose(), simulation.collisions
+    assert collisions > 0
+    assert act(0.25, 0.0) == before and not world.slides
+    act(0.0, math.radians(45))
+    assert math.dist(act(0.25, 0.0)[:2], before[:2]) < 0.02  # it does not slide along the wall
 
 
 def test_picture_and_depth_show_what_is_there(world: MujocoWorld) -> None:

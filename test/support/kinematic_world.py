@@ -15,6 +15,7 @@ class KinematicWorld:
     """A floor without end; what the camera sees is the floor, and it says what it likes about things."""
 
     radius = 0.2
+    slides = False
 
     def __init__(self) -> None:
         self.camera = Camera(width=64, height=48, focal=42.0)
@@ -32,9 +33,12 @@ class KinematicWorld:
         return self._pose
 
     def step(self, linear: float, angular: float, seconds: float) -> bool:
+        return self.move(linear * seconds, angular * seconds)
+
+    def move(self, ahead: float, turn: float) -> bool:
         x, y, yaw = self._pose
-        yaw += angular * seconds
-        self._pose = Pose(x + linear * seconds * math.cos(yaw), y + linear * seconds * math.sin(yaw), yaw)
+        yaw += turn
+        self._pose = Pose(x + ahead * math.cos(yaw), y + ahead * math.sin(yaw), yaw)
         return False
 
     def view(self) -> View:

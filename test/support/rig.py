@@ -168,6 +168,29 @@ def cc_ros(*arguments: str, **env: str) -> Program:
     return Program(["-m", "cc_ros.cli", *arguments], environment(**env))
 
 
+ANNOUNCED = """
+import signal, sys, time, rclpy
+from cc_ros.dds import prepare
+from cc_ros.nodes.alive import announce
+prepare()
+rclpy.init(args=[])
+node = rclpy.create_node("announced")
+kept = announce(node, sys.argv[1])
+while not kept.get_subscription_count():
+    time.sleep(0.01)
+print("heard", flush=True)
+signal.pause()
+"""
+
+
+@contextmanager
+def announced(service: str) -> Iterator[Program]:
+    """Run a process that says it offers a service, and has no more of it; somebody has to watch out for it."""
+    with Program(["-c", ANNOUNCED, service]) as program:
+        program.wait_for("heard")
+        yield program
+
+
 class Onlooker:
     """A node of the test's own process that spins in a thread."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,16 @@ class Rules:
     max_steps: int = 500
     success: float = 3.0
     allow_sliding: bool = True
+
+    def stated(self) -> dict[str, Any]:
+        """Return them for results; in metres and degrees."""
+        return {"actions": "discrete", **asdict(self), "turn": round(math.degrees(self.turn), 6)}
+
+    def __str__(self) -> str:
+        return (
+            f"at most {self.max_steps} discrete actions, {self.forward:g} m forward or {math.degrees(self.turn):g} "
+            f"degrees; success is STOP within {self.success:g} m of a goal; allow_sliding {self.allow_sliding}"
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -149,5 +149,5 @@ def alike(image: np.ndarray, other: np.ndarray) -> np.ndarray:
     """
     difference = cv2.subtract(image, other, dtype=cv2.CV_16S).reshape(*image.shape[:2], -1)
     common = np.median(difference[::_SAMPLE, ::_SAMPLE], axis=(0, 1))
-    error = cv2.blur(np.abs(difference - common.astype(np.int16)), (_WINDOW, _WINDOW)).reshape(difference.shape)
-    return np.asarray(error.max(axis=2) <= _ALIKE)
+    error = cv2.blur(np.abs(difference - common.astype(np.int16)), (_WINDOW, _WINDOW))
+    return np.asarray(np.maximum.reduce(cv2.split(error)) <= _ALIKE)
