@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Score a tracking backend: photographs, DAVIS 2016, real videos, rooms, speed and growth, in one table.
 
-usage: tracking.py --data DIR --tools DIR [--backend flow] [--only photos discovery videos rooms davis growth]
+usage: tracking.py --data DIR --tools DIR [--backend flow] [--every 1] [--only PART ..]
+PARTs: photos discovery videos rooms davis growth
 
 DIR/photos/                         segments.json, images/, masks/; each photograph is the only frame of an episode.
                                     Every fifth is scored by itself: the network has not learned from it
@@ -9,6 +10,7 @@ DIR/davis/                          DAVIS 2016: JPEGImages/480p/SEQ, Annotations
                                     given; "davis": the mask of frame 0 is
 DIR/real/                           videos and folders of images: ids a minute; --pictures PAGE.html shows their marks
 DIR/rooms/NAME_{pan,revisit,walk}/  rgb.mp4, ids.npz, frames.json; where depth.npz is, with depth and pose as well
+--every 12                          rooms by every 12th frame: cameras that turn fast, or are slow
 --tools                             folder of score_*.py, which do the scoring
 --backend sam2                      the same table for SAM 2, with its weights installed
 Keyframes are 8 a sequence, uniform in time, with the 8 marks that cc_ros.keyframes selects and places.
@@ -188,14 +190,14 @@ def held(answers: list[Tracked], truth: np.ndarray) -> Iterator[tuple[float, boo
             yield t.confidence, main == of[t.id] and main >= 7 and inside[main] > 0.5 * t.area
 
 
-def rooms(data: Path, tools: Path, tracker: Tracker) -> list[tuple[float, bool]]:
+def rooms(data: Path, tools: Path, tracker: Tracker, every: int) -> list[tuple[float, bool]]:
     score = load(tools / "score_rooms.py")
     kinds: dict[str, list[dict]] = {}
     outcomes: list[tuple[float, bool]] = []
     for folder in sorted(path.parent for path in (data / "rooms").glob("*/ids.npz")):
-        truth = np.load(folder / "ids.npz")["ids"]
+        truth = np.load(folder / "ids.npz")["ids"][::every]
         for known in ("", "depth", "depth and pose") if (folder / "depth.npz").exists() else ("",):
-            shown = frames(folder, known)
+            shown = frames(folder, known)[::every]
             answers, ms = track(shown, tracker)
             result = score.track_scores(truth, {i: answer.labels for i, answer in enumerate(answers)})
             result |= score.mark_scores(truth, marked(shown, answers))
@@ -270,6 +272,7 @@ def main() -> None:
     parser.add_argument("--tools", type=Path, required=True)
     parser.add_argument("--backend", choices=("auto", "flow", "sam2"), default="flow")
     parser.add_argument("--pictures", type=Path, metavar="PAGE.html", help="show the marks of the real videos here")
+    parser.add_argument("--every", type=int, default=1, metavar="N", help="show rooms by every N-th frame")
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
     args = parser.parse_args()
     prepare_process()
@@ -281,7 +284,7 @@ def main() -> None:
     if "videos" in args.only:
         videos(args.data, tracker, args.pictures)
     if "rooms" in args.only:
-        calibration(rooms(args.data, args.tools, tracker))
+        calibration(rooms(args.data, args.tools, tracker, args.every))
     if "davis" in args.only:
         davis(args.data, args.tools, tracker)
     if "growth" in args.only:

@@ -212,11 +212,10 @@ class Keyframes:
         kept = self._chosen(request, frames)
         k = request.marks or self.settings.marks
         sure = self._sure(kept)
-        together = top_k(sure, k)
+        together = filled(sure, k, min(self.settings.marks_each, k))
 
         def draw(frame: KeptFrame, areas: dict[int, int]) -> MarkedKeyframe:
-            own = top_k([areas], k)
-            ids = own if style == SET_OF_MARK else filled(together, own, areas, min(self.settings.marks_each, k))
+            ids = top_k([areas], k) if style == SET_OF_MARK else together
             return self._drawn(frame, tuple(i for i in ids if i in areas), style, look, blur)
 
         with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:  # OpenCV lets go of the GIL

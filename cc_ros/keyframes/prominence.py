@@ -32,14 +32,18 @@ def top_k(frame_areas: Iterable[Mapping[int, int]], k: int) -> list[int]:
     return sorted(freq, key=lambda i: (-freq[i], -area[i], i))[:k]
 
 
-def filled(ids: Sequence[int], own: Sequence[int], areas: Mapping[int, int], least: int) -> list[int]:
-    """Return these ids, and the most prominent ones of a frame itself where it shows fewer than ``least`` of them.
+def filled(frame_areas: Sequence[Mapping[int, int]], k: int, least: int) -> list[int]:
+    """Return the ``k`` most prominent ids, and of each frame with fewer than ``least`` of them its own first ones.
 
     The paper's scenes are seen whole in each frame; on a walk through a house no object is in most of them, and the
-    frames that show none of the K objects would stay without a mark.
+    frames that show none of the K objects would stay without a mark. What one frame marks for itself the others mark
+    as well: equal numbers are what the marks are for.
 
-    :param own: the ids that this frame would mark by itself.
-    :param areas: id -> pixels, of this frame.
+    :param frame_areas: id -> pixels, for each kept frame.
     """
-    missing = max(least - sum(i in areas for i in ids), 0)
-    return [*ids, *[i for i in own if i not in ids][:missing]]
+    chosen = top_k(frame_areas, k)
+    added: list[int] = []
+    for areas in frame_areas:
+        own = [i for i in top_k([areas], k) if i not in chosen]
+        added += own[: max(least - sum(i in areas for i in chosen), 0)]
+    return list(dict.fromkeys([*chosen, *added]))

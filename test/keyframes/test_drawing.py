@@ -57,6 +57,15 @@ def test_a_keyframe_without_any_of_the_most_frequent_objects_gets_marks_of_its_o
         assert [[mark.id for mark in frame.marks] for frame in keyframes.marked()] == expected
 
 
+def test_what_one_keyframe_marks_for_itself_is_marked_in_all_that_show_it():
+    keyframes = Keyframes(KeyframeSettings(marks=1, frames=4, marks_each=1))
+    for i, gone in enumerate(((7, 9), (7, 9), (9,), (4, 9))):
+        image, labels = scene()
+        labels[np.isin(labels, gone)] = 0
+        keyframes.store.offer(Candidate(i, float(i), ArrayPicture(image), labels))
+    assert [[mark.id for mark in frame.marks] for frame in keyframes.marked()] == [[4], [4], [4, 7], [7]]
+
+
 def picture(keyframe) -> np.ndarray:
     return cv2.imdecode(np.frombuffer(keyframe.jpeg, np.uint8), cv2.IMREAD_COLOR)
 

@@ -43,7 +43,8 @@ class AutomaticTracking:
         self._grey: np.ndarray | None = None
         self._detected = -math.inf
         self._shift = np.zeros(2)  # of the scene since the first frame, shares of the image (x, y)
-        self._shift_before = np.zeros(2)  # the same at the last detection pass
+        self._path = 0.0  # length of the way that the scene moved, images
+        self._path_before = 0.0  # the same at the last detection pass
         self._beside = ThreadPoolExecutor(max_workers=1)  # the network works while OpenCV finds the flow
 
     def step(self, image: np.ndarray, stamp: float, frame: Frame | None = None) -> np.ndarray:
@@ -68,7 +69,9 @@ class AutomaticTracking:
         if grey.shape != self._grey.shape:
             return cv2.resize(self._keys, grey.shape[::-1], interpolation=cv2.INTER_NEAREST)
         flow = self._optical_flow.flow(self._grey, grey)
-        self._shift -= np.median(flow[::_SAMPLE, ::_SAMPLE].reshape(-1, 2), axis=0) / grey.shape[::-1]
+        steps = flow[::_SAMPLE, ::_SAMPLE].reshape(-1, 2) / grey.shape[::-1]
+        self._shift -= np.median(steps, axis=0)
+        self._path += float(np.median(np.linalg.norm(steps, axis=1)))  # walking ahead is a way, and no shift
         return warp(self._keys, flow, replicate=outside)
 
     def _detect(self, image: np.ndarray, grey: np.ndarray, stamp: float, frame: Frame | None) -> np.ndarray:
@@ -82,9 +85,9 @@ class AutomaticTracking:
             prior = np.where(placed > 0, placed, prior)
         output = pending.result()
         passed = stamp - self._detected
-        moved = float(np.linalg.norm(self._shift - self._shift_before))  # images
-        self._table.proof = const.PROOF_EVIDENCE / (1 + (moved / passed if passed > 0 else 0.0) / const.PROOF_SPEED)
-        self._shift_before = self._shift.copy()
+        moved, self._path_before = self._path - self._path_before, self._path
+        speed = moved / passed if passed > 0 else 0.0
+        self._table.proof = max(const.PROOF_EVIDENCE / (1 + speed / const.PROOF_SPEED), const.PROOF_LEAST)
         fade = math.exp(-const.SCORE_FADE * min(max(passed, 0.0), 1.0))
         scores = {key: fade * track.score for key, track in self._table.tracks.items()}
         found = match(output, prior, scores, self._settings.min_area, view)
@@ -130,7 +133,7 @@ class AutomaticTracking:
                 track.detections += 1
                 track.evidence += one.score**2 * one.held
                 track.add_descriptor(descriptor)
-                track.place, track.size = one.centre - self._shift, one.size
+                track.place, track.path = one.centre - self._shift, self._path
             if not track.id and (track.evidence >= self._table.proof or track.detections > 1):
                 gone = self._table.known_again(track, absent, self._in_view)
                 if gone is not None:
@@ -156,8 +159,7 @@ class AutomaticTracking:
             return
         cosine = described[new] @ np.stack([descriptor for _, descriptor, _ in lost]).T
         place = np.stack([found[n].centre for n in new])[:, None] - np.stack([expected for _, _, expected in lost])
-        size = np.array([found[n].size for n in new])[:, None] / np.array([track.size for track, _, _ in lost])
-        for row, column in rejoined(cosine, np.linalg.norm(place, axis=2), np.abs(np.log(size))):
+        for row, column in rejoined(cosine, np.linalg.norm(place, axis=2)):
             one, key = found[new[row]], lost[column][0].key
             for carried in found:
                 if carried.key == key:  # to where it is not

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -42,11 +41,6 @@ class Match:
         """x and y of its centre, shares of the image."""
         y, x = np.nonzero(self.odds > 0)
         return np.array([x.mean() / self.odds.shape[1], y.mean() / self.odds.shape[0]])
-
-    @property
-    def size(self) -> float:
-        """Square root of its share of the image."""
-        return math.sqrt((self.odds > 0).mean())
 
 
 def match(
@@ -128,17 +122,16 @@ def _continued(iou: np.ndarray, covered: np.ndarray, used: set[int]) -> int | No
     return int(np.where(fits, np.maximum(iou, const.CONTINUES_IOU * covered), -1).argmax())
 
 
-def rejoined(cosine: np.ndarray, distance: np.ndarray, growth: np.ndarray) -> list[tuple[int, int]]:
+def rejoined(cosine: np.ndarray, distance: np.ndarray) -> list[tuple[int, int]]:
     """Return which new objects are tracks that lost their place a moment ago: pairs of a row and a column.
 
-    Flow and overlap fail where the camera turns fast; descriptor, place and size together do not.
+    Where flow and overlap fail, descriptor and place together do not.
 
     :param cosine: n new objects x t tracks, of their descriptors.
     :param distance: n x t, shares of the image, between where an object is and where the track should be.
-    :param growth: n x t, absolute log ratios of their sizes (square roots of their areas).
     """
-    fits = (cosine > const.REJOIN_COSINE) & (distance < const.REJOIN_REACH) & (growth < const.REJOIN_GROWTH)
-    cost = np.where(fits, 1 - cosine + const.REJOIN_DISTANCE * distance, _IMPOSSIBLE)
+    fits = (cosine > const.REJOIN_COSINE) & (distance < const.REJOIN_REACH)
+    cost = np.where(fits, 1 - cosine + const.SAME_DISTANCE * distance, _IMPOSSIBLE)
     return [
         (int(row), int(column)) for row, column in zip(*linear_sum_assignment(cost), strict=True) if fits[row, column]
     ]

@@ -28,7 +28,7 @@ class TrackState:
     :param descriptor: c float32, unit vector, running mean of its descriptors; None = not detected yet.
     :param evidence: scores of its detections, each times how well it was held, in all.
     :param place: x, y of its centre at the last detection, as if the scene had not moved since the first frame.
-    :param size: square root of its share of the image at the last detection.
+    :param path: length of the scene's way up to that detection, images.
     :param peak: share of the image, its largest so far.
     :param held: 0..1, how well the carried mask agrees with the image, averaged over time.
     """
@@ -45,7 +45,7 @@ class TrackState:
     evidence: float = 0.0
     descriptor: np.ndarray | None = None
     place: np.ndarray | None = None
-    size: float = 0.0
+    path: float = 0.0
     peak: float = 0.0
     held: float = 0.0
     judged: float = -math.inf
@@ -145,7 +145,9 @@ class TrackTable:
             return None
         cosine = np.stack([t.descriptor for t in others if t.descriptor is not None]) @ track.descriptor
         apart = np.linalg.norm(np.stack([t.place for t in others if t.place is not None]) - track.place, axis=1)
-        alike = cosine - np.minimum(const.SAME_DISTANCE * apart, const.SAME_FAR)
+        way = np.abs(np.array([t.path for t in others]) - track.path)  # the longer, the less the place is known
+        far = np.maximum(apart - const.PLACE_DRIFT * way, 0)
+        alike = cosine - np.minimum(const.SAME_DISTANCE * far, const.SAME_FAR)
         best = int(alike.argmax())
         rest = np.delete(alike, best).max(initial=-1.0)
         clear = alike[best] > const.SAME_COSINE and alike[best] > rest + const.SAME_COSINE_LEAD

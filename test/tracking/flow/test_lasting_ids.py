@@ -25,6 +25,16 @@ def test_two_tracks_of_one_thing_become_the_one_whose_id_is_older() -> None:
     assert table.unite(unseen.key, early.key) == (early.key, unseen.key)  # an id outlives none
 
 
+@pytest.mark.parametrize(("way", "known"), [(0.1, False), (1.5, True)])
+def test_the_longer_the_way_the_farther_a_lost_object_may_be_from_its_place(way: float, known: bool) -> None:
+    table = TrackTable(max_lost=5)
+    lost, new = table.open(0.0), table.open(9.0)
+    table.judge(lost, objectness=0.9, held=1.0, stamp=0.0, average=0.5, at_once=True)
+    for track, looks, x, path in ((lost, (1.0, 0.0), 0.3, 0.0), (new, (0.75, 0.66), 0.6, way)):
+        track.descriptor, track.place, track.path = np.array(looks, np.float32), np.array((x, 0.5)), path
+    assert (table.known_again(new, {lost.key}, lambda key: True) is lost) == known
+
+
 def test_views_know_a_united_track_by_its_new_name() -> None:
     texture = cv2.resize(np.random.default_rng(5).integers(0, 255, (30, 40), np.uint8), (320, 240))
     memory = ViewMemory(capacity=4, features=400)

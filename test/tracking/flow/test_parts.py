@@ -4,6 +4,7 @@ import math
 
 import cv2
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -44,6 +45,14 @@ def test_flow_carries_a_map_along() -> None:
     truth = np.roll(labels, 6, axis=1) > 0
     assert (truth & (moved == 70000)).sum() / (truth | (moved > 0)).sum() > 0.9
     assert motion.reliable[100:140, 100:160].mean() > 0.9
+
+
+@pytest.mark.parametrize("fast", [3, 45, 80, 130])
+def test_flow_follows_a_camera_that_turns_fast(fast: int) -> None:
+    before, after = wall(300), wall(300 + fast)
+    flow = DisFlow(1).flow(before, after)
+    inside = np.abs(flow[20:-20, 20 : 300 - fast] - (fast, 0)).max(axis=2)
+    assert (inside < 2).mean() > 0.9
 
 
 def wall(offset: int) -> np.ndarray:
