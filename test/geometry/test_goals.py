@@ -102,6 +102,13 @@ def test_what_stands_against_a_thin_wall_is_not_gone_to_from_behind_the_wall() -
     assert free.x < 1.1
 
 
+def test_what_was_seen_through_a_door_is_not_gone_to_from_beside_the_door() -> None:
+    plant = body((1.3, 1.6, 0), (1.6, 1.9, 1), seen_from=(-1.0, -0.1))
+    found = goal(plant, room((1.0, -5.9, 1.05, 0.5), (1.0, 1.5, 1.05, 5.9)))
+    through = found.y + (1.05 - found.x) * math.tan(found.yaw)
+    assert found.x > 1.1 or 0.5 < through < 1.5
+
+
 @pytest.mark.parametrize(
     ("target", "grounds", "cause", "why"),
     [
