@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from enum import Enum
 
 import numpy as np
 
@@ -20,7 +21,7 @@ UNSEEN = 3.0  # a way over floor that was not seen counts so many times
 OFFSETS = (0.0, 0.2, -0.2, 0.4, -0.4, 0.6, 0.8, 1.0)  # metres from the wanted distance, tried in this order
 FLAT = 0.12  # metres above the floor: what is no higher is part of it
 WALL = (0.5, 2.2, 1.6)  # metres: what is thinner, wider and taller is a wall
-SEEN = 0.95  # cosine between the directions to where an object was seen from, and to a place that it is seen from too
+SEEN = 0.8  # cosine between the directions to where an object was seen from, and to a place that it is seen from too
 DIAGONAL = math.sqrt(0.5)
 
 
@@ -67,6 +68,7 @@ def stand_before(
         return _facing(target, here)
     reach = plan.ways()
     blocked = Unknown(f"nothing before mark {target.id} is free for the robot", Cause.NO_GOAL)
+    over: int | None = None  # the first place from where it is seen over something that is not known
     for offset in OFFSETS:
         wanted = max(rules.distance + min(offset, 0), rules.radius + plan.cell) + max(offset, 0)
         ring = np.flatnonzero(plan.known & (np.abs(plan.before - wanted) <= 0.75 * plan.cell))
@@ -74,9 +76,12 @@ def stand_before(
             blocked = Unknown(f"no free way leads to mark {target.id}", Cause.NO_GOAL)
         ring = ring[np.isfinite(reach[ring])]
         for one in ring[np.argsort(reach[ring], kind="stable")]:
-            if plan.faces(one):
+            sees = plan.sees(one)
+            if sees is Sight.FREE:
                 return _facing(target, plan.middles[one])
-    return blocked
+            if over is None and sees is Sight.OVER:
+                over = one
+    return blocked if over is None else _facing(target, plan.middles[over])
 
 
 def _facing(target: Body, place: np.ndarray) -> Stand:
@@ -124,6 +129,12 @@ def _across(body: Body, grounds: Sequence[Ground]) -> np.ndarray:
     return np.asarray(high - low)
 
 
+class Sight(Enum):
+    """What is between a place and an object: nothing that hides it, something that may, or something that does."""
+
+    FREE, OVER, HIDDEN = range(3)
+
+
 class _Plan:
     """The ground around the robot and an object as cells, and which of them the robot may stand on."""
 
@@ -141,6 +152,7 @@ class _Plan:
         column, row = np.meshgrid(np.arange(width), np.arange(height))
         self.middles = low + self.cell * (np.stack([column, row], axis=2).reshape(-1, 2) + 0.5)
         self._low, self._target, self._rules = low, target, rules
+        self._lower = [body for body in others if body.high[2] < target.point[2]]
         # Free floor, what stands on the ground, and the boxes less the floor that the camera saw: a box around a thing
         # that stands askew holds some. A map does not tell: its sensor may look below a table.
         self._open, self._seen, self._taken = np.zeros((3, width * height), bool)
@@ -206,21 +218,26 @@ class _Plan:
         graph = coo_matrix((np.concatenate(lengths), pairs), (width * height, width * height)).tocsr()
         return np.asarray(dijkstra(graph, directed=False, indices=int(np.argmin(self._near))))
 
-    def faces(self, cell: int) -> bool:
-        """Whether the object is before that cell: nothing stands between, or it was seen from about there.
+    def sees(self, cell: int) -> Sight:
+        """Return whether the object is before that cell.
 
-        What stands between need not hide the object: a picture hangs above a sofa.
+        What stands between need not hide it, as a sofa below a picture; but only what is known to be lower surely does
+        not, and a wall does.
         """
         place, target = self.middles[cell], self._target
         edge = np.clip(place, target.low[:2], target.high[:2])
         steps = np.linspace(0, 1, 2 + int(np.linalg.norm(edge - place) / self.cell))[:, None]
         columns, rows = np.floor((place + steps * (edge - place) - self._low) / self.cell).astype(int).T
         index = rows * self._size[0] + columns
-        between = self._taken[index] & (target.away(self.middles[index]) > self.cell)
-        if not between.any():
-            return True
+        points = self.middles[index[self._taken[index]]]
+        points = points[target.away(points) > self.cell]
+        if not len(points):
+            return Sight.FREE
         eyes, way = target.seen_from - target.point[:2], place - target.point[:2]
-        return bool((eyes @ way > SEEN * np.linalg.norm(eyes, axis=1) * np.linalg.norm(way)).any())
+        if not (eyes @ way > SEEN * np.linalg.norm(eyes, axis=1) * np.linalg.norm(way)).any():
+            return Sight.HIDDEN
+        known = np.any([body.away(points) <= 3 * self.cell for body in self._lower], axis=0)
+        return Sight.FREE if known.all() else Sight.OVER
 
 
 def turned_to(target: np.ndarray, pose: np.ndarray) -> Stand:

@@ -103,10 +103,18 @@ def test_what_stands_against_a_thin_wall_is_not_gone_to_from_behind_the_wall() -
 
 
 def test_what_was_seen_through_a_door_is_not_gone_to_from_beside_the_door() -> None:
-    plant = body((1.3, 1.6, 0), (1.6, 1.9, 1), seen_from=(-1.0, -0.1))
-    found = goal(plant, room((1.0, -5.9, 1.05, 0.5), (1.0, 1.5, 1.05, 5.9)))
-    through = found.y + (1.05 - found.x) * math.tan(found.yaw)
-    assert found.x > 1.1 or 0.5 < through < 1.5
+    plant, wall = body((1.3, 1.6, 0), (1.6, 1.9, 1), seen_from=(-0.5, -0.5)), (1.0, 1.5, 1.05, 5.9)
+    found = stand_before(plant, [], np.array([-0.5, 1.6]), [room((1.0, -5.9, 1.05, 0.5), wall)], RULES)
+    assert isinstance(found, Stand)
+    slope = (1.6 - found.y) / (1.3 - found.x)
+    assert found.x > 1.1 or 0.5 < found.y + (1.05 - found.x) * slope < 1.5
+
+
+def test_what_is_lower_may_stand_between_as_a_sofa_below_a_picture() -> None:
+    sofa, picture = body((2.0, -1.0, 0), (2.9, 1.0, 0.8), id=2), body((2.9, -0.4, 1.3), (2.95, 0.4, 1.7))
+    seen = room((2.95, -5.9, 3.0, 5.9), (2.0, -1.0, 2.9, 1.0))
+    found = goal(picture, seen, things=[sofa, picture])
+    assert found.x < 1.76 and abs(found.y) < 0.5  # before the sofa, not beside it
 
 
 @pytest.mark.parametrize(
