@@ -25,6 +25,7 @@ from cc_ros.sim.world import Pose
 LOOKS = 8  # places from which it looks around before it gives up
 SETTLE = 1.0  # seconds of simulated time until what was seen last has been tracked
 ANSWER_TIME = 60.0  # seconds
+REACHED = 0.3  # metres from a goal at which it counts as reached
 TRIES = 3  # of one question
 
 
@@ -95,19 +96,25 @@ class Trials:
 
     def _search(self, trial: Trial) -> bool:
         """Look around and ask from place to place until the goal is reached; return whether it was."""
-        anew = False
+        anew = again = False
         for _ in range(LOOKS):
             self._driver.look_around()
             self._pause(SETTLE)
             goal = self._ask(trial)
             if goal is not None:
                 try:
-                    self._go_before(goal)
+                    left = self._go_before(goal)
                 except NoWayError as error:  # as where drift has smeared a door shut
                     trial.said.append(f"{error}: looks at the floor anew")
                     self._driver.forget_floor()
                     continue
-                return True
+                if left < REACHED or again:
+                    if self._driver.steps is not None:
+                        self._driver.steps.take(Action.STOP)
+                    return True
+                again = True
+                trial.said.append(f"no way to the goal is known from {left:.1f} m before it: looks again from there")
+                continue
             place = self._driver.frontier()
             if place is None:
                 if anew:
@@ -125,17 +132,16 @@ class Trials:
         trial.why = f"not reached from {LOOKS} places"
         return False
 
-    def _go_before(self, goal: Pose) -> None:
-        """Go to a goal, turn to what it lies before, and stop there.
+    def _go_before(self, goal: Pose) -> float:
+        """Go to a goal, or as near as there is a way, and turn to what it lies before; return the metres left.
 
-        :raises NoWayError: there is no way.
+        :raises NoWayError: there is no way near it.
         """
         self._driver.go_to((goal.x, goal.y))
         here = self._driver.pose()
         target = goal.x + 0.8 * math.cos(goal.yaw), goal.y + 0.8 * math.sin(goal.yaw)
         self._driver.turn_to(math.atan2(target[1] - here.y, target[0] - here.x))
-        if self._driver.steps is not None:
-            self._driver.steps.take(Action.STOP)
+        return math.dist(here[:2], goal[:2])
 
     def _ask(self, trial: Trial) -> Pose | None:
         """Ask which mark the instruction leads to; return the goal that the answer comes with."""
