@@ -22,6 +22,7 @@ OFFSETS = (0.0, 0.2, -0.2, 0.4, -0.4, 0.6, 0.8, 1.0)  # metres from the wanted d
 FLAT = 0.12  # metres above the floor: what is no higher is part of it
 WALL = (0.5, 2.2, 1.6)  # metres: what is thinner, wider and taller is a wall
 SEEN = 0.8  # cosine between the directions to where an object was seen from, and to a place that it is seen from too
+EDGE = 3  # cells that the edge of a box may be off
 DIAGONAL = math.sqrt(0.5)
 
 
@@ -68,20 +69,25 @@ def stand_before(
         return _facing(target, here)
     reach = plan.ways()
     blocked = Unknown(f"nothing before mark {target.id} is free for the robot", Cause.NO_GOAL)
-    over: int | None = None  # the first place from where it is seen over something that is not known
+    over: int | None = None  # the first place from where it is seen over something that may hide it
+    cut_off: list[int] = []  # places to which no way leads
     for offset in OFFSETS:
         wanted = max(rules.distance + min(offset, 0), rules.radius + plan.cell) + max(offset, 0)
         ring = np.flatnonzero(plan.known & (np.abs(plan.before - wanted) <= 0.75 * plan.cell))
         if len(ring):
             blocked = Unknown(f"no free way leads to mark {target.id}", Cause.NO_GOAL)
-        ring = ring[np.isfinite(reach[ring])]
+        near = np.isfinite(reach[ring])
+        cut_off += ring[~near].tolist()
+        ring = ring[near]
         for one in ring[np.argsort(reach[ring], kind="stable")]:
             sees = plan.sees(one)
             if sees is Sight.FREE:
                 return _facing(target, plan.middles[one])
             if over is None and sees is Sight.OVER:
                 over = one
-    return blocked if over is None else _facing(target, plan.middles[over])
+    if over is None or any(plan.sees(one) is Sight.FREE for one in cut_off):  # those are before it, as behind a door
+        return blocked
+    return _facing(target, plan.middles[over])
 
 
 def _facing(target: Body, place: np.ndarray) -> Stand:
@@ -221,8 +227,8 @@ class _Plan:
     def sees(self, cell: int) -> Sight:
         """Return whether the object is before that cell.
 
-        What stands between need not hide it, as a sofa below a picture; but only what is known to be lower surely does
-        not, and a wall does.
+        What stands at its edge may be part of it, and what stands further before it need not hide it, as a sofa below a
+        picture: where it was seen from about there. Only what is known to be lower surely does not hide it.
         """
         place, target = self.middles[cell], self._target
         edge = np.clip(place, target.low[:2], target.high[:2])
@@ -236,8 +242,11 @@ class _Plan:
         eyes, way = target.seen_from - target.point[:2], place - target.point[:2]
         if not (eyes @ way > SEEN * np.linalg.norm(eyes, axis=1) * np.linalg.norm(way)).any():
             return Sight.HIDDEN
-        known = np.any([body.away(points) <= 3 * self.cell for body in self._lower], axis=0)
-        return Sight.FREE if known.all() else Sight.OVER
+        own = [
+            target.away(points) <= EDGE * self.cell,
+            *(body.away(points) <= EDGE * self.cell for body in self._lower),
+        ]
+        return Sight.FREE if np.any(own, axis=0).all() else Sight.OVER
 
 
 def turned_to(target: np.ndarray, pose: np.ndarray) -> Stand:
