@@ -106,6 +106,18 @@ def test_layouts_of_rviz_and_foxglove_name_what_the_node_publishes() -> None:
     assert set(_panels(layout["layout"])) == set(layout["configById"])
 
 
+def test_layout_of_foxglove_looks_at_a_room_around_the_start() -> None:
+    layout = json.loads((ROOT / "config" / "cc_foxglove.json").read_text())
+    view = layout["configById"]["3D!ccplaces"]["cameraState"]
+    assert view["thetaOffset"] == 90  # what lies ahead is above
+    tilt = np.radians(view["phi"])
+    ahead, up = np.array([np.sin(tilt), 0, -np.cos(tilt)]), np.array([np.cos(tilt), 0, np.sin(tilt)])
+    eye = np.array(view["targetOffset"]) - view["distance"] * ahead
+    corners = np.array([(x, y, 0.0) for x in (-2.5, 2.5) for y in (-2.5, 2.5)]) - eye
+    seen = np.column_stack([corners[:, 1], corners @ up]) / (corners @ ahead)[:, None]
+    assert np.all(np.abs(seen) < np.tan(np.radians(view["fovy"] / 2)))
+
+
 def _panels(layout: Any) -> Iterator[str]:
     if isinstance(layout, str):
         yield layout
