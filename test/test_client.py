@@ -138,7 +138,7 @@ def in_thread(work) -> Iterator[list]:
 
 
 def test_an_answer_has_the_fields_of_the_reasoner_s(memory: SpatialMemory, server: ModelServer) -> None:
-    server.script(Say(reply("by the sofa", marks=[2]), pause=0.08))
+    server.script(Say(reply("by the sofa", marks=[2]), pause=0.25))  # on a busy machine words are told seldom
     told: list[tuple[str, str]] = []
     answer = memory.ask("Where is the lamp?", on_progress=lambda stage, text: told.append((stage, text)))
     assert (answer.status, answer.text, answer.mark_ids, answer.source) == (Status.OK, "by the sofa", (2,), "model")

@@ -89,6 +89,8 @@ class SeenGround:
             # What is lower than the floor is a step down, or the floor is not yet the floor.
             taken = self._voxels[last + 1 : top].any(axis=0) | self._voxels[: max(0, first)].any(axis=0)
             free = self._voxels[max(0, first) : last + 1].any(axis=0) | self._walked
+        # Far away a pixel is a cell's width from the next: between free cells so near to each other it is free as well.
+        free = cv2.morphologyEx(free.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8)) > 0
         rows, columns = np.nonzero(taken | free)
         if not len(rows):
             return None

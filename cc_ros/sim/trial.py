@@ -103,17 +103,15 @@ class Trials:
             goal = self._ask(trial)
             if goal is not None:
                 try:
-                    left = self._go_before(goal)
+                    if self._go_before(goal) < REACHED or again:
+                        self._go_nearer(trial)
+                        return True
                 except NoWayError as error:  # as where drift has smeared a door shut
                     trial.said.append(f"{error}: looks at the floor anew")
                     self._driver.forget_floor()
                     continue
-                if left < REACHED or again:
-                    if self._driver.steps is not None:
-                        self._driver.steps.take(Action.STOP)
-                    return True
                 again = True
-                trial.said.append(f"no way to the goal is known from {left:.1f} m before it: looks again from there")
+                trial.said.append("no way is known to the goal itself: looks again from here")
                 continue
             place = self._driver.frontier()
             if place is None:
@@ -142,6 +140,18 @@ class Trials:
         target = goal.x + 0.8 * math.cos(goal.yaw), goal.y + 0.8 * math.sin(goal.yaw)
         self._driver.turn_to(math.atan2(target[1] - here.y, target[0] - here.x))
         return math.dist(here[:2], goal[:2])
+
+    def _go_nearer(self, trial: Trial) -> None:
+        """Ask again, now that the floor before the object was seen from near, go where that leads to, and stop.
+
+        :raises NoWayError: there is no way near it.
+        """
+        self._pause(SETTLE)
+        goal = self._ask(trial)
+        if goal is not None and math.dist(self._driver.pose()[:2], goal[:2]) > REACHED:
+            self._go_before(goal)
+        if self._driver.steps is not None:
+            self._driver.steps.take(Action.STOP)
 
     def _ask(self, trial: Trial) -> Pose | None:
         """Ask which mark the instruction leads to; return the goal that the answer comes with."""

@@ -201,6 +201,17 @@ def test_depth_shows_floor_and_walls_and_what_stands_there() -> None:
     assert ground.at(points).tolist() == [FREE, FREE, TAKEN, TAKEN, TAKEN, UNKNOWN]
 
 
+def test_floor_that_was_seen_from_afar_has_no_holes() -> None:
+    seen = SeenGround()
+    frame, _ = draw([], looking((-2.5, 0, 1.2), 0.0))
+    assert frame.depth is not None and frame.intrinsics is not None and frame.pose is not None
+    seen.add(0.0, frame.depth, frame.intrinsics, frame.pose)
+    ground = seen.ground()
+    assert ground is not None
+    x, y = np.meshgrid(np.arange(-0.45, 1.95, 0.05), np.arange(-0.5, 0.5, 0.05))
+    assert (ground.at(np.column_stack([x.ravel(), y.ravel()])) == FREE).all()
+
+
 def test_what_floats_between_the_two_sides_of_an_edge_takes_no_room() -> None:
     ground = look_around(CRATE, smeared=True).ground()
     assert ground is not None
