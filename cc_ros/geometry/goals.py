@@ -21,7 +21,7 @@ UNSEEN = 3.0  # a way over floor that was not seen counts so many times
 OFFSETS = (0.0, 0.2, -0.2, 0.4, -0.4, 0.6, 0.8, 1.0)  # metres from the wanted distance, tried in this order
 FLAT = 0.12  # metres above the floor: what is no higher is part of it
 WALL = (0.5, 2.2, 1.6)  # metres: what is thinner, wider and taller is a wall
-SEEN = 0.8  # cosine between the directions to where an object was seen from, and to a place that it is seen from too
+SEEN = 0.95  # cosine between the directions to where an object was seen from, and to a place that it is seen from too
 EDGE = 3  # cells that the edge of a box may be off
 DIAGONAL = math.sqrt(0.5)
 
