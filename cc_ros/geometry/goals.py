@@ -177,7 +177,8 @@ class _Plan:
         self.known = self.clear & (self._away_from(~self._open) > rules.radius)
         self._near = np.linalg.norm(self.middles - here, axis=1)
         own = int(np.argmin(self._near))
-        self.stays = bool(self.clear[own] and self.before[own] <= rules.distance + NEAR)
+        near = self.clear[own] and self.before[own] <= rules.distance + NEAR
+        self.stays = bool(near and self.sees(own) is not Sight.HIDDEN)
 
     def _inside(self, body: Body) -> np.ndarray:
         """Return the cells that a thing takes up: its box less floor seen in it, or, of a wall askew, what was seen."""

@@ -96,8 +96,10 @@ def test_a_place_behind_a_wall_is_no_goal() -> None:
 
 def test_what_stands_against_a_thin_wall_is_not_gone_to_from_behind_the_wall() -> None:
     shelf = body((1.1, -1.0, 0), (1.4, 0.2, 1.8), seen_from=(1.9, 1.6))  # through the door
-    found = goal(shelf, room((1.0, -5.9, 1.05, 1.0), (1.0, 2.0, 1.05, 5.9)))
-    assert found.x > 1.3
+    wall = room((1.0, -5.9, 1.05, 1.0), (1.0, 2.0, 1.05, 5.9))
+    for here in (HERE, np.array([0.5, -0.4])):  # the other is near the shelf already
+        found = stand_before(shelf, [], here, [wall], RULES)
+        assert isinstance(found, Stand) and found.x > 1.3
     free = goal(shelf, room())  # from behind it, where nothing is between
     assert free.x < 1.1
 
