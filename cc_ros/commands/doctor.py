@@ -28,6 +28,8 @@ PACKAGES = (
     "numpy",
     "opencv",
     "scipy",
+    "threadpoolctl",
+    "anyio",
     "openai",
     "pydantic",
     "rosbags",

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from cc_ros.errors import CCError
 from cc_ros.evaluation.asking import Asker, Setup, Task
 from cc_ros.evaluation.types import Answer
+from cc_ros.process import prepare_process
 
 LOCAL = "local"  # as the address: a cluster of this machine alone, begun and ended here
 # Ray's workers yield to all else by default (niceness 15): beside a busy node they would hardly run.
@@ -85,6 +86,7 @@ class _Worker:
     """An asker in a process of its own."""
 
     def __init__(self, setup: Setup) -> None:
+        prepare_process()
         self._asker = Asker(setup)
 
     def answer(self, task: Task) -> Answer:

@@ -74,7 +74,8 @@ class Watch:
         Who must not go on without it pauses; only when it is gone has it failed.
         """
         # One that came back in the place of a killed one is in the graph before its middleware says that it lives.
-        return self._dead is not None and self._publishers() <= self._dead
+        dead = self._dead  # a change may come from another thread meanwhile
+        return dead is not None and self._publishers() <= dead
 
     def gone(self) -> bool:
         """Whether it has been missed for so long that it was killed."""

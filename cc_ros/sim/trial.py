@@ -142,14 +142,14 @@ class Trials:
         return math.dist(here[:2], goal[:2])
 
     def _go_nearer(self, trial: Trial) -> None:
-        """Ask again, now that the floor before the object was seen from near, go where that leads to, and stop.
-
-        :raises NoWayError: there is no way near it.
-        """
+        """Ask again, now that the floor before the object was seen from near, go where that leads to, and stop."""
         self._pause(SETTLE)
         goal = self._ask(trial)
         if goal is not None and math.dist(self._driver.pose()[:2], goal[:2]) > REACHED:
-            self._go_before(goal)
+            try:
+                self._go_before(goal)
+            except NoWayError as error:  # it is before the object already
+                trial.said.append(str(error))
         if self._driver.steps is not None:
             self._driver.steps.take(Action.STOP)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -66,19 +67,26 @@ def _common_shift(previous: np.ndarray, current: np.ndarray) -> np.ndarray | Non
     height, width = current.shape
     size = (width // _COARSE, height // _COARSE)
     old, new = (cv2.resize(i, size, interpolation=cv2.INTER_AREA).astype(np.float32) for i in (previous, current))
-    window = cv2.createHanningWindow(size, cv2.CV_32F)
-    x, y = np.rint(cv2.phaseCorrelate(new * window, old * window)[0])
-    flow = _constant(x, y, new.shape)
-    inside = warp(np.ones_like(old), flow) > 0
-    if not (inside.any() and np.abs(warp(old, flow) - new)[inside].mean() < np.abs(old - new).mean()):
+    window = _window(size)
+    x, y = (round(shift) for shift in cv2.phaseCorrelate(new * window, old * window)[0])
+    (new_rows, old_rows), (new_columns, old_columns) = _overlap(size[1], y), _overlap(size[0], x)
+    here, there = new[new_rows, new_columns], old[old_rows, old_columns]
+    if not (here.size and np.abs(there - here).mean() < np.abs(old - new).mean()):
         return None
-    return _constant(x * width / size[0], y * height / size[1], current.shape)
-
-
-def _constant(x: float, y: float, shape: tuple[int, ...]) -> np.ndarray:
-    flow = np.empty((*shape, 2), np.float32)
-    flow[..., 0], flow[..., 1] = x, y
+    flow = np.empty((height, width, 2), np.float32)
+    flow[:] = x * width / size[0], y * height / size[1]
     return flow
+
+
+@lru_cache(4)
+def _window(size: tuple[int, int]) -> np.ndarray:
+    return cv2.createHanningWindow(size, cv2.CV_32F)
+
+
+def _overlap(length: int, shift: int) -> tuple[slice, slice]:
+    """Return the part of a row of pixels that a shift keeps in it, in the new image and in the old one."""
+    begin, end = max(0, -shift), max(0, min(length, length - shift))
+    return slice(begin, end), slice(begin + shift, max(0, end + shift))
 
 
 def sources(flow: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

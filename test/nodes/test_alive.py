@@ -6,6 +6,7 @@ import gc
 import threading
 import time
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -77,6 +78,22 @@ def test_one_that_came_back_is_there_at_once_though_its_forerunner_was_killed(lo
         until(lambda: watch.announced, START)
         again.process.kill()
         until(watch.gone, 5)
+
+
+def test_one_that_is_heard_again_while_it_is_looked_for_is_not_missed(look: Onlooker) -> None:
+    watch = Watch(look.node, "cc/heard_again")
+    watch._on_change(SimpleNamespace(alive_count=0, not_alive_count=1))
+    assert watch.missed()
+    listed = watch._publishers
+
+    def heard_meanwhile() -> set[bytes]:
+        watch._on_change(SimpleNamespace(alive_count=1, not_alive_count=0))
+        return listed()
+
+    watch._publishers = heard_meanwhile
+    watch.missed()  # in another thread than the event: either is right, and nothing is raised
+    watch._publishers = listed
+    assert not watch.missed() and not watch.gone()
 
 
 def test_a_server_that_is_found_late_is_waited_for_and_one_that_never_comes_is_told_of_within_two_seconds(
