@@ -43,8 +43,8 @@ class AutomaticTracking:
         self._grey: np.ndarray | None = None
         self._detected = -math.inf
         self._shift = np.zeros(2)  # of the scene since the first frame, shares of the image (x, y)
-        self._path = 0.0  # length of the way that the scene moved, images
-        self._path_before = 0.0  # the same at the last detection pass
+        self._moved = 0.0  # length of the way that the scene moved since the last detection pass, images
+        self._path = 0.0  # the same since the first frame, less what the flow may be off by
         self._beside = ThreadPoolExecutor(max_workers=1)  # the network works while OpenCV finds the flow
 
     def step(self, image: np.ndarray, stamp: float, frame: Frame | None = None) -> np.ndarray:
@@ -69,9 +69,11 @@ class AutomaticTracking:
         if grey.shape != self._grey.shape:
             return cv2.resize(self._keys, grey.shape[::-1], interpolation=cv2.INTER_NEAREST)
         flow = self._optical_flow.flow(self._grey, grey)
-        steps = flow[::_SAMPLE, ::_SAMPLE].reshape(-1, 2) / grey.shape[::-1]
-        self._shift -= np.median(steps, axis=0)
-        self._path += float(np.median(np.linalg.norm(steps, axis=1)))  # walking ahead is a way, and no shift
+        steps = flow[::_SAMPLE, ::_SAMPLE].reshape(-1, 2)
+        self._shift -= np.median(steps, axis=0) / grey.shape[::-1]
+        pixels = float(np.median(np.linalg.norm(steps, axis=1)))  # walking ahead is a way, and no shift
+        self._moved += pixels / grey.shape[1]
+        self._path += max(pixels - const.FLOW_ERROR, 0.0) / grey.shape[1]
         return warp(self._keys, flow, replicate=outside)
 
     def _detect(self, image: np.ndarray, grey: np.ndarray, stamp: float, frame: Frame | None) -> np.ndarray:
@@ -85,8 +87,8 @@ class AutomaticTracking:
             prior = np.where(placed > 0, placed, prior)
         output = pending.result()
         passed = stamp - self._detected
-        moved, self._path_before = self._path - self._path_before, self._path
-        speed = moved / passed if passed > 0 else 0.0
+        speed = self._moved / passed if passed > 0 else 0.0
+        self._moved = 0.0
         self._table.proof = max(const.PROOF_EVIDENCE / (1 + speed / const.PROOF_SPEED), const.PROOF_LEAST)
         fade = math.exp(-const.SCORE_FADE * min(max(passed, 0.0), 1.0))
         scores = {key: fade * track.score for key, track in self._table.tracks.items()}

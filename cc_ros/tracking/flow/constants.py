@@ -34,6 +34,9 @@ SAME_DISTANCE, SAME_FAR = 1.0, 0.2
 # Share of the way that the scene moved meanwhile, by which a place may be off: with 0.4 nothing changes, with 0.15 one
 # pair fewer in a walk of 7, with 0 four fewer.
 PLACE_DRIFT = 0.25
+# Pixels that the flow may be off by in each frame: with 0 a camera that stands still seems to have moved by a third of
+# the image after 200 frames, and in the bedroom one child gets the number of the other.
+FLOW_ERROR = 1.0
 SAME_PLACE = 0.1  # share of the image; nearer to where a lost object should be, a similar one is that one
 DESCRIPTOR_RATE = 0.2  # share of a new descriptor in the running mean
 # Score, averaged over passes -> share of such masks that lie on an object: measured on photographs that the network

@@ -126,6 +126,17 @@ def test_objects_keep_their_ids_where_the_camera_turns_too_fast_for_flow() -> No
     assert ids_at(tracking, 2) == [{1, 2}] and leftmost() == left
 
 
+@pytest.mark.parametrize(("speed", "way"), [(0.0, 0.0), (4.0, 60 * 3 / 320)])
+def test_a_camera_that_only_shakes_does_not_seem_to_move_on_and_on(speed: float, way: float) -> None:
+    rng, table = np.random.default_rng(0), TrackTable(max_lost=5)
+    wall = cv2.GaussianBlur(rng.integers(0, 255, (240, 640, 3), np.uint8), (0, 0), 2)
+    tracking = AutomaticTracking(table, ScriptedNetwork(seen([block(20, 20, 14, 14)], [0.9])))
+    for i in range(61):
+        shift = np.float32([[1, 0, -speed * i + rng.uniform(-0.4, 0.4)], [0, 1, 0]])
+        tracking.step(cv2.warpAffine(wall, shift, (320, 240)), 0.1 * i)
+    assert max(track.path for track in table.tracks.values()) == pytest.approx(way, rel=0.2)
+
+
 def test_what_looks_otherwise_is_another_object() -> None:
     before, after = seen([block(20, 2, 12, 12)], [0.9], (1,)), seen([block(20, 10, 12, 12)], [0.9], (2,))
     tracking = AutomaticTracking(TrackTable(max_lost=5), ScriptedNetwork(before, before, after))
