@@ -11,6 +11,9 @@ _BINS = (12, 32, 32)  # of a colour histogram, Lab
 _FLOOR = 1e-4  # share of a histogram below which a colour says nothing
 _WINDOW = 5  # steps; what a mark covers
 _TYPICAL = 0.6  # times the log odds that a quarter of the object exceeds: this much like the object is its mark's place
+# Share of the largest distance from the mask's edge that a mark has at least. Of 7,700 marks in rendered rooms 136 lay on
+# another thing than their number without it; 113, 91, 68, 78 with 0.3, 0.5, 0.7, 0.9.
+_DEEP = 0.7
 
 
 def mask_centre(mask: np.ndarray) -> tuple[int, int]:
@@ -51,9 +54,9 @@ def mask_centre(mask: np.ndarray) -> tuple[int, int]:
 def mark_place(image: np.ndarray, mask: np.ndarray) -> tuple[int, int]:
     """Return the pixel (x, y) of an object's mark.
 
-    That is :func:`mask_centre`. Masks fill gaps, such as those between the slats of a chair's
-    back; where the centre has colours of the surroundings rather than of the object, the nearest place that looks like
-    the object is taken, so that equal marks lie on one thing in all frames.
+    That is :func:`mask_centre` where it lies well inside the mask and has colours of the object. Elsewhere it is the
+    nearest place that does: masks fill gaps, such as those between the slats of a chair's back, reach over an edge, and
+    have crumbs on other objects that pull their centre away, and equal marks are to lie on one thing in all frames.
 
     :param image: HxWx3 uint8 BGR.
     :param mask: HxW bool, not empty.
@@ -66,20 +69,21 @@ def mark_place(image: np.ndarray, mask: np.ndarray) -> tuple[int, int]:
     step = -(-(max(width, height) + 2 * margin) // _DETAIL)
     part = np.s_[top : y + height + margin : step, left : x + width + margin : step]
     inside = np.ascontiguousarray(mask[part]).view(np.uint8)
-    if not inside.any() or inside.all():
+    if not inside.any():
         return centre
-    odds = _odds(cv2.cvtColor(np.ascontiguousarray(image[part]), cv2.COLOR_BGR2LAB), inside)
-    least = max(_TYPICAL * float(np.percentile(odds[inside > 0], 75)), 0.0)
-    column = min((centre[0] - left) // step, odds.shape[1] - 1)
-    row = min((centre[1] - top) // step, odds.shape[0] - 1)
-    if odds[row, column] > least:
+    like = inside
+    if not inside.all():
+        odds = _odds(cv2.cvtColor(np.ascontiguousarray(image[part]), cv2.COLOR_BGR2LAB), inside)
+        least = max(_TYPICAL * float(np.percentile(odds[inside > 0], 75)), 0.0)
+        like = (odds > least) & inside
+    if not like.any():
+        like = inside
+    inset = cv2.distanceTransform(np.pad(like, 1), cv2.DIST_L2, 3)[1:-1, 1:-1]  # the image's edge is an edge as well
+    rows, columns = np.nonzero(inset >= _DEEP * inset.max())
+    away = (rows - (centre[1] - top) / step) ** 2 + (columns - (centre[0] - left) / step) ** 2
+    nearest = int(away.argmin())
+    if away[nearest] <= 0.5:
         return centre
-    good = ((odds > least) & (inside > 0)).astype(np.uint8)
-    core = cv2.erode(good, np.ones((3, 3), np.uint8))
-    rows, columns = np.nonzero(core if core.any() else good)
-    if not len(rows):
-        return centre
-    nearest = int(((rows - row) ** 2 + (columns - column) ** 2).argmin())
     return left + int(columns[nearest]) * step, top + int(rows[nearest]) * step
 
 

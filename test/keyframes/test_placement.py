@@ -44,6 +44,28 @@ def test_a_mark_stays_in_the_centre_of_what_looks_like_the_object():
     assert mark_place(image, mask) == mask_centre(mask)
 
 
+def test_crumbs_of_a_mask_on_another_thing_do_not_pull_its_mark_there():
+    image = np.full((120, 160, 3), WALL, np.uint8)
+    mask = np.zeros((120, 160), bool)
+    mask[60:110, 90:150] = True  # the seat
+    mask[10:14, 20:26] = mask[56:62, 60:70] = True  # crumbs on a chair like it
+    image[mask] = CHAIR
+    x, y = mask_centre(mask)
+    assert x < 90
+    x, y = mark_place(image, mask)
+    assert 100 <= x < 140
+    assert 70 <= y < 100
+
+
+def test_a_mark_is_well_inside_its_mask():
+    image = np.full((120, 160, 3), WALL, np.uint8)
+    mask = np.zeros((120, 160), bool)
+    mask[20:60, 20:140] = mask[60:118, 76:84] = True  # a table with a leg
+    image[mask] = CHAIR
+    assert 34 <= mark_place(image, mask)[1] <= 46
+    assert mask_centre(mask)[1] > 55
+
+
 def test_where_colours_say_nothing_the_centre_is_taken():
     image, mask, _ = chair()
     image[:] = WALL
