@@ -93,10 +93,11 @@ def track(frames: list[Frame], tracker: Tracker) -> tuple[list[Tracked], np.ndar
 def kept(shown: list[Frame], answers: list[Tracked]) -> Keyframes:
     """Return the keyframes of an episode."""
     keyframes = Keyframes(KeyframeSettings(frames=KEYFRAMES, marks=MARKS))
-    for i in np.unique(np.linspace(0, len(shown) - 1, KEYFRAMES).round().astype(int)).tolist():
-        sure = {track.id: track.confidence for track in answers[i].tracks}
-        picture = ArrayPicture(shown[i].image)
-        keyframes.store.offer(Candidate(i, shown[i].stamp, picture, answers[i].labels, confidences=sure))
+    for i, (frame, tracked) in enumerate(zip(shown, answers, strict=True)):
+        picture, sure = ArrayPicture(frame.image), tracked.confidences
+        keyframes.store.offer(
+            Candidate(i, frame.stamp, picture, tracked.labels, confidences=sure, carried=tracked.carried)
+        )
     return keyframes
 
 

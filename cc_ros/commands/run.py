@@ -339,6 +339,7 @@ class _Run:
         candidate = Candidate(
             *(index, frame.stamp, ArrayPicture(frame.image), tracked.labels, *known),
             *(confidences, first_seen, frame.distortion),
+            carried=tracked.carried,
         )
         self.keyframes.store.offer(candidate)
         self._remember(candidate)

@@ -23,7 +23,7 @@ from cc_ros.evaluation.truth import true_map
 from cc_ros.evaluation.types import FORWARD, REVERSE, Media
 from cc_ros.frame import Frame
 from cc_ros.keyframes.keyframes import MAX_FRAMES
-from cc_ros.keyframes.store import ArrayPicture, Candidate, KeptFrame, KeyframeStore, evenly_spaced
+from cc_ros.keyframes.store import ArrayPicture, Candidate, KeptFrame, KeyframeStore, spread
 from cc_ros.settings import checked
 from cc_ros.sources.open import open_source
 from cc_ros.tracking import Tracker, objects
@@ -33,7 +33,7 @@ TRUTH = "truth"  # as the name of a tracker: the true instance ids of the frames
 UNTRACKED = "none"  # as the name of a tracker: pictures without marks need none
 TRACKERS = (*NAMES, TRUTH, UNTRACKED)
 REVERSED_BYTES = 2_000_000_000  # of frames held in memory to play them backwards
-_CACHE_VERSION = 1
+_CACHE_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class TrackedFrames(KeyframeStore):
         pool = [kept for kept in self.kept if wanted is None or wanted(kept)]
         if last_seconds > 0:
             pool = [kept for kept in pool if kept.stamp >= pool[-1].stamp - last_seconds]
-        return evenly_spaced(pool, frames)
+        return spread(pool, frames)
 
 
 class TrackingCache:
@@ -159,8 +159,8 @@ def _stepped(media: Media, direction: str, choice: TrackerChoice) -> Iterator[Ca
             yield Candidate(
                 *(index, frame.stamp, ArrayPicture(frame.image), tracked.labels),
                 *(frame.depth, frame.intrinsics, frame.pose),
-                {one.id: one.confidence for one in tracked.tracks},
-                {one.id: one.first_seen for one in tracked.tracks},
+                *(tracked.confidences, tracked.first_seen),
+                carried=tracked.carried,
             )
     finally:
         tracker.close()
@@ -236,7 +236,7 @@ def _write(path: Path, kept: Iterable[KeptFrame]) -> None:
             matrices = {"intrinsics": frame.intrinsics, "pose": frame.pose}
             rows.append(
                 {
-                    **{"index": frame.index, "stamp": frame.stamp, "size": frame.size},
+                    **{"index": frame.index, "stamp": frame.stamp, "size": frame.size, "carried": frame.carried},
                     **{name: [(int(id), value) for id, value in getattr(frame, name).items()] for name in _MAPS},
                     **{name: None if a is None else a.tolist() for name, a in matrices.items()},
                 }
@@ -263,6 +263,7 @@ def _read(path: Path) -> list[KeptFrame]:
                 *(dict(row["areas"]), dict(row["confidences"]), dict(row["first_seen"]), dict(row["depths"])),
                 intrinsics=_array(row["intrinsics"]),
                 pose=_array(row["pose"]),
+                carried=row["carried"],
             )
             for number, row in enumerate(rows)
         ]

@@ -49,6 +49,7 @@ class KeptFrame:
     :param depths: instance id -> metres, median over the mask; only ids with a depth.
     :param packed_labels: the map's rows, HxW uint16, by zlib: several times faster than PNG both ways.
     :param size: (width, height) in pixels.
+    :param carried: the map was carried here from an earlier frame; see ``cc_ros.tracking.base.Tracked``.
     """
 
     index: int
@@ -63,6 +64,7 @@ class KeptFrame:
     intrinsics: np.ndarray | None
     pose: np.ndarray | None
     distortion: Distortion | None = None
+    carried: bool = False
 
     def image(self) -> np.ndarray:
         """Return HxWx3 uint8 BGR."""
@@ -125,6 +127,7 @@ class Candidate:
     :param confidences: instance id -> 0..1, how sure the tracker is of it; ids that are missing are sure.
     :param depth: HxW float32 metres, NaN unknown, the size of the map; or None.
     :param first_seen: instance id -> seconds; with the id it names the object. Ids that are missing: not known.
+    :param carried: the map was carried here from an earlier frame; see ``cc_ros.tracking.base.Tracked``.
     """
 
     index: int
@@ -137,6 +140,7 @@ class Candidate:
     confidences: Mapping[int, float] = field(default_factory=dict)
     first_seen: Mapping[int, float] = field(default_factory=dict)
     distortion: Distortion | None = None
+    carried: bool = False
     _kept: KeptFrame | None = field(default=None, repr=False)
 
     def keep(self) -> KeptFrame:
@@ -156,6 +160,7 @@ class Candidate:
                 self.intrinsics,
                 self.pose,
                 self.distortion,
+                self.carried,
             )
         return self._kept
 
@@ -165,7 +170,8 @@ class KeyframeStore:
 
     A frame becomes a candidate when the current interval has passed since the last; when the store is full, every
     second candidate goes and the interval doubles. So memory is constant and the spacing even, however long the
-    episode. Thread-safe.
+    episode. Frames whose objects were detected go before those whose maps were carried: what has just come into view is
+    in their maps. Thread-safe.
 
     Ids of a long episode are given anew (see ``cc_ros/msg/Track``). Frames kept from before then lose the id, so that
     it never names two things.
@@ -198,6 +204,7 @@ class KeyframeStore:
             self._interval = 0.0
             self._recent: deque[KeptFrame] = deque()
             self._newest: Candidate | None = None
+            self._drawn: Candidate | None = None  # the newest one that is not carried
             self._meaning: dict[int, float] = {}  # of each id: when its object was first seen
             self.frames_seen = 0
             self.let_go = 0
@@ -211,12 +218,12 @@ class KeyframeStore:
             self._newest = candidate
             self.frames_seen += 1
             self._renew(candidate.first_seen)
+            self._drawn = self._drawn if candidate.carried else candidate
             if self._pinned:
                 spread_due, recent_due = candidate.index in self._pinned, False
             else:
-                stamp, spread, recent = candidate.stamp, self._spread, self._recent
-                spread_due = not spread or _passed(spread[-1].stamp, stamp, self._interval)
-                recent_due = not recent or _passed(recent[-1].stamp, stamp, self._recent_interval)
+                spread_due = not self._spread or is_due(self._spread[-1].stamp, candidate, self._interval)
+                recent_due = not self._recent or is_due(self._recent[-1].stamp, candidate, self._recent_interval)
         if not (spread_due or recent_due):
             return False
         kept = candidate.keep()  # outside the lock: encoding takes milliseconds
@@ -238,6 +245,7 @@ class KeyframeStore:
         if not now:
             return
         self._meaning |= now
+        self._drawn = None
         gone: set[int] = set()
 
         def renewed(kept: KeptFrame) -> KeptFrame:
@@ -258,7 +266,7 @@ class KeyframeStore:
             self._interval *= 2
             kept = [self._spread[0]]
             for frame in self._spread[1:]:
-                if _passed(kept[-1].stamp, frame.stamp, self._interval):
+                if is_due(kept[-1].stamp, frame, self._interval):
                     kept.append(frame)
             if not self._interval:  # stamps that stand still: then by number
                 kept = self._spread[::2]
@@ -267,30 +275,34 @@ class KeyframeStore:
     def choose(
         self, frames: int, last_seconds: float = 0.0, wanted: Callable[[KeptFrame], bool] | None = None
     ) -> list[KeptFrame]:
-        """Return up to ``frames`` kept frames, evenly spaced in time, the first and the newest included.
+        """Return up to ``frames`` kept frames as :func:`spread` does, the first and the newest among them.
 
         :param frames: how many (m in the paper); 1 gives the newest.
         :param last_seconds: only from the last so many seconds of the episode; 0 = all.
         :param wanted: says which frames may be taken; None = any.
         """
         with self._lock:
-            newest = self._newest
+            newest, drawn = self._newest, self._drawn
             everything = {kept.index: kept for kept in (*self._spread, *self._recent)}
         if newest is None:
             return []
         if not self._pinned:
-            everything[newest.index] = newest.keep()
+            everything |= {one.index: one.keep() for one in (newest, drawn) if one is not None}
         pool = sorted(everything.values(), key=lambda kept: kept.index)
         if last_seconds > 0:
             pool = [kept for kept in pool if kept.stamp >= newest.stamp - last_seconds]
         if wanted is not None:
             pool = [kept for kept in pool if wanted(kept)]
-        return evenly_spaced(pool, frames)
+        return spread(pool, frames)
 
 
-def _passed(last: float, now: float, interval: float) -> bool:
-    """Whether the interval is over, with a hair of slack for the rounding of evenly spaced stamps."""
-    return now - last >= interval * (1 - 1e-6)
+def is_due(last: float, frame: Candidate | KeptFrame, interval: float) -> bool:
+    """Return whether a frame is to be kept, some seconds after the last one.
+
+    A carried one lets the interval pass by half before it is: one whose objects are detected may follow.
+    """
+    patience = 1.5 if frame.carried else 1.0
+    return frame.stamp - last >= patience * interval * (1 - 1e-6)  # evenly spaced stamps are rounded
 
 
 class Stamped(Protocol):
@@ -299,6 +311,12 @@ class Stamped(Protocol):
     @property
     def stamp(self) -> float:
         """Seconds."""
+
+
+def spread(pool: Sequence[KeptFrame], frames: int) -> list[KeptFrame]:
+    """Return ``frames`` of ``pool`` (ordered by time) evenly spaced; none that is carried, where there are enough."""
+    drawn = [kept for kept in pool if not kept.carried]
+    return evenly_spaced(drawn if len(drawn) >= frames else pool, frames)
 
 
 S = TypeVar("S", bound=Stamped)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from cc_ros.errors import CCError
 from cc_ros.keyframes.keyframes import KeyframeRequest
-from cc_ros.keyframes.store import Candidate, KeptFrame
+from cc_ros.keyframes.store import Candidate, KeptFrame, is_due
 from cc_ros.keyframes.types import RememberedObject
 from cc_ros.memory.captions import Vector
 from cc_ros.memory.database import folder
@@ -106,7 +106,7 @@ class Memory:
         """
         with self._lock:
             stamp = candidate.stamp
-            due = stamp - self._taken >= self._settings.memory_period * (1 - 1e-6)
+            due = is_due(self._taken, candidate, self._settings.memory_period)
             visible = {i: t for i, t in candidate.first_seen.items() if candidate.confidences.get(i, 1.0) > 0}
             unsettled = stamp - self._looked >= LOOK_EVERY and self._numbers.unsettled(visible)
             if self._closing or not (due or unsettled):

@@ -204,6 +204,7 @@ class KeyframesNode(BaseNode):
                 *(message.index, seconds, MessagePicture(image), tracked.labels),
                 *(view.depth, view.intrinsics, view.pose),
                 *(tracked.confidences, tracked.first_seen, view.distortion),
+                carried=tracked.carried,
             )
             self._places.add(seconds, tracked, view)
             self._ground.see(seconds, view)

@@ -8,7 +8,7 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rclpy.qos import QoSProfile
 from std_msgs.msg import Header
@@ -269,7 +269,7 @@ class TrackerNode(BaseNode):
         told = tuple(t for t in tracked.tracks if t.status is not TrackStatus.LOST or t.id in self._in_view)
         self._in_view = {t.id for t in tracked.tracks if t.status is not TrackStatus.LOST}
         counts = {"episode": self._episode, "index": self._index, "seconds": took}
-        message = masks_message(Tracked(tracked.labels, told), header, begin, self._buffer, **counts)
+        message = masks_message(replace(tracked, tracks=told), header, begin, self._buffer, **counts)
         self._masks.publish(message)
         if self._tracks.get_subscription_count():
             self._tracks.publish(tracks_message(message))

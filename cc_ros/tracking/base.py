@@ -58,10 +58,13 @@ class Tracked:
 
     :param labels: HxW uint16 instance ids, 0 = none; the size of the frame; the caller may keep it.
     :param tracks: those in the map, then those lost that can still come back (a bounded number).
+    :param carried: the map is the one of an earlier frame, carried here by optical flow: nothing was looked for in this
+        one, and what has come into view since then is missing.
     """
 
     labels: np.ndarray
     tracks: tuple[Track, ...]
+    carried: bool = False
 
     @property
     def confidences(self) -> dict[int, float]:

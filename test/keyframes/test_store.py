@@ -39,6 +39,40 @@ def test_kept_frames_are_spread_evenly_however_long_the_stream(frames, length):
         assert gaps.max() - gaps.min() <= 2 * stride + 1
 
 
+def offer_tracked(store: KeyframeStore, length: int, every: int) -> None:
+    """Frames at 30 Hz of which every so-many-th was detected in, and the others are carried."""
+    for i in range(length):
+        store.offer(Candidate(i, i / 30, ArrayPicture(IMAGE), LABELS, carried=i % every > 0))
+
+
+@pytest.mark.parametrize("every", [2, 3, 5])
+@pytest.mark.parametrize("length", [90, 128, 129, 1000, 5000])
+def test_frames_whose_objects_were_detected_are_chosen(every, length):
+    store = KeyframeStore(recent_seconds=5.0)
+    offer_tracked(store, length, every)
+    chosen = [kept.index for kept in store.choose(8)]
+    assert [i % every for i in chosen] == [0] * 8
+    assert (chosen[0], chosen[-1]) == (0, (length - 1) // every * every)
+    gaps = np.diff(chosen)
+    assert np.abs(gaps - gaps.mean()).max() <= max(every, 0.2 * gaps.mean())
+
+
+def test_where_too_few_were_detected_in_all_frames_are_chosen_from():
+    store = KeyframeStore()
+    offer_tracked(store, 10, 3)
+    assert [kept.index for kept in store.choose(8)] == [0, 1, 3, 4, 5, 6, 8, 9]
+    assert [kept.index for kept in store.choose(4)] == [0, 3, 6, 9]
+
+
+def test_a_carried_frame_is_kept_where_no_other_comes():
+    store = KeyframeStore(recent_seconds=5.0)
+    for i in range(3000):
+        store.offer(Candidate(i, i / 30, ArrayPicture(IMAGE), LABELS, carried=i > 0))
+    chosen = [kept.index for kept in store.choose(8)]
+    assert (chosen[0], chosen[-1]) == (0, 2999)
+    assert np.diff(chosen).max() < 1.5 * 3000 / 7
+
+
 @given(st.lists(st.floats(0, 100), min_size=1, max_size=600), st.integers(1, 64))
 @settings(max_examples=50)
 def test_memory_is_bounded_and_order_kept_whatever_the_stamps(steps, frames):

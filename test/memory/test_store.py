@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sqlite3
 import subprocess
 import sys
@@ -47,6 +48,17 @@ def test_a_keyframe_comes_back_with_masks_pose_and_depths(tmp_path: Path) -> Non
     expected = (1 + 2.5 * (x - 160) / 260, 2 + 2.5 * (y - 120) / 260, 5.5)
     assert known.place == pytest.approx(expected, abs=1e-3) and known.world_frame == "map"
     assert (episode.source, episode.world, episode.keyframes, episode.objects) == ("camera", "map", 1, 1)
+
+
+def test_a_keyframe_whose_objects_were_detected_is_waited_for(tmp_path: Path) -> None:
+    memory = Memory(MemorySettings(memory_dir=str(tmp_path), memory_period=1.0))
+    memory.new_episode("camera")
+    for i, carried in enumerate([False, *[True] * 10, False, *[True] * 18]):
+        one = candidate(i, i / 10, scenery()[:, :320].copy(), np.zeros((240, 320), np.uint16))
+        memory.offer(dataclasses.replace(one, carried=carried), BEGIN)
+    memory.close()
+    with MemoryReader(tmp_path) as reader:
+        assert [frame.index for frame in reader.frames(KeyframeRequest(since=1.0), 8)] == [0, 11, 26]
 
 
 def test_only_its_owner_can_look_into_it(tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ def enlarged(tracked: Tracked, size: tuple[int, int]) -> Tracked:
         )
 
     labels = cv2.resize(tracked.labels, size, interpolation=cv2.INTER_NEAREST)
-    return Tracked(labels, tuple(place(track) for track in tracked.tracks))
+    return dataclasses.replace(tracked, labels=labels, tracks=tuple(place(track) for track in tracked.tracks))
 
 
 def _ceil(value: float) -> int:
@@ -91,7 +91,7 @@ def masks_message(
     :param buffer: as for :func:`image_message`.
     :param counts: the message's fields ``episode``, ``index`` and ``seconds``.
     """
-    message = TrackedMasks(header=header, **counts)
+    message = TrackedMasks(header=header, carried=tracked.carried, **counts)
     message.labels = image_message(header, tracked.labels, "16UC1", buffer)
     message.tracks = [track_message(track, begin) for track in tracked.tracks]
     return message
@@ -108,4 +108,5 @@ def to_tracked(message: TrackedMasks, begin: int) -> Tracked:
     :param begin: nanoseconds of the instant that the tracks' stamps are to count from.
     :raises ImageError: the map is not 16UC1, or its size does not fit its data.
     """
-    return Tracked(to_labels(message.labels), tuple(to_track(track, begin) for track in message.tracks))
+    tracks = tuple(to_track(track, begin) for track in message.tracks)
+    return Tracked(to_labels(message.labels), tracks, message.carried)

@@ -96,7 +96,7 @@ class AutoTracker(Tracker):
             self._listen(patience)
         labels, confidence = self._merge(fast)
         known = self._ids.prune(fast, self._slow)
-        return Tracked(labels, self._track_log.update(labels, frame.stamp, confidence, known))
+        return Tracked(labels, self._track_log.update(labels, frame.stamp, confidence, known), fast.carried)
 
     def health(self) -> Mapping[str, str | int | float]:
         """Return both trackers' counters, and under ``degraded`` why the slow one is not in use."""

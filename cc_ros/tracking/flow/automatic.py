@@ -45,6 +45,8 @@ class AutomaticTracking:
         self._shift = np.zeros(2)  # of the scene since the first frame, shares of the image (x, y)
         self._moved = 0.0  # length of the way that the scene moved since the last detection pass, images
         self._path = 0.0  # the same since the first frame, less what the flow may be off by
+        self.carried = False
+        """Whether the last frame's map was carried there, with no detection pass."""
         self._beside = ThreadPoolExecutor(max_workers=1)  # the network works while OpenCV finds the flow
 
     def step(self, image: np.ndarray, stamp: float, frame: Frame | None = None) -> np.ndarray:
@@ -54,11 +56,12 @@ class AutomaticTracking:
             None = the image alone.
         """
         grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
-        if not 0 <= stamp - self._detected + 1e-3 < self._settings.propose_every:  # time may have run backwards
+        self.carried = 0 <= stamp - self._detected + 1e-3 < self._settings.propose_every  # time may run backwards
+        if self.carried:
+            keys = self._carried(grey, outside=True)
+        else:
             keys = self._detect(image, grey, stamp, frame)
             self._detected = stamp
-        else:
-            keys = self._carried(grey, outside=True)
         self._keys, self._grey = keys, grey
         return self._table.ids(keys)
 

@@ -38,6 +38,8 @@ class PromptedTracking:
         self._flow: np.ndarray | None = None  # from it to the one that was drawn last; None: it was that one
         self._rows: np.ndarray = np.zeros((0, 0), np.int32)  # its regions
         self._drawn = self._recalled = self._learned = self._searched = 0.0  # stamps
+        self.carried = False
+        """Whether the last frame's map was carried there, and not redrawn."""
         self._beside = ThreadPoolExecutor(max_workers=2)  # works while OpenCV finds the flow
 
     def step(self, image: np.ndarray, stamp: float, size: tuple[int, int]) -> np.ndarray:
@@ -53,7 +55,8 @@ class PromptedTracking:
             self._grey, self._flow = cv2.resize(self._grey, grey.shape[::-1]), None
             self._follower.resize(self._rows, (grey.shape[1], grey.shape[0]))
         passed = stamp - self._drawn
-        if 0 <= passed < self._every - 1e-3:
+        self.carried = 0 <= passed < self._every - 1e-3
+        if self.carried:
             self._rows = self._follower.carried(self._move(grey))
         else:
             self._redraw(image, grey, stamp, max(passed, 0.0))

@@ -63,7 +63,7 @@ class FlowTracker(Tracker):
             labels = cv2.resize(small, (width, height), interpolation=cv2.INTER_NEAREST)
         self._table.measure(labels, frame.stamp)
         self._publish_health()
-        return Tracked(labels, self._table.report())
+        return Tracked(labels, self._table.report(), (self._prompted or self._automatic).carried)
 
     def health(self) -> Mapping[str, str | int | float]:
         """Return counters: objects so far, and those in view now."""

@@ -45,15 +45,19 @@ def test_every_field_of_a_track_comes_back(begin: int, track: Track) -> None:
         assert came == (pytest.approx(sent, abs=1e-9) if field.name.endswith("_seen") else sent), field.name
 
 
-@given(arrays(np.uint16, (3, 5)), st.lists(any_of(Track), max_size=3), st.integers(0, 2**63))
-def test_masks_come_back_and_their_tracks_go_out_alone(labels: np.ndarray, tracks: list[Track], episode: int) -> None:
+@given(arrays(np.uint16, (3, 5)), st.lists(any_of(Track), max_size=3), st.integers(0, 2**63), st.booleans())
+def test_masks_come_back_and_their_tracks_go_out_alone(
+    labels: np.ndarray, tracks: list[Track], episode: int, carried: bool
+) -> None:
     header = Header(frame_id="camera", stamp=to_time(5))
-    message = masks_message(Tracked(labels, tuple(tracks)), header, 0, episode=episode, index=7, seconds=0.5)
+    tracked = Tracked(labels, tuple(tracks), carried)
+    message = masks_message(enlarged(tracked, (5, 3)), header, 0, episode=episode, index=7, seconds=0.5)
     assert (message.header, message.labels.header) == (header, header)
     assert (message.episode, message.index, message.seconds) == (episode, 7, 0.5)
     back = to_tracked(message, 0)
     assert np.array_equal(back.labels, labels)
     assert [track.id for track in back.tracks] == [track.id for track in tracks]
+    assert back.carried == carried
     assert tracks_message(message) == Tracks(header=header, episode=episode, tracks=message.tracks)
 
 
@@ -72,7 +76,7 @@ def test_tracks_of_a_reduced_picture_fit_the_enlarged_map(width: int, height: in
     track = Track(9, TrackStatus.NEW, width * height, centre, (x, y, width, height), 1.0, 0.0, 0.0)
     for size in ((24, 16), (48, 32), (95, 63), (96, 64)):
         large = enlarged(Tracked(labels, (track,)), size)
-        assert large.labels.shape == size[::-1]
+        assert large.labels.shape == size[::-1] and not large.carried
         rows, columns = np.nonzero(large.labels)
         box = (columns.min(), rows.min(), np.ptp(columns) + 1, np.ptp(rows) + 1)
         assert large.tracks[0].box == box

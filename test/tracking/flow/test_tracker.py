@@ -47,6 +47,15 @@ def test_an_object_that_returns_gets_its_id_back_and_its_double_does_not() -> No
     assert at["box"].count(0) == 0 and at["double"].count(0) < 8  # what comes later must be seen for a while
 
 
+@pytest.mark.parametrize("seeded", [False, True])
+def test_of_the_frames_between_two_detections_it_says_that_they_are_carried(seeded: bool) -> None:
+    tracker = FlowTracker(FlowSettings(propose_every=0.1, redraw_every=0.1))
+    if seeded:
+        tracker.seed((picture(40)[..., 2] > 180).astype(np.uint16))
+    carried = [tracker.step(Frame(picture(40), i / 30)).carried for i in range(7)]
+    assert carried == [False, True, True, False, True, True, False]
+
+
 def test_a_seeded_object_survives_another_picture_size() -> None:
     tracker = FlowTracker()
     labels = np.zeros((240, 320), np.uint16)
