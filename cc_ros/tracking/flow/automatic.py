@@ -140,8 +140,11 @@ class AutomaticTracking:
                 track.add_descriptor(descriptor)
                 track.place, track.path = one.centre - self._shift, self._path
             if not track.id and (track.evidence >= self._table.proof or track.detections > 1):
-                gone = self._table.known_again(track, absent, self._in_view)
+                parts = [p for p in found if p.key and p.detected and p.score < const.LEFT_BEHIND * one.score]
+                gone = self._table.known_again(track, absent | {part.key for part in parts}, self._in_view)
                 if gone is not None:
+                    for part in parts:
+                        part.key = 0 if part.key == gone.key else part.key
                     self._views.rename(track.key, gone.key)
                     self._places.rename(track.key, gone.key)
                     self._table.unite(gone.key, track.key)

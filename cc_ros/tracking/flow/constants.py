@@ -37,6 +37,9 @@ PLACE_DRIFT = 0.25
 # Pixels that the flow may be off by in each frame: with 0 a camera that stands still seems to have moved by a third of
 # the image after 200 frames, and in the bedroom one child gets the number of the other.
 FLOW_ERROR = 1.0
+# Share of a new object's score below which what continues a track is only a part that was left behind: where it looks
+# alike, the new one is the track. With 0.7 it is the same; without, a child that jumps gets another number.
+LEFT_BEHIND = 0.5
 SAME_PLACE = 0.1  # share of the image; nearer to where a lost object should be, a similar one is that one
 DESCRIPTOR_RATE = 0.2  # share of a new descriptor in the running mean
 # Score, averaged over passes -> share of such masks that lie on an object: measured on photographs that the network

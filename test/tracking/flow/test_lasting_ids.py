@@ -137,6 +137,18 @@ def test_a_camera_that_only_shakes_does_not_seem_to_move_on_and_on(speed: float,
     assert max(track.path for track in table.tracks.values()) == pytest.approx(way, rel=0.2)
 
 
+@pytest.mark.parametrize(("quality", "whole_is"), [(0.3, 1), (0.9, 2)])
+def test_an_object_that_jumps_keeps_its_id_and_what_seems_to_be_left_of_it_does_not(quality, whole_is) -> None:
+    before = seen([block(28, 30, 28, 14)], [0.95], (1,))
+    after = seen([block(2, 30, 28, 14), block(36, 30, 20, 14)], [0.95, quality], (1, 1))
+    tracking = AutomaticTracking(TrackTable(max_lost=5), ScriptedNetwork(before, before, after))
+    wall = np.full((240, 320, 3), 128, np.uint8)
+    for i in range(3):
+        ids = tracking.step(wall, 0.1 * i)
+    assert ids[60, 148] == whole_is
+    assert ids[200, 148] != whole_is
+
+
 def test_what_looks_otherwise_is_another_object() -> None:
     before, after = seen([block(20, 2, 12, 12)], [0.9], (1,)), seen([block(20, 10, 12, 12)], [0.9], (2,))
     tracking = AutomaticTracking(TrackTable(max_lost=5), ScriptedNetwork(before, before, after))
