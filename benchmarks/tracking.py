@@ -13,7 +13,7 @@ DIR/rooms/NAME_{pan,revisit,walk}/  rgb.mp4, ids.npz, frames.json; where depth.n
 --every 12                          rooms by every 12th frame: cameras that turn fast, or are slow
 --tools                             folder of score_*.py, which do the scoring
 --backend sam2                      the same table for SAM 2, with its weights installed
-Keyframes are 8 a sequence, uniform in time, with the 8 marks that cc_ros.keyframes selects and places.
+Keyframes and marks are the 8 and 8 that cc_ros.keyframes selects and places.
 """
 
 from __future__ import annotations

@@ -283,17 +283,22 @@ class KeyframeStore:
         """
         with self._lock:
             newest, drawn = self._newest, self._drawn
-            everything = {kept.index: kept for kept in (*self._spread, *self._recent)}
+            everything: dict[int, KeptFrame | Candidate] = {one.index: one for one in (*self._spread, *self._recent)}
         if newest is None:
             return []
-        if not self._pinned:
-            everything |= {one.index: one.keep() for one in (newest, drawn) if one is not None}
-        pool = sorted(everything.values(), key=lambda kept: kept.index)
+        for one in () if self._pinned else (newest, drawn):
+            if one is not None:
+                everything.setdefault(one.index, one)
+        pool = sorted(everything.values(), key=lambda one: one.index)
         if last_seconds > 0:
-            pool = [kept for kept in pool if kept.stamp >= newest.stamp - last_seconds]
+            pool = [one for one in pool if one.stamp >= newest.stamp - last_seconds]
         if wanted is not None:
-            pool = [kept for kept in pool if wanted(kept)]
-        return spread(pool, frames)
+            pool = [one for one in pool if wanted(_kept(one))]
+        return [_kept(one) for one in spread(pool, frames)]  # what is not chosen is not encoded
+
+
+def _kept(one: KeptFrame | Candidate) -> KeptFrame:
+    return one.keep() if isinstance(one, Candidate) else one
 
 
 def is_due(last: float, frame: Candidate | KeptFrame, interval: float) -> bool:
@@ -313,9 +318,12 @@ class Stamped(Protocol):
         """Seconds."""
 
 
-def spread(pool: Sequence[KeptFrame], frames: int) -> list[KeptFrame]:
+Shown = TypeVar("Shown", bound="KeptFrame | Candidate")
+
+
+def spread(pool: Sequence[Shown], frames: int) -> list[Shown]:
     """Return ``frames`` of ``pool`` (ordered by time) evenly spaced; none that is carried, where there are enough."""
-    drawn = [kept for kept in pool if not kept.carried]
+    drawn = [one for one in pool if not one.carried]
     return evenly_spaced(drawn if len(drawn) >= frames else pool, frames)
 
 

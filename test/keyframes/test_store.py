@@ -114,6 +114,26 @@ def test_only_what_is_kept_is_encoded():
     assert Counting.encoded < 600  # 128 at first, then 64 for each doubling of the stride
 
 
+def test_the_newest_frame_is_not_encoded_where_one_that_was_detected_in_is_chosen():
+    class Counting:
+        def __init__(self, encoded):
+            self.encoded = encoded
+
+        def jpeg(self):
+            self.encoded.append(self)
+            return b""
+
+    encoded = []
+    store = KeyframeStore(recent_seconds=1e6, recent_capacity=2)
+    for i in range(1000):
+        store.offer(Candidate(i, i / 30, Counting(encoded), LABELS, carried=i % 3 > 0))
+    assert store.choose(8)[-1].index == 999
+    before = len(encoded)
+    assert not store.offer(Candidate(1000, 1000 / 30, Counting(encoded), LABELS, carried=True))
+    assert store.choose(8)[-1].index == 999
+    assert len(encoded) == before
+
+
 def test_a_cleared_store_begins_anew():
     store = KeyframeStore()
     offer(store, range(10))

@@ -143,8 +143,7 @@ class AutomaticTracking:
                 parts = [p for p in found if p.key and p.detected and p.score < const.LEFT_BEHIND * one.score]
                 gone = self._table.known_again(track, absent | {part.key for part in parts}, self._in_view)
                 if gone is not None:
-                    for part in parts:
-                        part.key = 0 if part.key == gone.key else part.key
+                    _unassign(parts, gone.key)
                     self._views.rename(track.key, gone.key)
                     self._places.rename(track.key, gone.key)
                     self._table.unite(gone.key, track.key)
@@ -169,12 +168,17 @@ class AutomaticTracking:
         place = np.stack([found[n].centre for n in new])[:, None] - np.stack([expected for _, _, expected in lost])
         for row, column in rejoined(cosine, np.linalg.norm(place, axis=2)):
             one, key = found[new[row]], lost[column][0].key
-            for carried in found:
-                if carried.key == key:  # to where it is not
-                    carried.key = 0
+            _unassign(found, key)  # what was carried to where it is not
             one.key, one.held = key, float(cosine[row, column])
 
     def _in_view(self, key: int) -> bool:
         """Whether the place where a track was last detected is in view, as far as the motion of the scene tells."""
         place = self._table.tracks[key].place
         return place is not None and bool(((place + self._shift > 0) & (place + self._shift < 1)).all())
+
+
+def _unassign(found: list[Match], key: int) -> None:
+    """Take a track from the matches that have it."""
+    for one in found:
+        if one.key == key:
+            one.key = 0
