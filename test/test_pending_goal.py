@@ -14,7 +14,7 @@ pytest.importorskip("rclpy")
 
 import rclpy
 from cc_ros.action import SpatialQuery
-from rclpy.action import ActionClient, ActionServer, CancelResponse
+from rclpy.action import ActionServer, CancelResponse
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.executors import MultiThreadedExecutor
 from support.rig import isolated, until
@@ -23,6 +23,7 @@ from cc_ros.client import pending_goal
 from cc_ros.client.connection import Connection
 from cc_ros.client.pending_goal import PendingGoal
 from cc_ros.errors import NotRunningError
+from cc_ros.nodes.action_call import GoalClient
 from cc_ros.nodes.alive import Watch, announce
 
 WORK = 0.6  # seconds that the server works on a goal
@@ -82,9 +83,9 @@ def server() -> Iterator[Server]:
 
 
 @pytest.fixture(scope="module")
-def client(server: Server) -> Iterator[tuple[Connection, ActionClient, Watch]]:
+def client(server: Server) -> Iterator[tuple[Connection, GoalClient, Watch]]:
     connection = Connection("", None, "client", wait=5.0)
-    action = ActionClient(connection.node, SpatialQuery, "cc/ask_with_feedback")
+    action = GoalClient(connection.node, SpatialQuery, "cc/ask_with_feedback")
     alive = Watch(connection.node, "cc/ask")
     connection.start()
     until(action.server_is_ready, 20)
@@ -95,7 +96,7 @@ def client(server: Server) -> Iterator[tuple[Connection, ActionClient, Watch]]:
 
 @pytest.fixture
 def sent(
-    server: Server, client: tuple[Connection, ActionClient, Watch], monkeypatch: pytest.MonkeyPatch
+    server: Server, client: tuple[Connection, GoalClient, Watch], monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., Any]:
     monkeypatch.setattr(pending_goal, "AGAIN", AGAIN)
     monkeypatch.setattr(pending_goal, "CANCEL_TIME", 1.5)

@@ -10,7 +10,6 @@ from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
 from action_msgs.msg import GoalStatus
-from rclpy.action.client import ActionClient
 from rclpy.node import Node
 from std_srvs.srv import Trigger
 
@@ -28,6 +27,7 @@ from cc_ros.geometry.queries import Query
 from cc_ros.keyframes.types import MarkedKeyframe
 from cc_ros.motion.halt import Followed, FollowStatus
 from cc_ros.msg import MarkedKeyframes, MarkStyle
+from cc_ros.nodes.action_call import GoalClient
 from cc_ros.nodes.alive import Watch
 from cc_ros.nodes.convert.keyframes import to_keyframes
 from cc_ros.nodes.convert.questions import to_answer
@@ -65,8 +65,8 @@ class SpatialMemory(AbstractContextManager["SpatialMemory"]):
         self._connection = Connection(namespace, node, name, wait)
         self.node: Node = self._connection.node
         """The client's own node, for subscriptions beside the client; their callbacks run in its thread."""
-        self._action: Any = ActionClient(self.node, SpatialQuery, "cc/ask_with_feedback")
-        self._follow: Any = ActionClient(self.node, FollowInstruction, "cc/follow_instruction")
+        self._action: Any = GoalClient(self.node, SpatialQuery, "cc/ask_with_feedback")
+        self._follow: Any = GoalClient(self.node, FollowInstruction, "cc/follow_instruction")
         self._get: Any = self.node.create_client(GetKeyframes, "cc/get_keyframes")
         self._reset: Any = self.node.create_client(Trigger, "cc/reset")
         self._motion = MotionStop(self._connection)

@@ -9,14 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
-from uuid import uuid4
-
-from rclpy.action.client import ClientGoalHandle
-from unique_identifier_msgs.msg import UUID
 
 from cc_ros.client.connection import HOW_TO_START, LOOK_PERIOD, Connection
 from cc_ros.errors import NotRunningError
-from cc_ros.nodes.action_call import cancel_late, waited
+from cc_ros.nodes.action_call import GoalClient, cancel_late, new_id, take_back, waited
 from cc_ros.nodes.alive import Watch
 
 AGAIN = 3.0  # seconds without a word after which a goal is taken back and sent again
@@ -38,7 +34,7 @@ class PendingGoal:
 
     connection: Connection
     server: str
-    action: Any
+    action: GoalClient
     alive: Watch
     goal: Any
     told: Callable[[Any], None] | None
@@ -90,7 +86,7 @@ class PendingGoal:
         """
         connection = self.connection
         while True:
-            self._id = UUID(uuid=list(uuid4().bytes))
+            self._id = new_id()
             send = partial(self.action.send_goal_async, self.goal, self._news.put, self._id)
             self._sent = connection.in_executor(send)
             try:
@@ -106,7 +102,7 @@ class PendingGoal:
             if not sent:
                 if self.cancelled():
                     return None
-                self._take_back()
+                connection.in_executor(partial(take_back, self.action, self._id, self._sent))
                 if time.monotonic() < deadline:
                     continue
                 raise NotRunningError(f"{self.server} did not respond within {connection.wait:g} s")
@@ -117,15 +113,6 @@ class PendingGoal:
             if time.monotonic() > deadline:
                 raise NotRunningError(f"{self.server} refuses: is it active, or busy?")
             connection.closed.wait(LOOK_PERIOD)
-
-    def _take_back(self) -> None:
-        """Cancel a goal of which nothing was heard.
-
-        A node that is only just found may have taken it: what it answers before it has found this client is lost.
-        """
-        self._sent.add_done_callback(cancel_late)
-        handle = ClientGoalHandle(self.action, self._id, None)  # type: ignore[arg-type]
-        self.connection.in_executor(handle.cancel_goal_async)
 
     def _done(self, future: Any, seconds: float) -> bool:
         """Wait for a future, so long or until it is cancelled, and pass on what is told; return whether it is done.
@@ -170,7 +157,7 @@ class PendingGoal:
         if self.cancelled() and self.told is not None:
             self.told(None)
         if not self._sent.done():
-            self._take_back()
+            connection.in_executor(partial(take_back, self.action, self._id, self._sent))
 
         def late() -> bool:
             return time.monotonic() > deadline

@@ -6,8 +6,11 @@ import threading
 import time
 from collections.abc import Callable
 from typing import Any
+from uuid import uuid4
 
 from action_msgs.msg import GoalStatus
+from rclpy.action.client import ActionClient, ClientGoalHandle
+from unique_identifier_msgs.msg import UUID
 
 from cc_ros.errors import NodeError, NotRunningError
 from cc_ros.nodes.alive import found
@@ -17,8 +20,38 @@ TAKE_TIME = 3.0  # seconds for the server to take a goal
 CANCEL_TIME = 2.0  # seconds for it to end one that was cancelled
 
 
+class GoalClient(ActionClient):
+    """An action client that may be used in any thread.
+
+    rclpy notes who waits for a response after it has sent the request, and for goals once more later: a response that
+    another thread takes in between is lost. Here none is taken until all is noted.
+    """
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        self._asking = threading.Lock()  # first of all: rclpy shows the executor a client before it is whole
+        super().__init__(*arguments, **options)
+
+    def take_data(self) -> Any:
+        """Take what has arrived, for rclpy."""
+        with self._asking:
+            return super().take_data()
+
+    def send_goal_async(self, *arguments: Any, **options: Any) -> Any:
+        """Send a goal; see :class:`rclpy.action.ActionClient`."""
+        with self._asking:
+            return super().send_goal_async(*arguments, **options)
+
+    def _get_result_async(self, *arguments: Any) -> Any:
+        with self._asking:
+            return super()._get_result_async(*arguments)
+
+    def _cancel_goal_async(self, *arguments: Any) -> Any:
+        with self._asking:
+            return super()._cancel_goal_async(*arguments)
+
+
 def call_action(
-    client: Any,
+    client: GoalClient,
     goal: Any,
     name: str,
     given_up: Callable[[], bool],
@@ -27,7 +60,6 @@ def call_action(
 ) -> Any:
     """Send a goal and return its result; None where it was given up, which cancels it.
 
-    :param client: a ``rclpy.action.ActionClient``.
     :param name: of the action, for people.
     :param given_up: asked many times a second, in this thread.
     :param told: given each feedback, in a thread of the executor.
@@ -39,11 +71,12 @@ def call_action(
         if given_up():
             return None
         raise NotRunningError(f"nobody answers on {name}")
-    sent = client.send_goal_async(goal, None if told is None else lambda message: told(message.feedback))
+    goal_id = new_id()
+    sent = client.send_goal_async(goal, None if told is None else lambda message: told(message.feedback), goal_id)
     deadline = time.monotonic() + TAKE_TIME
     over = waited(sent, lambda: given_up() or gone() or time.monotonic() > deadline)
     if not over:
-        sent.add_done_callback(cancel_late)
+        take_back(client, goal_id, sent)
         if given_up():
             return None
         raise NotRunningError(f"{name} did not take the goal within {TAKE_TIME:g} s")
@@ -74,6 +107,22 @@ def waited(future: Any, enough: Callable[[], bool]) -> bool:
         if enough():
             return bool(future.done())
     return True
+
+
+def new_id() -> UUID:
+    """Return a new id for a goal."""
+    return UUID(uuid=list(uuid4().bytes))
+
+
+def take_back(client: ActionClient[Any, Any, Any], goal_id: UUID, sent: Any) -> None:
+    """Cancel a goal of which nothing was heard; in the executor's thread, or of a :class:`GoalClient`.
+
+    A server that is only just found may have taken it: what it answers before it has found this client is lost.
+
+    :param sent: the future of its response.
+    """
+    sent.add_done_callback(cancel_late)
+    ClientGoalHandle(client, goal_id, None).cancel_goal_async()  # type: ignore[arg-type]
 
 
 def cancel_late(sent: Any) -> None:

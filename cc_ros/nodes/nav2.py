@@ -9,14 +9,13 @@ from typing import Any
 
 from builtin_interfaces.msg import Duration
 from geometry_msgs.msg import Point
-from rclpy.action.client import ActionClient
 from rclpy.callback_groups import ReentrantCallbackGroup
 
 from cc_ros.errors import CCError, SettingsError
 from cc_ros.motion.control import Planar, turned
 from cc_ros.motion.halt import Cause, Halt
 from cc_ros.motion.settings import MotionSettings
-from cc_ros.nodes.action_call import call_action
+from cc_ros.nodes.action_call import GoalClient, call_action
 from cc_ros.nodes.base_node import BaseNode
 from cc_ros.nodes.driving import TOLD_TO_STAND, Driven, Halted, Step
 from cc_ros.nodes.senses import Senses
@@ -43,8 +42,8 @@ class Nav2Driver:
         self._senses = senses
         self._kinds: dict[bool, Any] = {False: DriveOnHeading, True: Spin}
         self._clients: dict[bool, Any] = {
-            False: ActionClient(node, DriveOnHeading, "drive_on_heading", callback_group=group),
-            True: ActionClient(node, Spin, "spin", callback_group=group),
+            False: GoalClient(node, DriveOnHeading, "drive_on_heading", callback_group=group),
+            True: GoalClient(node, Spin, "spin", callback_group=group),
         }
         self._told_to_stand = threading.Event()
 

@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rclpy.action.client import ActionClient
 from rclpy.action.server import ActionServer, CancelResponse, GoalResponse, ServerGoalHandle
 from rclpy.callback_groups import ReentrantCallbackGroup
 
@@ -16,7 +15,7 @@ from cc_ros.action import FollowInstruction, SpatialQuery
 from cc_ros.geometry.mounting import MountingSettings
 from cc_ros.motion.halt import Cause, Halt
 from cc_ros.motion.settings import MotionSettings, ObstacleSettings
-from cc_ros.nodes.action_call import call_action
+from cc_ros.nodes.action_call import GoalClient, call_action
 from cc_ros.nodes.alive import Caller, Watch, announce
 from cc_ros.nodes.base_node import BaseNode
 from cc_ros.nodes.driving import Halted, VelocityDriver
@@ -71,7 +70,7 @@ class NavigatorNode(BaseNode):
         super().__init__(**node_options)
         group = ReentrantCallbackGroup()
         self._keyframes: Any = self.create_client(GetKeyframes, "cc/get_keyframes", callback_group=group)
-        self._reasoner: Any = ActionClient(self, SpatialQuery, "cc/ask_with_feedback", callback_group=group)
+        self._reasoner: Any = GoalClient(self, SpatialQuery, "cc/ask_with_feedback", callback_group=group)
         self._watched = {
             "cc_reasoner": Watch(self, "cc/ask", group),
             "cc_tracker": Watch(self, "cc/masks", group),

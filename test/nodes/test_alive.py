@@ -15,14 +15,14 @@ pytest.importorskip("rclpy")
 
 import rclpy
 from cc_ros.action import SpatialQuery
-from rclpy.action import ActionClient, ActionServer
+from rclpy.action import ActionServer
 from rclpy.callback_groups import ReentrantCallbackGroup
 from support.rig import START, Onlooker, announced, isolated, until
 
 from cc_ros.client import SpatialMemory
 from cc_ros.dds import prepare
 from cc_ros.errors import NotRunningError
-from cc_ros.nodes.action_call import call_action
+from cc_ros.nodes.action_call import GoalClient, call_action
 from cc_ros.nodes.alive import Watch
 from cc_ros.nodes.navigator import NavigatorNode
 from cc_ros.nodes.reasoner import ReasonerNode
@@ -103,7 +103,7 @@ def test_a_server_that_is_found_late_is_waited_for_and_one_that_never_comes_is_t
 
     def make() -> None:
         nonlocal client
-        client = ActionClient(look.node, SpatialQuery, "cc/late")
+        client = GoalClient(look.node, SpatialQuery, "cc/late")
 
     look.drop(make)
     begun = time.monotonic()

@@ -23,7 +23,6 @@ pytest.importorskip("rclpy")
 import rclpy
 from action_msgs.msg import GoalStatus
 from cc_ros.action import FollowInstruction
-from rclpy.action.client import ActionClient
 from rclpy.parameter import Parameter
 from std_msgs.msg import Bool, Empty
 from support.base import MOUNTED, Base
@@ -35,6 +34,7 @@ from cc_ros.dds import prepare
 from cc_ros.errors import CCError
 from cc_ros.motion.halt import FollowStatus
 from cc_ros.motion.obstacles import Obstacles
+from cc_ros.nodes.action_call import GoalClient
 from cc_ros.nodes.navigator import ACTION, NavigatorNode
 from cc_ros.nodes.reasoner import ReasonerNode
 from cc_ros.nodes.registry import NODES, parameters
@@ -142,7 +142,7 @@ def nodes() -> Iterator[Rig]:
             assert node.autostart()
         base = Base(context)
         made: list[Any] = []  # between two waits: rclpy shows the executor an action client before it is whole
-        base.drop(lambda: made.append(ActionClient(base.node, FollowInstruction, ACTION)))
+        base.drop(lambda: made.append(GoalClient(base.node, FollowInstruction, ACTION)))
         (client,) = made
         until(client.server_is_ready, START)
         until(lambda: running[1][0]._reasoner.server_is_ready() and running[1][0]._keyframes.service_is_ready(), START)

@@ -20,7 +20,6 @@ import rclpy
 from cc_ros.action import SpatialQuery as SpatialQueryAction
 from cc_ros.srv import GetKeyframes, SpatialQuery
 from geometry_msgs.msg import PoseStamped
-from rclpy.action.client import ActionClient
 from std_msgs.msg import Header
 from support.marked_scene import looking, see
 from support.model_server import Hang, ModelServer
@@ -29,6 +28,7 @@ from support.rig import START, Onlooker, Program, environment, isolated, until
 from cc_ros.dds import PROFILES, prepare
 from cc_ros.ground import Ground
 from cc_ros.keyframes import KeyframeSet
+from cc_ros.nodes.action_call import GoalClient
 from cc_ros.nodes.convert.grounds import ground_message
 from cc_ros.nodes.convert.keyframes import keyframes_message
 from cc_ros.nodes.reasoner import ReasonerNode
@@ -222,7 +222,7 @@ class _StandIn:
 
 def act(look: Onlooker, question: str) -> tuple[Any, int]:
     """Ask by the action; return its result and the status of the goal."""
-    client = ActionClient(look.node, SpatialQueryAction, "cc/ask_with_feedback")
+    client = GoalClient(look.node, SpatialQueryAction, "cc/ask_with_feedback")
     until(client.server_is_ready, START)
     sent = client.send_goal_async(SpatialQueryAction.Goal(question=question, send_goal=True))
     until(sent.done)

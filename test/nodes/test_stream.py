@@ -156,9 +156,10 @@ def test_a_question_is_answered_by_the_model(rig: Rig) -> None:
 
 def test_a_question_can_be_watched_and_cancelled(rig: Rig) -> None:
     from cc_ros.action import SpatialQuery
-    from rclpy.action.client import ActionClient
 
-    client = ActionClient(rig.look.node, SpatialQuery, "cc/ask_with_feedback")
+    from cc_ros.nodes.action_call import GoalClient
+
+    client = GoalClient(rig.look.node, SpatialQuery, "cc/ask_with_feedback")
     until(client.server_is_ready, START)
     feedback: list[Any] = []
 
