@@ -109,7 +109,7 @@ def test_messages_arrive_complete_in_order_and_at_the_recorded_pace(
     played = play(bag, PlaySettings(wait=15), progress=watch)
     heard = listener.heard()
     assert [round(stamp - EPOCH, 3) for _, stamp, _ in heard] == [round(i * 0.05, 3) for i in range(20)]
-    assert max(ahead) - ahead[0] < 0.05
+    assert max(ahead) - ahead[0] < played.worst_delay + 0.05  # the first one may be late as well
     assert heard[-1][2] - heard[0][2] < 0.95 + played.worst_delay + 0.3  # a busy machine is late
     assert (played.messages, played.passes, played.left_out) == (20, 1, {})
     assert steps == sorted(steps)

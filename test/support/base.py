@@ -18,6 +18,7 @@ from std_msgs.msg import Header
 from cc_ros.geometry.mounting import MountingSettings
 from cc_ros.keyframes import KeyframeSet, MarkedKeyframe
 from cc_ros.nodes.convert.keyframes import keyframes_message
+from support.clock import ticks
 from support.marked_scene import picture
 from support.rig import Onlooker, image_of
 
@@ -96,9 +97,7 @@ class Base(Onlooker):
         self.y += forward * TICK * math.sin(self.yaw)
 
     def _run(self) -> None:
-        due = time.monotonic() + TICK
-        while not self._over.wait(max(0.0, due - time.monotonic())):
-            due = max(due + TICK, time.monotonic())  # what was missed is not made up for
+        for _ in ticks(self._over, TICK):
             self.tick += 1
             with self._moving:  # all of one instant
                 self._move()

@@ -14,6 +14,7 @@ from typing import Any
 
 import psutil
 import pytest
+from support.clock import MachineClock
 from support.marked_scene import keyframe
 from support.model_server import Cut, Endless, Hang, HttpStatus, ModelServer, Raw, Say, Whole, reply
 
@@ -101,8 +102,8 @@ def test_a_storm_of_faults_ends_every_question_in_time_and_leaks_nothing(caplog:
         reasoner = Reasoner(
             ReasonerSettings(**{**vars(settings), "base_url": server.base_url}), environ={"OPENAI_API_KEY": KEY}
         )
-        with ThreadPoolExecutor(10) as pool:
-            results = list(pool.map(lambda number: ask(reasoner, number), range(QUESTIONS)))
+        with MachineClock() as clock, ThreadPoolExecutor(10) as pool:
+            results = list(pool.map(lambda number: ask(reasoner, number, clock), range(QUESTIONS)))
         report = repr(reasoner.status())
         reasoner.close()
         assert server.wait_idle(10)
@@ -140,7 +141,7 @@ def leaked(process: psutil.Process, threads: int, descriptors: int) -> list[str]
     return more
 
 
-def ask(reasoner: Reasoner, number: int) -> tuple[Answer, float, str]:
+def ask(reasoner: Reasoner, number: int, clock: MachineClock) -> tuple[Answer, float, str]:
     """Return the answer, by how much it was late, and all that was shown meanwhile."""
     rng = random.Random(number)
     timeout = rng.uniform(0.2, 1.5)
@@ -149,11 +150,11 @@ def ask(reasoner: Reasoner, number: int) -> tuple[Answer, float, str]:
     if timer:
         timer.start()
     shown: list[str] = []
-    start = time.monotonic()
+    start = clock.seconds
     answer = reasoner.ask(
         Question(f"What is number {number}?", timeout=timeout), FRAMES, lambda stage, text: shown.append(text), cancel
     )
     if timer:
         timer.cancel()
         timer.join()
-    return answer, time.monotonic() - start - timeout, "\n".join(shown)
+    return answer, clock.seconds - start - timeout, "\n".join(shown)
