@@ -59,3 +59,5 @@ class ScriptedNetwork:
     def __call__(self, image: np.ndarray) -> NetworkOutput:
         self.passes += 1
         return self._says[min(self.passes, len(self._says)) - 1]
+
+    twice = __call__  # and a second look shows the same

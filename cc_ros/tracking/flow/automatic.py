@@ -80,7 +80,9 @@ class AutomaticTracking:
         return warp(self._keys, flow, replicate=outside)
 
     def _detect(self, image: np.ndarray, grey: np.ndarray, stamp: float, frame: Frame | None) -> np.ndarray:
-        pending = self._beside.submit(self._network, image if frame is None else frame.image)
+        # What is seen first gets its id at once, so that a second look stands for what later passes would say.
+        look = self._network.twice if self._keys is None else self._network
+        pending = self._beside.submit(look, image if frame is None else frame.image)
         view = depth_view(frame, (image.shape[1], image.shape[0])) if frame else None
         view = view if view and self._trust(view, image) else None
         carried = self._carried(grey, outside=False)
@@ -95,7 +97,8 @@ class AutomaticTracking:
         self._table.proof = max(const.PROOF_EVIDENCE / (1 + speed / const.PROOF_SPEED), const.PROOF_LEAST)
         fade = math.exp(-const.SCORE_FADE * min(max(passed, 0.0), 1.0))
         scores = {key: fade * track.score for key, track in self._table.tracks.items()}
-        found = match(output, prior, scores, self._settings.min_area, view)
+        named = {key for key, track in self._table.tracks.items() if track.id}
+        found = match(output, prior, scores, self._settings.min_area, view, named)
         self._judge(found, output, stamp)
         keys = paint([one for one in found if one.key], prior)
         self._views.remember(keys)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 
 import cv2
@@ -13,7 +13,6 @@ from cc_ros.tracking.flow import constants as const
 from cc_ros.tracking.flow.depth import DepthView, with_parts
 from cc_ros.tracking.label_maps import compact
 from cc_ros.tracking.objects.constants import INSIDE, LEFT, SAME
-from cc_ros.tracking.objects.instances import candidates
 from cc_ros.tracking.objects.network import NetworkOutput
 
 _IMPOSSIBLE = 9.0  # cost of a pair that does not fit; any that does costs less
@@ -44,7 +43,12 @@ class Match:
 
 
 def match(
-    output: NetworkOutput, prior: np.ndarray, scores: Mapping[int, float], least: float, view: DepthView | None = None
+    output: NetworkOutput,
+    prior: np.ndarray,
+    scores: Mapping[int, float],
+    least: float,
+    view: DepthView | None = None,
+    named: Container[int] = (),
 ) -> list[Match]:
     """Return the objects of a detection pass, the surest first.
 
@@ -52,8 +56,10 @@ def match(
     :param scores: how sure each track was, faded.
     :param least: share of the image of the smallest new object.
     :param view: depth that can be trusted; None = there is none.
+    :param named: the tracks that have ids: what covers one of them and one without continues the former.
     """
-    odds, score = candidates(output.pixels, output.cells)
+    odds, score = output.candidates()
+    enough = const.NEW_SCORE if output.second is None else const.NEW_SCORE_TWICE
     if view:
         odds, score = with_parts(odds, score, view)
     n, shape = len(odds), odds.shape[1:]
@@ -66,6 +72,7 @@ def match(
     known = np.array([scores.get(int(key), 0.0) for key in tracks], np.float32)
     on_things = masks[n:] @ output.thing.ravel() / np.maximum(area[n:], 1) > const.CARRIED_ON_THINGS
     sure = np.concatenate([score, known * on_things])
+    has_id = np.array([key in named for key in tracks.tolist()], bool)
     free, used = np.ones(masks.shape[1], bool), set[int]()
     kept: list[int] = []
     found: list[Match] = []
@@ -76,9 +83,9 @@ def match(
             continue
         if (masks[one] & free).sum() < LEFT * area[one]:
             continue
-        track = one - n if one >= n else _continued(iou[one, n:], both[one, n:] / np.maximum(area[n:], 1), used)
+        track = one - n if one >= n else _continued(iou[one, n:], both[one, n:] / np.maximum(area[n:], 1), used, has_id)
         if track is None:
-            if sure[one] < const.NEW_SCORE or area[one] < least * masks.shape[1]:
+            if sure[one] < enough or area[one] < least * masks.shape[1]:
                 continue
             key, held = 0, 1.0
         else:
@@ -113,12 +120,14 @@ def _ranks(sure: np.ndarray, overlap: np.ndarray, known: np.ndarray) -> np.ndarr
     return rank
 
 
-def _continued(iou: np.ndarray, covered: np.ndarray, used: set[int]) -> int | None:
+def _continued(iou: np.ndarray, covered: np.ndarray, used: set[int], named: np.ndarray) -> int | None:
     """Return the track that a candidate continues, by its overlap with each, None where it is a new object."""
     fits = (iou >= const.CONTINUES_IOU) | (covered > const.CONTINUES_COVER)
     fits[list(used)] = False
     if not fits.any():
         return None
+    if (fits & named).any():
+        fits &= named
     return int(np.where(fits, np.maximum(iou, const.CONTINUES_IOU * covered), -1).argmax())
 
 
@@ -142,7 +151,7 @@ def supported(output: NetworkOutput, carried: np.ndarray, count: int) -> dict[in
 
     :param carried: HxW int32, 1..count, where the objects are expected; 0 = none.
     """
-    odds, score = candidates(output.pixels, output.cells)
+    odds, score = output.candidates()
     small = cv2.resize(carried, odds.shape[:0:-1], interpolation=cv2.INTER_NEAREST).ravel()
     masks = (odds > 0).reshape(len(odds), small.size).astype(np.float32)
     expected = (small[:, None] == np.arange(1, count + 1)).astype(np.float32)

@@ -47,6 +47,28 @@ def candidates(pixels: np.ndarray, cells: np.ndarray) -> tuple[np.ndarray, np.nd
     return odds, np.asarray(sigmoid(quality[y, x]) * _evidence(pixels, odds), np.float32)
 
 
+def agreed(one: tuple[np.ndarray, np.ndarray], other: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the candidates of two looks at one image: each the mean of itself and its like in the other look.
+
+    What only one look shows keeps its mask and half of its score.
+
+    :param one: log odds (n x h x w) and scores (n), as ``candidates`` returns them.
+    :param other: those of the other look, of masks of any size.
+    """
+    height, width = one[0].shape[1:]
+    scaled = [cv2.resize(odds, (width, height), interpolation=cv2.INTER_LINEAR) for odds in other[0]]
+    odds = np.concatenate([one[0], np.array(scaled, np.float32).reshape(-1, height, width)])
+    scores = np.concatenate([one[1], other[1]])
+    masks = (odds > 0).reshape(len(odds), height * width).astype(np.float32)
+    both, area = masks @ masks.T, masks.sum(axis=1)
+    iou = both / np.maximum(area[:, None] + area - both, 1)
+    first = np.arange(len(odds)) < len(one[0])
+    fits = np.where((first[:, None] != first) & (iou > const.SAME), iou * scores, 0.0)
+    met = fits.any(axis=1)
+    like = np.where(met, fits.argmax(axis=1) if len(odds) else 0, np.arange(len(odds)))
+    return (odds + odds[like]) / 2, (scores + met * scores[like]) / 2
+
+
 def _evidence(pixels: np.ndarray, odds: np.ndarray) -> np.ndarray:
     """Return how much speaks for each mask as a whole (n, about 1 for a good one).
 

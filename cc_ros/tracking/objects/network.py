@@ -6,7 +6,7 @@ ONNX Runtime runs it where it is installed, in about half the time that OpenCV t
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from importlib.util import find_spec
 
@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from cc_ros.tracking.objects import constants as const
-from cc_ros.tracking.objects.instances import instances, sigmoid
+from cc_ros.tracking.objects.instances import agreed, candidates, instances, sigmoid
 
 _OUTPUTS = ["pixels", "cells", "features"]
 
@@ -26,11 +26,18 @@ class NetworkOutput:
     :param pixels: c x h x w float32, every 4th pixel of its input: thing, boundary and features.
     :param cells: c x h/2 x w/2 float32, the objects whose centres are there.
     :param features: 96 x h/4 x w/4 float32, for descriptors.
+    :param second: output for the same image in another size, None where it was looked at once.
     """
 
     pixels: np.ndarray
     cells: np.ndarray
     features: np.ndarray
+    second: NetworkOutput | None = None
+
+    def candidates(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return log odds of the masks (n x h x w float32) and scores (n float32, 0..1) of candidate objects."""
+        own = candidates(self.pixels, self.cells)
+        return own if self.second is None else agreed(own, candidates(self.second.pixels, self.second.cells))
 
     @property
     def thing(self) -> np.ndarray:
@@ -51,7 +58,14 @@ class ObjectNetwork:
 
     def __call__(self, image: np.ndarray) -> NetworkOutput:
         """Run the network on an image (HxWx3 uint8 BGR)."""
-        size = input_size(image.shape[1], image.shape[0])
+        return self._look(image, const.SIDE)
+
+    def twice(self, image: np.ndarray) -> NetworkOutput:
+        """Run the network on an image in two sizes: slower, and surer of what both show."""
+        return replace(self._look(image, const.SIDE), second=self._look(image, const.SECOND_SIDE))
+
+    def _look(self, image: np.ndarray, side: int) -> NetworkOutput:
+        size = input_size(image.shape[1], image.shape[0], side)
         blob = cv2.dnn.blobFromImage(cv2.resize(image, size, interpolation=cv2.INTER_AREA))
         return NetworkOutput(*(out[0] for out in self._run(blob)))
 
@@ -62,9 +76,9 @@ class ObjectNetwork:
         return cv2.resize(labels, image.shape[1::-1], interpolation=cv2.INTER_NEAREST)
 
 
-def input_size(width: int, height: int) -> tuple[int, int]:
-    """Return the width and height that the network takes an image of a size at."""
-    scale = const.SIDE / max(width, height)
+def input_size(width: int, height: int, side: int = const.SIDE) -> tuple[int, int]:
+    """Return the width and height that the network takes an image of a size at, the longer one about ``side``."""
+    scale = side / max(width, height)
     return (
         max(round(width * scale / const.MULTIPLE), 1) * const.MULTIPLE,
         max(round(height * scale / const.MULTIPLE), 1) * const.MULTIPLE,

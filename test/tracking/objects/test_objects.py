@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -37,6 +39,42 @@ def test_masks_are_those_that_cells_predict() -> None:
     odds, scores = candidates(said.pixels, said.cells)
     assert iou(odds[0] > 0, CUP) == iou(odds[1] > 0, OTHER) == 1
     assert 0.85 < scores[0] <= 0.9 and 0.55 < scores[1] <= 0.6
+
+
+def test_a_second_look_confirms_what_both_show_and_doubts_what_only_one_does() -> None:
+    wider = np.roll(CUP, 4, axis=1)
+    said = replace(seen([CUP, SMALL], [0.8, 0.6]), second=seen([wider, OTHER], [0.6, 0.8]))
+    odds, scores = said.candidates()
+    single, alone = candidates(said.pixels, said.cells)
+    assert scores[0] == pytest.approx(scores[3]) and alone[1] == pytest.approx(2 * scores[1])
+    assert 0.6 < scores[0] < 0.8 and scores[2] < 0.41
+    assert ((odds[0] > 0) == (odds[3] > 0)).all(), "one mask, between both"
+    assert ((odds[1] > 0) == (single[1] > 0)).all()
+    # nothing in one of them, and nothing in either
+    assert [len(part) for part in replace(nothing(), second=seen([CUP], [0.8])).candidates()] == [1, 1]
+    assert [len(part) for part in replace(nothing(), second=nothing()).candidates()] == [0, 0]
+
+
+def test_the_masks_of_a_second_look_may_be_of_another_size() -> None:
+    network, image = ObjectNetwork(), np.random.default_rng(1).integers(0, 255, (240, 320, 3), np.uint8)
+    said = network.twice(image)
+    assert said.second is not None and said.second.pixels.shape[1:] == (64, 80)
+    odds, scores = said.candidates()
+    assert odds.shape[1:] == said.pixels.shape[1:] == (72, 96) and len(odds) == len(scores)
+
+
+def test_only_the_first_frame_is_looked_at_twice() -> None:
+    looks: list[int] = []
+
+    class Looks(ScriptedNetwork):
+        def twice(self, image: np.ndarray) -> NetworkOutput:
+            looks.append(self.passes)
+            return self(image)
+
+    tracking = AutomaticTracking(TrackTable(50), Looks(nothing()), FlowSettings(propose_every=0.1))  # type: ignore[arg-type]
+    for n in range(3):
+        tracking.step(IMAGE, n * 0.2)
+    assert looks == [0]
 
 
 @settings(max_examples=40)
