@@ -12,6 +12,9 @@ NEW_SCORE, KNOWN_SCORE = 0.20, 0.12  # least score of a new object, and of one t
 NEW_SCORE_TWICE = 0.15
 SUPPORT = 0.3  # score that a candidate gains by continuing a track
 CONTINUES_IOU, CONTINUES_COVER = 0.3, 0.6  # IoU, or share of a track inside a candidate, that continues the track
+# Share of the overlap with a track without an id from which that with a named one counts more: a chair keeps its number
+# when a young track lies over it, and a table does not take that of the cup on it.
+NAMED_OVERLAP = 0.5
 CARRIED_ODDS = 2.0  # log odds of a carried mask
 MASK_MEMORY = 0.7  # log odds that a carried mask adds to a detected one
 CARRIED_ON_THINGS = 0.35  # least mean probability of "thing" under a carried mask

@@ -126,9 +126,9 @@ def _continued(iou: np.ndarray, covered: np.ndarray, used: set[int], named: np.n
     fits[list(used)] = False
     if not fits.any():
         return None
-    if (fits & named).any():
-        fits &= named
-    return int(np.where(fits, np.maximum(iou, const.CONTINUES_IOU * covered), -1).argmax())
+    overlap = np.where(fits, np.maximum(iou, const.CONTINUES_IOU * covered), -1)
+    known = np.where(named, overlap, -1)
+    return int((known if known.max() >= const.NAMED_OVERLAP * overlap.max() else overlap).argmax())
 
 
 def rejoined(cosine: np.ndarray, distance: np.ndarray) -> list[tuple[int, int]]:

@@ -106,17 +106,13 @@ def mask_odds(pixels: np.ndarray, cell: np.ndarray, y: np.ndarray, x: np.ndarray
     return np.asarray(odds, np.float32)
 
 
-def instances(pixels: np.ndarray, cells: np.ndarray, above: float = 0.3) -> Instances:
-    """Return the objects of an image.
+def chosen(odds: np.ndarray, scores: np.ndarray, above: float) -> Instances:
+    """Return the best candidates that are different objects; a pixel belongs to the better one.
 
+    :param odds: n x h x w, as ``candidates`` returns them.
+    :param scores: n.
     :param above: least score of an object.
     """
-    odds, scores = candidates(pixels, cells)
-    return chosen(odds, scores, above)
-
-
-def chosen(odds: np.ndarray, scores: np.ndarray, above: float) -> Instances:
-    """Return the best candidates that are different objects; a pixel belongs to the better one."""
     masks = (odds > 0).reshape(len(odds), odds.shape[1] * odds.shape[2])
     flat = masks.astype(np.float32)
     both, area = flat @ flat.T, flat.sum(axis=1)

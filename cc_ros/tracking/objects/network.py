@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from cc_ros.tracking.objects import constants as const
-from cc_ros.tracking.objects.instances import agreed, candidates, instances, sigmoid
+from cc_ros.tracking.objects.instances import agreed, candidates, chosen, sigmoid
 
 _OUTPUTS = ["pixels", "cells", "features"]
 
@@ -71,8 +71,7 @@ class ObjectNetwork:
 
     def regions(self, image: np.ndarray) -> np.ndarray:
         """Return HxW int32: 0 = background, 1.. = objects, the surest first, for an HxWx3 uint8 BGR image."""
-        seen = self(image)
-        labels = instances(seen.pixels, seen.cells).labels
+        labels = chosen(*self.twice(image).candidates(), const.REGION_SCORE).labels
         return cv2.resize(labels, image.shape[1::-1], interpolation=cv2.INTER_NEAREST)
 
 

@@ -18,7 +18,7 @@ from cc_ros.tracking.flow.settings import FlowSettings
 from cc_ros.tracking.flow.track_table import TrackTable
 from cc_ros.tracking.flow.tracker import FlowTracker
 from cc_ros.tracking.objects.descriptors import descriptors
-from cc_ros.tracking.objects.instances import candidates, chosen, instances
+from cc_ros.tracking.objects.instances import candidates, chosen
 from cc_ros.tracking.objects.network import NetworkOutput, ObjectNetwork, input_size
 
 IMAGE = np.full((240, 320, 3), 120, np.uint8)
@@ -36,7 +36,7 @@ def iou(one: np.ndarray, other: np.ndarray) -> float:
 
 def test_masks_are_those_that_cells_predict() -> None:
     said = seen([CUP, OTHER], [0.9, 0.6])
-    odds, scores = candidates(said.pixels, said.cells)
+    odds, scores = said.candidates()
     assert iou(odds[0] > 0, CUP) == iou(odds[1] > 0, OTHER) == 1
     assert 0.85 < scores[0] <= 0.9 and 0.55 < scores[1] <= 0.6
 
@@ -97,14 +97,24 @@ def test_chosen_objects_are_sure_enough_and_mostly_their_own_mask(seed: int) -> 
 def test_a_part_of_a_better_object_is_none_and_a_thing_on_it_is_one_if_it_is_better() -> None:
     whole_better = seen([CUP, SMALL], [0.9, 0.5])
     part_better = seen([CUP, SMALL], [0.5, 0.9])
-    assert len(instances(whole_better.pixels, whole_better.cells).scores) == 1
-    assert len(instances(part_better.pixels, part_better.cells).scores) == 2
+    assert len(chosen(*whole_better.candidates(), 0.3).scores) == 1
+    assert len(chosen(*part_better.candidates(), 0.3).scores) == 2
 
 
 def test_what_continues_a_track_keeps_its_key_and_needs_less_to_be_believed() -> None:
     said = seen([CUP, OTHER], [0.15, 0.15])
     (found,) = match(said, large(CUP, 7), {7: 0.8}, 0.001)
     assert (found.key, found.detected) == (7, True) and found.held > 0.9
+
+
+def test_what_covers_a_named_object_and_a_young_one_is_the_named_one_unless_that_is_a_small_part_of_it() -> None:
+    said, left, rest = seen([CUP], [0.9]), block(10, 10, 20, 8), block(10, 18, 20, 12)
+    prior = large(left, 7) + large(rest, 8)
+    assert match(said, prior, {7: 0.8, 8: 0.8}, 0.001)[0].key == 8
+    assert match(said, prior, {7: 0.8, 8: 0.8}, 0.001, named={7})[0].key == 7
+    assert match(said, prior, {7: 0.8, 8: 0.8}, 0.001, named={7, 8})[0].key == 8
+    on_it = np.where(large(SMALL) > 0, 7, large(CUP, 8))
+    assert match(said, on_it, {7: 0.1, 8: 0.8}, 0.001, named={7})[0].key == 8
 
 
 def test_what_is_not_seen_is_carried_while_its_score_lasts() -> None:
