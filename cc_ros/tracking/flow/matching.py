@@ -13,6 +13,7 @@ from cc_ros.tracking.flow import constants as const
 from cc_ros.tracking.flow.depth import DepthView, with_parts
 from cc_ros.tracking.label_maps import compact
 from cc_ros.tracking.objects.constants import INSIDE, LEFT, SAME
+from cc_ros.tracking.objects.instances import overlaps
 from cc_ros.tracking.objects.network import NetworkOutput
 
 _IMPOSSIBLE = 9.0  # cost of a pair that does not fit; any that does costs less
@@ -56,7 +57,8 @@ def match(
     :param scores: how sure each track was, faded.
     :param least: share of the image of the smallest new object.
     :param view: depth that can be trusted; None = there is none.
-    :param named: the tracks that have ids: what covers one of them and one without continues the former.
+    :param named: the tracks that have ids: what covers one of them and one without continues the former,
+        unless that is only a small part of it.
     """
     odds, score = output.candidates()
     enough = const.NEW_SCORE if output.second is None else const.NEW_SCORE_TWICE
@@ -68,7 +70,7 @@ def match(
     carried = (tracks[:, None, None] == keys[index]) if len(tracks) else np.zeros((0, *shape), bool)
     # One mask a row: the detected ones, then the carried ones.
     masks = np.concatenate([odds > 0, carried]).reshape(n + len(tracks), shape[0] * shape[1])
-    both, area, iou = _overlaps(masks.astype(np.float32))
+    both, area, iou = overlaps(masks.astype(np.float32))
     known = np.array([scores.get(int(key), 0.0) for key in tracks], np.float32)
     on_things = masks[n:] @ output.thing.ravel() / np.maximum(area[n:], 1) > const.CARRIED_ON_THINGS
     sure = np.concatenate([score, known * on_things])
@@ -97,12 +99,6 @@ def match(
         kept.append(one)
         free &= ~masks[one]
     return found
-
-
-def _overlaps(masks: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return for masks (m x pixels float32, 0 or 1) what pairs share (m x m), the areas (m), and the IoU (m x m)."""
-    both, area = masks @ masks.T, masks.sum(axis=1)
-    return both, area, both / np.maximum(area[:, None] + area - both, 1)
 
 
 def _ranks(sure: np.ndarray, overlap: np.ndarray, known: np.ndarray) -> np.ndarray:

@@ -29,6 +29,12 @@ def sigmoid(value: np.ndarray) -> np.ndarray:
     return np.asarray(1 / (1 + np.exp(-np.clip(value, -30, 30))))
 
 
+def overlaps(masks: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return for masks (m x pixels float32, 0 or 1) what pairs share (m x m), the areas (m), and the IoU (m x m)."""
+    both, area = masks @ masks.T, masks.sum(axis=1)
+    return both, area, both / np.maximum(area[:, None] + area - both, 1)
+
+
 def candidates(pixels: np.ndarray, cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return log odds of the masks (n x h x w float32) and scores (n float32) of candidate objects.
 
@@ -59,9 +65,7 @@ def agreed(one: tuple[np.ndarray, np.ndarray], other: tuple[np.ndarray, np.ndarr
     scaled = [cv2.resize(odds, (width, height), interpolation=cv2.INTER_LINEAR) for odds in other[0]]
     odds = np.concatenate([one[0], np.array(scaled, np.float32).reshape(-1, height, width)])
     scores = np.concatenate([one[1], other[1]])
-    masks = (odds > 0).reshape(len(odds), height * width).astype(np.float32)
-    both, area = masks @ masks.T, masks.sum(axis=1)
-    iou = both / np.maximum(area[:, None] + area - both, 1)
+    _, _, iou = overlaps((odds > 0).reshape(len(odds), height * width).astype(np.float32))
     first = np.arange(len(odds)) < len(one[0])
     fits = np.where((first[:, None] != first) & (iou > const.SAME), iou * scores, 0.0)
     met = fits.any(axis=1)
@@ -114,16 +118,14 @@ def chosen(odds: np.ndarray, scores: np.ndarray, above: float) -> Instances:
     :param above: least score of an object.
     """
     masks = (odds > 0).reshape(len(odds), odds.shape[1] * odds.shape[2])
-    flat = masks.astype(np.float32)
-    both, area = flat @ flat.T, flat.sum(axis=1)
+    both, area, iou = overlaps(masks.astype(np.float32))
     labels = np.zeros(odds.shape[1:], np.int32).ravel()
     kept: list[int] = []
     for one in np.argsort(-scores, kind="stable").tolist():
         if scores[one] < above:
             break
-        shared = both[one, kept]
-        union = area[one] + area[kept] - shared
-        if area[one] == 0 or (shared > const.SAME * union).any() or (shared > const.INSIDE * area[one]).any():
+        same, inside = iou[one, kept] > const.SAME, both[one, kept] > const.INSIDE * area[one]
+        if area[one] == 0 or (same | inside).any():
             continue
         free = masks[one] & (labels == 0)
         if free.sum() < const.LEFT * area[one]:
